@@ -1,0 +1,1 @@
+"""Report tasks from inside other people's processes, without ever standing in their way."""

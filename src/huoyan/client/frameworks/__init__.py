@@ -1,0 +1,1 @@
+"""One adapter for each task framework; none knows another."""

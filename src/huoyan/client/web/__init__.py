@@ -1,0 +1,1 @@
+"""Measure requests and background work of ASGI and WSGI applications."""

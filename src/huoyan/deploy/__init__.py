@@ -1,0 +1,1 @@
+"""Write configuration for Prometheus, Alertmanager and Grafana from signals and settings."""

@@ -1,0 +1,1 @@
+"""Collect what services report, keep it, decide about it and show it."""

@@ -1,0 +1,1 @@
+"""Decide from rules and values which alerts hold."""

@@ -1,0 +1,1 @@
+"""Serve runs, signals, alerts and incidents over HTTP."""

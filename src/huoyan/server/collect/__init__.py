@@ -1,0 +1,1 @@
+"""Fold events into runs, rollups, liveness and schedules."""

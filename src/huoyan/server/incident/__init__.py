@@ -1,0 +1,1 @@
+"""Gather alerts into incidents and follow them to their end."""

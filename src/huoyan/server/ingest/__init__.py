@@ -1,0 +1,1 @@
+"""Take events in, append them, acknowledge them; everything slow happens later."""

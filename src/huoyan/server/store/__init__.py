@@ -1,0 +1,1 @@
+"""Keep runs, rollups, alerts and incidents in a database."""

@@ -1,0 +1,1 @@
+"""Declare each quantity once; values, rules, panels and documentation come from the declaration."""

@@ -1,0 +1,81 @@
+"""Every error Huoyan raises, in one tree.
+
+    HuoyanError
+    ├── ConfigurationError      a setting is wrong; raised at start, never later
+    ├── InvalidEvent            an event that a client posted cannot be accepted
+    ├── InvalidQuery            a request asks for something that cannot be answered (bad filter, cursor, signal)
+    ├── NotFound                the named run, incident, rule, … does not exist
+    ├── Conflict                the thing is in a state that forbids the step (an incident already resolved)
+    ├── Unsupported             the framework or server cannot do what was asked; says why
+    ├── AlreadyRunning          a port or a data directory is taken
+    └── Unreachable             another system (broker, SMTP server, database) did not answer; retryable
+
+Messages follow one pattern: what was expected, what came, what to do. The client half raises only ConfigurationError,
+and only from calls a developer makes while wiring (`watch`, `configure`); never from inside a task or request.
+"""
+
+
+class HuoyanError(Exception):
+    """Base of every error that Huoyan raises on purpose.
+
+    `retryable` says whether the same call may succeed later without anything being changed.
+    """
+
+    retryable: bool = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ConfigurationError(HuoyanError):
+    """A setting is wrong. `setting` names it the way the user wrote it (`rules[2].for`, `HUOYAN_PORT`)."""
+
+    def __init__(self, setting: str, expected: str, got: object, advice: str = "") -> None:
+        self.setting = setting
+        self.expected = expected
+        self.got = got
+        self.advice = advice
+        text = f"{setting}: expected {expected}, got {got!r}"
+        super().__init__(f"{text}. {advice}" if advice else text)
+
+
+class InvalidEvent(HuoyanError):
+    """An event cannot be accepted. `field` is the path of the offending field, `expected` and `got` say why."""
+
+    def __init__(self, field: str, expected: str, got: object) -> None:
+        self.field = field
+        self.expected = expected
+        self.got = got
+        super().__init__(f"{field}: expected {expected}, got {_bounded(got)}")
+
+
+class InvalidQuery(HuoyanError):
+    """A question cannot be answered as asked: unknown filter value, malformed cursor, window out of range."""
+
+
+class NotFound(HuoyanError):
+    """The named thing does not exist (any more)."""
+
+
+class Conflict(HuoyanError):
+    """The thing is in a state that forbids the requested step."""
+
+
+class Unsupported(HuoyanError):
+    """The framework or server cannot do what was asked for; the message gives the reason."""
+
+
+class AlreadyRunning(HuoyanError):
+    """A port or data directory is in use by another process."""
+
+
+class Unreachable(HuoyanError):
+    """Another system did not answer or refused the connection."""
+
+    retryable = True
+
+
+def _bounded(value: object, limit: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

@@ -1,0 +1,219 @@
+"""Every metric that Huoyan names: what it counts, its labels, its unit and its help text, said here and nowhere else.
+
+The exporter takes the help text from here, signals refer to these objects (a misspelt metric does not import), and the
+reference page is generated from them. `closed` labels have a fixed set of values: the exporter shows all of them, even
+at zero, because Prometheus cannot see the first increase of a series that did not exist before it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from huoyan.model.run import FINAL_STATES
+
+
+class MetricKind(StrEnum):
+    """How a metric behaves."""
+
+    COUNTER = "counter"
+    """Only ever grows; read as an increase over a window."""
+    GAUGE = "gauge"
+    """A value of this moment; absent when unknown, which is not the same as zero."""
+    DISTRIBUTION = "distribution"
+    """Observations in an exponential histogram; read as quantiles over a window."""
+
+
+class Endpoint(StrEnum):
+    """Where a metric can be scraped."""
+
+    SERVER = "server"
+    """`/metrics` of `huoyan serve`."""
+    APPLICATION = "application"
+    """`/metrics` of the application that `huoyan.watch` looks at."""
+    RESERVED = "reserved"
+    """Nowhere in this version; the name is kept for the meaning given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of the public contract.
+
+    Args:
+        name: Its name in Prometheus; counters end in `_total`, units are part of the name.
+        labels: Label names, in the order in which label values are given everywhere.
+        unit: `seconds`, or empty for plain numbers.
+        closed: Labels whose values are known beforehand, with all those values.
+    """
+
+    name: str
+    kind: MetricKind
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    endpoint: Endpoint = Endpoint.SERVER
+    closed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+_TASK = ("service", "task", "queue")
+_FINAL = tuple(sorted(state.value for state in FINAL_STATES))
+
+TASK_RUNS = Metric(
+    "huoyan_task_runs_total",
+    MetricKind.COUNTER,
+    "Runs that reached a final state.",
+    (*_TASK, "state"),
+    closed=(("state", _FINAL),),
+)
+TASK_DURATION = Metric(
+    "huoyan_task_duration_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long finished attempts took; state is the outcome of the attempt.",
+    (*_TASK, "state"),
+    "seconds",
+)
+TASK_WAIT = Metric(
+    "huoyan_task_wait_seconds",
+    MetricKind.DISTRIBUTION,
+    "Time from being enqueued, or due when it had an ETA, to the first start of a run.",
+    _TASK,
+    "seconds",
+)
+TASK_FAILURES = Metric(
+    "huoyan_task_failures_total",
+    MetricKind.COUNTER,
+    "Runs that failed, by type of the exception.",
+    (*_TASK, "exception"),
+)
+TASK_RETRIES = Metric(
+    "huoyan_task_retries_total", MetricKind.COUNTER, "Attempts that ended with the decision to try again.", _TASK
+)
+TASKS_ENQUEUED = Metric("huoyan_tasks_enqueued_total", MetricKind.COUNTER, "Runs that producers asked for.", _TASK)
+TASKS_ACTIVE = Metric("huoyan_tasks_active", MetricKind.GAUGE, "Runs being executed now.", _TASK)
+
+QUEUE_DEPTH = Metric(
+    "huoyan_queue_depth",
+    MetricKind.GAUGE,
+    "Messages waiting in a queue, as its broker says; absent while the broker does not answer.",
+    ("service", "queue"),
+)
+QUEUE_OLDEST_AGE = Metric(
+    "huoyan_queue_oldest_age_seconds",
+    MetricKind.GAUGE,
+    "Age of the oldest message waiting in a queue; absent when unknown.",
+    ("service", "queue"),
+    "seconds",
+)
+
+WORKER_UP = Metric(
+    "huoyan_worker_up",
+    MetricKind.GAUGE,
+    "1 while a worker reports, 0 when it missed three reports; absent after an orderly end.",
+    ("worker",),
+)
+CLOCK_SKEW = Metric(
+    "huoyan_clock_skew_seconds",
+    MetricKind.GAUGE,
+    "How far the clock of a worker is ahead of the server's.",
+    ("worker",),
+    "seconds",
+)
+
+ALERTS_FIRING = Metric("huoyan_alerts_firing", MetricKind.GAUGE, "Alerts firing now.", ("rule", "level"))
+INCIDENTS_OPEN = Metric(
+    "huoyan_incidents_open",
+    MetricKind.GAUGE,
+    "Incidents that are not resolved.",
+    ("level",),
+    closed=(("level", ("critical", "warning")),),
+)
+
+EVENTS_RECEIVED = Metric("huoyan_events_received_total", MetricKind.COUNTER, "Events received and stored.")
+EVENTS_LOST = Metric(
+    "huoyan_events_lost_total",
+    MetricKind.COUNTER,
+    "Events known to be lost: dropped by clients or by the server, or missing from a numbered stream.",
+)
+INGEST_LAG = Metric(
+    "huoyan_ingest_lag_seconds",
+    MetricKind.GAUGE,
+    "Time from the receipt of the newest stored event to its being stored.",
+    (),
+    "seconds",
+)
+BUILD_INFO = Metric("huoyan_build_info", MetricKind.GAUGE, "Always 1; the version is the label.", ("version",))
+
+SCHEDULE_MISSED = Metric(
+    "huoyan_schedule_missed_total",
+    MetricKind.COUNTER,
+    "Runs of a schedule that did not start in time.",
+    ("schedule",),
+    endpoint=Endpoint.RESERVED,
+)
+HEAL_ACTIONS = Metric(
+    "huoyan_heal_actions_total",
+    MetricKind.COUNTER,
+    "Repairs that were carried out, by outcome.",
+    ("action", "outcome"),
+    endpoint=Endpoint.RESERVED,
+)
+BREAKER_STATE = Metric(
+    "huoyan_breaker_state",
+    MetricKind.GAUGE,
+    "State of the circuit breaker of a dependency: 0 closed, 1 half open, 2 open.",
+    ("dependency",),
+    endpoint=Endpoint.RESERVED,
+)
+
+HTTP_REQUESTS = Metric(
+    "http_requests_total",
+    MetricKind.COUNTER,
+    "HTTP requests answered; endpoint is the route template, never the path.",
+    ("method", "endpoint", "http_status"),
+    endpoint=Endpoint.APPLICATION,
+)
+HTTP_REQUEST_DURATION = Metric(
+    "http_request_duration_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long HTTP requests took; endpoint is the route template, never the path.",
+    ("method", "endpoint"),
+    "seconds",
+    Endpoint.APPLICATION,
+)
+HTTP_REQUESTS_IN_FLIGHT = Metric(
+    "http_requests_in_flight",
+    MetricKind.GAUGE,
+    "HTTP requests being answered now.",
+    endpoint=Endpoint.APPLICATION,
+)
+DB_QUERY_DURATION = Metric(
+    "db_query_duration_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long database statements took.",
+    ("operation", "table"),
+    "seconds",
+    Endpoint.RESERVED,
+)
+REDIS_COMMAND_DURATION = Metric(
+    "redis_command_duration_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long Redis commands took.",
+    ("command",),
+    "seconds",
+    Endpoint.RESERVED,
+)
+HTTP_CLIENT_REQUEST_DURATION = Metric(
+    "http_client_request_duration_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long requests to other services took.",
+    ("method", "host", "http_status"),
+    "seconds",
+    Endpoint.RESERVED,
+)
+
+
+def _index(metrics: Iterable[object]) -> dict[str, Metric]:
+    return {metric.name: metric for metric in metrics if isinstance(metric, Metric)}
+
+
+METRICS: dict[str, Metric] = _index(list(globals().values()))
+"""Every metric by its name, in the order of this page."""

@@ -1,1 +1,15 @@
-"""Fold events into runs, rollups, liveness and schedules."""
+"""From events to runs, rollups and what is happening now."""
+
+from huoyan.server.collect.live import Bus, Message, Subscription
+from huoyan.server.collect.pipeline import Collector, CollectorSettings, Receipt, Rejection, Service
+
+__all__ = [
+    "Bus",
+    "Collector",
+    "CollectorSettings",
+    "Message",
+    "Receipt",
+    "Rejection",
+    "Service",
+    "Subscription",
+]

@@ -1,1 +1,27 @@
-"""Keep runs, rollups, alerts and incidents in a database."""
+"""Where everything that the server knows is kept: SQLite by default, PostgreSQL by its address."""
+
+from huoyan.server.store.database import Store
+from huoyan.server.store.failures import FailureGroup, FailureStore
+from huoyan.server.store.gaps import Gap, GapStore
+from huoyan.server.store.page import Page
+from huoyan.server.store.queues import QueueNow, QueueStore
+from huoyan.server.store.rollups import RollupStore
+from huoyan.server.store.runs import RunCounts, RunFilters, RunStore
+from huoyan.server.store.workers import Worker, WorkerStore
+
+__all__ = [
+    "FailureGroup",
+    "FailureStore",
+    "Gap",
+    "GapStore",
+    "Page",
+    "QueueNow",
+    "QueueStore",
+    "RollupStore",
+    "RunCounts",
+    "RunFilters",
+    "RunStore",
+    "Store",
+    "Worker",
+    "WorkerStore",
+]

@@ -1,0 +1,314 @@
+"""The tables, as SQLAlchemy Core knows them; `migrations/` brings a database to this shape.
+
+Times are float seconds since 1970 UTC (`*_at`), durations float seconds (`*_s`), JSON columns take and give Python values.
+A run is two rows: a narrow one that lists and filters read, and its merge state, which only a page or a merge loads.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only when the key is spelled INTEGER.
+_KEY = BigInteger().with_variant(Integer, "sqlite")
+
+runs = Table(
+    "runs",
+    metadata,
+    # Numbered by the collector, so that both rows of a run can be written without asking for a key in between.
+    Column("n", _KEY, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("task", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("framework", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("sort_at", Double, nullable=False),
+    Column("enqueued_at", Double),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Column("wait_s", Double),
+    Column("duration_s", Double),
+    Column("attempt_count", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("parent_id", Text),
+    Column("root_id", Text),
+    Column("group_id", Text),
+    Column("updated_at", Double, nullable=False),
+    # Grows with every write: a collector that read an older version merges again instead of overwriting.
+    Column("version", Integer, nullable=False),
+)
+Index("ix_runs_sort_at", runs.c.sort_at)
+Index("ix_runs_state_sort_at", runs.c.state, runs.c.sort_at)
+Index("ix_runs_task_state_sort_at", runs.c.task, runs.c.state, runs.c.sort_at)
+Index(
+    "ix_runs_worker_sort_at",
+    runs.c.worker,
+    runs.c.sort_at,
+    sqlite_where=text("worker <> ''"),
+    postgresql_where=text("worker <> ''"),
+)
+Index(
+    "ix_runs_fingerprint_sort_at",
+    runs.c.fingerprint,
+    runs.c.sort_at,
+    sqlite_where=text("fingerprint <> ''"),
+    postgresql_where=text("fingerprint <> ''"),
+)
+Index(
+    "ix_runs_parent_id",
+    runs.c.parent_id,
+    sqlite_where=text("parent_id IS NOT NULL"),
+    postgresql_where=text("parent_id IS NOT NULL"),
+)
+# A run without a parent is its own root and is found by its id.
+Index(
+    "ix_runs_root_id",
+    runs.c.root_id,
+    sqlite_where=text("parent_id IS NOT NULL"),
+    postgresql_where=text("parent_id IS NOT NULL"),
+)
+
+run_states = Table(
+    "run_states",
+    metadata,
+    Column("n", _KEY, primary_key=True, autoincrement=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+run_counts = Table(
+    "run_counts",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("framework", Text, primary_key=True),
+    Column("task", Text, primary_key=True),
+    Column("queue", Text, primary_key=True),
+    Column("worker", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("runs", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+run_texts = Table(
+    "run_texts",
+    metadata,
+    Column("n", _KEY, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+)
+
+unindexed = Table(
+    "unindexed",
+    metadata,
+    Column("id", _KEY, primary_key=True, autoincrement=True),
+    Column("n", _KEY, nullable=False),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("service", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("last_at", Double, nullable=False),
+    Index("uq_series_service_task_queue", "service", "task", "queue", unique=True),
+)
+
+
+def _rollups(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("series_id", Integer, primary_key=True, autoincrement=False),
+        # Start of the minute or hour, in whole seconds since 1970 UTC.
+        Column("at", BigInteger, primary_key=True, autoincrement=False),
+        Column("data", LargeBinary, nullable=False),
+        Index(f"ix_{name}_at", "at"),
+        sqlite_with_rowid=False,
+    )
+
+
+minute_rollups = _rollups("minute_rollups")
+hour_rollups = _rollups("hour_rollups")
+
+gauge_minutes = Table(
+    "gauge_minutes",
+    metadata,
+    Column("metric", Text, primary_key=True),
+    # The labels as canonical JSON text.
+    Column("labels", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("last", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Index("ix_gauge_minutes_minute", "minute"),
+    sqlite_with_rowid=False,
+)
+
+failure_groups = Table(
+    "failure_groups",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_seen_at", Double, nullable=False),
+    Column("last_seen_at", Double, nullable=False),
+    Column("last_run_id", Text, nullable=False),
+)
+
+failure_minutes = Table(
+    "failure_minutes",
+    metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("fingerprint", Text, primary_key=True),
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Index("ix_failure_minutes_fingerprint_minute", "fingerprint", "minute"),
+    sqlite_with_rowid=False,
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("worker", Text, primary_key=True),
+    Column("service", Text, nullable=False),
+    Column("framework", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("first_seen_at", Double, nullable=False),
+    Column("last_seen_at", Double, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("interval_s", Double, nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("clock_skew_s", Double, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("queues", JSON, nullable=False),
+)
+
+queues = Table(
+    "queues",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("queue", Text, primary_key=True),
+    Column("depth", BigInteger),
+    Column("oldest_age_s", Double),
+    Column("read_at", Double, nullable=False),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("started_at", Double, nullable=False, index=True),
+    Column("ended_at", Double),
+    Column("reason", Text, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("rule", Text, nullable=False),
+    Column("signal", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("labels_key", Text, nullable=False),
+    Column("value", Double),
+    Column("worst", Double),
+    Column("threshold", Double, nullable=False),
+    Column("op", Text, nullable=False),
+    Column("window_s", Double, nullable=False),
+    Column("pending_at", Double, nullable=False),
+    Column("fired_at", Double),
+    Column("resolved_at", Double),
+    Column("last_value_at", Double),
+    Column("good_at", Double),
+    Column("absent_at", Double),
+    Column("reason", Text, nullable=False),
+    Column("incident_id", Integer, ForeignKey("incidents.id"), index=True),
+    Column("annotations", JSON, nullable=False),
+    Index("ix_alerts_state_pending_at", "state", "pending_at"),
+    Index("ix_alerts_rule_labels_key", "rule", "labels_key"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("group_key", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("acknowledged_at", Double),
+    Column("acknowledged_by", Text, nullable=False, server_default=""),
+    Column("resolved_at", Double),
+    Column("resolved_by", Text, nullable=False, server_default=""),
+    Column("updated_at", Double, nullable=False),
+    Column("summary", Text, nullable=False, server_default=""),
+    Index("ix_incidents_state_opened_at", "state", "opened_at"),
+    Index("ix_incidents_group_key_state", "group_key", "state"),
+)
+
+incident_timeline = Table(
+    "incident_timeline",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Integer, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Integer, ForeignKey("incidents.id"), index=True),
+    Column("alert_id", Integer, ForeignKey("alerts.id")),
+    Column("receiver", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("sent_at", Double),
+    Column("claimed_by", Text, nullable=False, server_default=""),
+    Column("claimed_at", Double),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("dedup_key", Text, nullable=False, unique=True),
+    Index("ix_notifications_state_next_at", "state", "next_at"),
+)

@@ -1,0 +1,61 @@
+"""Workers and processes that execute runs, as far as they were heard of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy import Engine
+
+WorkerState = Literal["up", "down", "closed"]
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker. Times are seconds since 1970 UTC by the server's clock, but `started_at`, which is the worker's own.
+
+    Attributes:
+        state: up; down: three of its reports are overdue; closed: it said goodbye.
+        interval_s: How often it promised to report, in seconds.
+        clock_skew_s: How far its clock is ahead of the server's, in seconds; 0 when within 2 s.
+        dropped: Events it had to drop so far.
+        active: Runs it executes, by its own last report.
+    """
+
+    worker: str
+    service: str = ""
+    framework: str = ""
+    host: str = ""
+    pid: int = 0
+    version: str = ""
+    state: WorkerState = "up"
+    first_seen_at: float = 0.0
+    last_seen_at: float = 0.0
+    started_at: float = 0.0
+    interval_s: float = 10.0
+    active: int = 0
+    clock_skew_s: float = 0.0
+    dropped: int = 0
+    queues: list[str] = field(default_factory=list)
+
+
+class WorkerStore:
+    """The table of workers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def save(self, workers: Iterable[Worker]) -> None:
+        """Write these workers as they are, in place of what is stored of them."""
+        ...
+
+    def list(self) -> list[Worker]:
+        """Return every worker, by name."""
+        ...
+
+    def get(self, worker: str) -> Worker | None:
+        """Return one worker, None when it was never heard of."""
+        ...
+
+    def delete_before(self, at: float) -> int:
+        """Forget workers that are not up and were last seen before `at`; return how many."""
+        ...

@@ -48,7 +48,7 @@ web-checks: ## Style, types and tests of the page
 ifneq ($(wildcard web/package.json),)
 	@echo "== web"
 	@npm --prefix web run --silent --if-present lint
-	@npm --prefix web run --silent --if-present typecheck
+	@npm --prefix web run --silent --if-present types
 	@npm --prefix web run --silent --if-present test
 endif
 

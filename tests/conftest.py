@@ -1,0 +1,26 @@
+"""Order and marks of the tests; the servers they use are in tests/servers."""
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.servers"]
+
+_HERE = Path(__file__).parent
+# The cheap ones first: what is broken shows within seconds.
+_ORDER = ("unit", "contract", "integration", "faults", "e2e")
+_MARKS = {"integration": "integration", "faults": "integration", "e2e": "browser"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests by the folder they are in and mark them with what they need."""
+    for item in items:
+        mark = _MARKS.get(_kind(item))
+        if mark is not None:
+            item.add_marker(mark)
+    items.sort(key=lambda item: _ORDER.index(_kind(item)) if _kind(item) in _ORDER else len(_ORDER))
+
+
+def _kind(item: pytest.Item) -> str:
+    parts = item.path.relative_to(_HERE).parts if item.path.is_relative_to(_HERE) else ()
+    return parts[0] if len(parts) > 1 else "unit"

@@ -1,0 +1,119 @@
+"""A real PostgreSQL."""
+
+import re
+import secrets
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import psycopg
+import pytest
+
+from tests.servers.process import Server, ServerProcess, find_program, free_port
+
+
+class PostgresServer(Server):
+    """A PostgreSQL cluster of its own, which trusts everybody on the loopback interface and waits for no disk."""
+
+    def __init__(self) -> None:
+        """Choose the port; the cluster is made at the first start."""
+        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+        self.program = find_program("postgres", "postgresql", folders=folders)
+        self.init_program = find_program("initdb", "postgresql", folders=folders)
+        self.port = free_port()
+        # PostgreSQL refuses to run as root; Debian's package brings this user.
+        self.process = ServerProcess("postgres", user="postgres")
+
+    @property
+    def url(self) -> str:
+        """The address of the maintenance database, for SQLAlchemy."""
+        return self.database_url("postgres")
+
+    def database_url(self, name: str) -> str:
+        """Return the address of a database, for SQLAlchemy."""
+        return f"postgresql+psycopg://huoyan@127.0.0.1:{self.port}/{name}"
+
+    def start(self) -> Self:
+        """Start it and return it when it accepts queries."""
+        data = self.process.folder / "data"
+        if not data.exists():
+            self.process.once(
+                [
+                    self.init_program,
+                    *("-D", data),
+                    *("-U", "huoyan"),
+                    *("-A", "trust"),
+                    *("-E", "UTF8"),
+                    "--locale=C.UTF-8",
+                    "--no-sync",
+                ]
+            )
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self.process.folder,
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "32MB",
+            "max_connections": 100,
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self.process.run([self.program, "-D", data, *options], self._answers)
+        return self
+
+    def stop(self) -> None:
+        """End it without waiting for clients to disconnect."""
+        self.process.stop(stop_signal=signal.SIGINT)
+
+    def close(self) -> None:
+        """Stop it and remove everything it wrote."""
+        self.stop()
+        super().close()
+
+    def execute(self, statement: str) -> None:
+        """Run one statement in the maintenance database, outside a transaction."""
+        with self._connect() as connection:
+            connection.execute(statement.encode())
+
+    def make_database(self, name: str) -> str:
+        """Make an empty database and return its address."""
+        self.execute(f'CREATE DATABASE "{name}"')
+        return self.database_url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, disconnecting whoever uses it."""
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user="huoyan", dbname="postgres", autocommit=True, connect_timeout=5
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _version(folder: Path) -> int:
+    found = re.search(r"(\d+)/bin$", str(folder))
+    return int(found.group(1)) if found else 0
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give the PostgreSQL of this session."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give the address of an empty database, for SQLAlchemy; it is removed after the test."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres_server.make_database(name)
+    postgres_server.drop_database(name)

@@ -1,1 +1,1 @@
-"""The tests: unit/ mirrors the source, contract/ runs a suite over many, integration/ has real servers, e2e/ Chromium."""
+"""The tests: unit/ mirrors the source, contract/ runs suites over many, integration/ has real servers, e2e/ a browser."""

@@ -1,6 +1,6 @@
 """Alerts: one rule holding for one set of labels, from the first value that met it to its end.
 
-An `Alert` is a value: the decision (`server.alert.evaluate`) returns a changed copy, the store writes it, nobody edits it.
+An `Alert` is a value: the decision (`server.alert.evaluate`) returns a changed copy and the store writes it.
 """
 
 import json
@@ -22,7 +22,7 @@ class Level(StrEnum):
 
 
 class AlertState(StrEnum):
-    """Where an alert is in its life: pending → firing → resolved. A pending alert whose condition ends leaves no trace."""
+    """Where an alert is: pending → firing → resolved. A pending alert whose condition ends leaves no trace."""
 
     PENDING = "pending"
     FIRING = "firing"
@@ -38,9 +38,9 @@ class Alert:
         value: The value when it was last written down (at `last_value_at`), None when it was never known.
         worst: The value farthest past the threshold since the alert began.
         window_s: The window the value was computed over; 0 for a gauge read as it is.
-        pending_at: Since when the condition has held; time in which nothing was known is not counted.
+        pending_at: Since when the condition has held without a break.
         good_at: Since when the condition has not held, while the alert still fires; None while it holds.
-        absent_at: Since when the value has been missing; None while there is one.
+        absent_at: Since when the value has been missing, while the alert still fires; None while there is one.
         reason: Why it is in this state, one English sentence. The page makes its own from the other fields.
     """
 

@@ -9,7 +9,7 @@ from huoyan.model.alert import Level
 
 
 class IncidentState(StrEnum):
-    """Where an incident is: open → acknowledged → resolved, or open → resolved. It may reopen, see `server.incident`."""
+    """Where an incident is: open → acknowledged → resolved, or open → resolved; soon after that it may reopen."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -38,7 +38,7 @@ class TimelineEntry:
     """One line of an incident's time line.
 
     `by` is the person, or "huoyan" for what happened by itself. `text` is English prose or what the person wrote;
-    `data` holds the facts behind it (alert id, value, threshold, labels) from which the page says it in another language.
+    `data` holds the facts behind it (alert id, value, threshold, labels) to say it in another language.
     """
 
     at: float

@@ -2,24 +2,18 @@
 
 import difflib
 import math
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from huoyan.errors import ConfigurationError
 from huoyan.model.alert import Level
 from huoyan.signals.catalogue import CATALOGUE
-from huoyan.signals.spec import Signal
+from huoyan.signals.spec import Op, Signal
 
-OPS: Mapping[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
-"""How a value is compared with the threshold."""
+OPS = (Op.ABOVE, Op.AT_LEAST, Op.BELOW, Op.AT_MOST)
+"""How a value may be compared with the threshold."""
 
 KEEP_FIRING_S = 15.0
 """How long a value must stay good before its alert resolves, unless the rule says otherwise."""
@@ -59,7 +53,7 @@ class Rule:
     Attributes:
         name: Unique among the rules; the `rule` label of `huoyan_alerts_firing`.
         signal: The id of the signal whose value is judged.
-        op: `>`, `>=`, `<` or `<=`: the rule holds while `value op threshold`.
+        op: The rule holds while `value op threshold`.
         for_s: How long it must hold before the alert fires, default 0: at once.
         window_s: The window the value is computed over; None: the signal's own.
         where: Labels the value must carry, e.g. `{"service": "orders"}`.
@@ -74,7 +68,7 @@ class Rule:
 
     name: str
     signal: str
-    op: str
+    op: Op
     threshold: float
     level: Level = Level.WARNING
     for_s: float = 0.0
@@ -88,15 +82,23 @@ class Rule:
     annotations: Mapping[str, str] = field(default_factory=dict)
     receivers: tuple[str, ...] = ()
 
+    @property
+    def judged_s(self) -> float:
+        """Return the window that the value is computed over in seconds, 0 for what has a value at each moment."""
+        if self.window_s is not None:
+            return self.window_s
+        signal = CATALOGUE.get(self.signal)
+        return (signal.window_s or 0.0) if signal is not None else 0.0
+
     def holds(self, value: float) -> bool:
         """Return whether the value meets the condition; NaN meets none."""
-        return OPS[self.op](value, self.threshold)
+        return self.op.holds(value, self.threshold)
 
     def worse(self, value: float, than: float | None) -> bool:
         """Return whether the value is farther past the threshold than another one."""
         if than is None:
             return True
-        return value > than if self.op in (">", ">=") else value < than
+        return value > than if self.op in (Op.ABOVE, Op.AT_LEAST) else value < than
 
 
 def parse_rules(
@@ -135,9 +137,10 @@ def parse_rule(mapping: Any, position: str | int, catalogue: Mapping[str, Signal
     """Read one rule and check it whole.
 
     Args:
-        mapping: The table as written: `name`, `signal`, and optionally `op`, `threshold`, `level`, `for`, `window`, `where`,
-            `by`, `min_samples`, `keep_firing`, `stale`, `group`, `annotations`, `receivers`. Durations are numbers of
-            seconds or texts such as "30s", "5m", "1h". Without `op` and `threshold` the signal's own for the level apply.
+        mapping: The table as written: `name`, `signal`, and optionally `op`, `threshold`, `level`, `for`, `window`,
+            `where`, `by`, `min_samples`, `keep_firing`, `stale`, `group`, `annotations`, `receivers`. Durations are
+            numbers of seconds or texts such as "30s", "5m". Without `threshold` the signal's own for the level applies,
+            with the time it has to hold.
         position: Where it stands, for error messages: "rules[2]", or 2 for the same.
         catalogue: The signals that it may name.
 
@@ -154,15 +157,15 @@ def parse_rule(mapping: Any, position: str | int, catalogue: Mapping[str, Signal
     name = _name(mapping, at)
     signal = _signal(mapping, at, catalogue)
     level = _level(mapping, at)
-    op, threshold = _condition(mapping, at, signal, level)
+    op, threshold, for_s = _condition(mapping, at, signal, level)
     return Rule(
         name=name,
         signal=signal.id,
         op=op,
         threshold=threshold,
         level=level,
-        for_s=_duration(mapping, "for", at, 0.0),
-        window_s=_window(mapping, at),
+        for_s=_duration(mapping, "for", at, for_s),
+        window_s=_window(mapping, at, signal),
         where=_where(mapping, at, signal),
         by=_by(mapping, at, signal),
         min_samples=_min_samples(mapping, at),
@@ -232,36 +235,42 @@ def _level(mapping: Mapping[str, Any], at: str) -> Level:
     return Level(value)
 
 
-def _condition(mapping: Mapping[str, Any], at: str, signal: Signal, level: Level) -> tuple[str, float]:
+def _condition(mapping: Mapping[str, Any], at: str, signal: Signal, level: Level) -> tuple[Op, float, float]:
+    """Return the comparison, the threshold, and how long it has to hold unless the rule says so itself."""
     defaults = signal.thresholds
-    op = mapping.get("op", defaults.op if defaults is not None else ">")
-    if op not in OPS:
-        raise ConfigurationError(f"{at}.op", "one of >, >=, <, <=", op)
+    written = mapping.get("op", defaults.op if defaults is not None else Op.ABOVE)
+    if written not in OPS:
+        raise ConfigurationError(f"{at}.op", "one of >, >=, <, <=", written)
+    op = Op(written)
     if "threshold" in mapping:
         value = mapping["threshold"]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ConfigurationError(f"{at}.threshold", "a finite number", value)
-        return op, float(value)
+        return op, float(value), 0.0
     default = None
-    if defaults is not None and op == defaults.op:
+    if defaults is not None and op is defaults.op:
         default = defaults.warning if level is Level.WARNING else defaults.critical
-    if default is None:
+    if default is None or defaults is None:
         raise ConfigurationError(
             f"{at}.threshold",
             "a finite number",
             None,
             f"signal {signal.id} has no default for {op} at level {level.value}",
         )
-    return op, float(default)
+    return op, float(default), defaults.for_s
 
 
 def _duration(mapping: Mapping[str, Any], key: str, at: str, default: float) -> float:
     return parse_duration(mapping[key], f"{at}.{key}") if key in mapping else default
 
 
-def _window(mapping: Mapping[str, Any], at: str) -> float | None:
+def _window(mapping: Mapping[str, Any], at: str, signal: Signal) -> float | None:
     if "window" not in mapping:
         return None
+    if signal.window_s is None:
+        raise ConfigurationError(
+            f"{at}.window", "no window", mapping["window"], f"signal {signal.id} has a value at each moment; use for"
+        )
     window_s = parse_duration(mapping["window"], f"{at}.window")
     if window_s < 5:
         raise ConfigurationError(f"{at}.window", "a duration of at least 5 seconds", mapping["window"])
@@ -271,9 +280,9 @@ def _window(mapping: Mapping[str, Any], at: str) -> float | None:
 def _where(mapping: Mapping[str, Any], at: str, signal: Signal) -> dict[str, str]:
     where = _texts(mapping, "where", at)
     for label in where:
-        if label not in signal.by:
+        if label not in signal.labels:
             raise ConfigurationError(
-                f"{at}.where.{label}", f"a label of signal {signal.id}", label, nearest(label, signal.by)
+                f"{at}.where.{label}", f"a label of signal {signal.id}", label, nearest(label, signal.labels)
             )
     return where
 
@@ -283,9 +292,9 @@ def _by(mapping: Mapping[str, Any], at: str, signal: Signal) -> tuple[str, ...] 
         return None
     labels = _list(mapping, "by", at)
     for index, label in enumerate(labels):
-        if label not in signal.by:
+        if label not in signal.labels:
             raise ConfigurationError(
-                f"{at}.by[{index}]", f"a label of signal {signal.id}", label, nearest(label, signal.by)
+                f"{at}.by[{index}]", f"a label of signal {signal.id}", label, nearest(label, signal.labels)
             )
     return labels
 

@@ -1,0 +1,73 @@
+"""The rules that apply when none are configured.
+
+They are meant to be silent where all is well and to speak within seconds where something breaks. Thresholds are those
+that the signals declare, so that the embedded rules and the Prometheus rules written by `huoyan deploy rules` agree; only
+the burst has its own, because it looks at one minute instead of five.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from huoyan.server.alert.rules import Rule, parse_rules
+
+# As they would be written in huoyan.toml: what applies by default is what a reader can copy and change.
+DEFAULTS: tuple[Mapping[str, Any], ...] = (
+    {
+        # Something broke just now: most of what ran in the last minute failed. A share, not a number, so that a busy
+        # service whose runs fail now and then stays quiet; five runs at least, so that one failure of one run does too.
+        "name": "task-failure-burst",
+        "signal": "task_failure_ratio",
+        "op": ">",
+        "threshold": 0.5,
+        "window": "1m",
+        "min_samples": 5,
+        "level": "critical",
+        "group": "task-failures",
+        "annotations": {"summary": "More than half of the runs of the last minute failed."},
+    },
+    {
+        # Something has been failing for a while, more than it should.
+        "name": "task-failures",
+        "signal": "task_failure_ratio",
+        "op": ">",
+        "threshold": 0.2,
+        "for": "30s",
+        "min_samples": 5,
+        "level": "warning",
+        "group": "task-failures",
+        "annotations": {"summary": "More than a fifth of the runs of the last five minutes failed."},
+    },
+    {
+        "name": "task-wait",
+        "signal": "task_wait_p95",
+        "min_samples": 5,
+        "annotations": {"summary": "Runs wait long for a worker: too few workers, or workers that hang."},
+    },
+    {
+        "name": "queue-oldest-age",
+        "signal": "queue_oldest_age",
+        "annotations": {"summary": "A message waits long: nothing takes from this queue, or not enough."},
+    },
+    {
+        # One alert for each worker, one incident for all of them: a machine takes its workers down together.
+        "name": "worker-down",
+        "signal": "workers_down",
+        "by": ["worker"],
+        "annotations": {"summary": "The worker missed three reports in a row and did not say goodbye."},
+    },
+    {
+        "name": "events-lost",
+        "signal": "events_lost",
+        "annotations": {"summary": "Figures may be too low: events were lost on their way."},
+    },
+    {
+        "name": "ingest-lag",
+        "signal": "ingest_lag",
+        "annotations": {"summary": "Events wait long before they are stored: the server cannot keep up."},
+    },
+)
+
+
+def default_rules() -> tuple[Rule, ...]:
+    """Return the rules that apply when none are configured."""
+    return parse_rules(DEFAULTS, "default rules")

@@ -425,5 +425,5 @@ def test_a_description_that_does_not_add_up_is_refused(change):
 
 
 def test_a_missing_field_is_refused():
-    with pytest.raises(ValueError, match="KeyError.*buckets"):
+    with pytest.raises(ValueError, match=r"KeyError.*buckets"):
         Histogram.from_dict({})

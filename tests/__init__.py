@@ -1,1 +1,1 @@
-"""The tests: unit/ mirrors the source, contract/ runs suites over many, integration/ has real servers, e2e/ a browser."""
+"""The tests: unit/ mirrors the source, contract/ runs suites over many, integration/ has servers, e2e/ a browser."""

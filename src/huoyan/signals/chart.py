@@ -1,6 +1,6 @@
 """A source that read whole intervals once and answers from them for one step after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from huoyan.model.histogram import Histogram
@@ -32,8 +32,8 @@ class Chart:
         # The window of the first point reaches back before the chart begins.
         self._reach = since - (steps - 1) * step_s
         self._totals: dict[_Name, dict[Key, list[float]]] = {}
-        self._observed: dict[_Name, dict[Key, Sequence[Histogram | None]]] = {}
-        self._gauges: dict[_Name, dict[Key, Sequence[float | None]]] = {}
+        self._observed: dict[_Name, Mapping[Key, Sequence[Histogram | None]]] = {}
+        self._gauges: dict[_Name, Mapping[Key, Sequence[float | None]]] = {}
         self.step = 0
 
     def increase(

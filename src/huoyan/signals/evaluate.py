@@ -14,7 +14,6 @@ from huoyan.signals.source import Conditions, Key, Moments, Source
 from huoyan.signals.spec import (
     Combine,
     Compare,
-    Difference,
     Expression,
     Increase,
     Latest,
@@ -26,6 +25,7 @@ from huoyan.signals.spec import (
     Scale,
     Signal,
     Where,
+    counted,
 )
 
 MAX_POINTS = 11_000
@@ -138,17 +138,17 @@ def evaluate_range(
     window = _window(signal, window_s)
     steps = max(1, round(window / step_s))
     chart = Chart(source, until - count * step_s, until, step_s, steps)
-    found: dict[Key, list[tuple[float, float | None]]] = {}
+    found: dict[Key, list[float | None]] = {}
     times = [until - (count - 1 - index) * step_s for index in range(count)]
     for index, at in enumerate(times):
         chart.step = index
         for value in evaluate(signal, chart, at, steps * step_s, where, labels, min_samples):
             key = tuple(value.labels.values())
-            points = found.get(key)
-            if points is None:
-                points = found[key] = [(earlier, None) for earlier in times[:index]]
-            points.append((at, value.value))
-    return [Series(dict(zip(labels, key, strict=True)), points) for key, points in sorted(found.items())]
+            found.setdefault(key, [None] * count)[index] = value.value
+    return [
+        Series(dict(zip(labels, key, strict=True)), list(zip(times, values, strict=True)))
+        for key, values in sorted(found.items())
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,16 +249,7 @@ def _paired(
 
 
 def _absent(expression: Expression) -> float | None:
-    """Return the value of a group in which nothing was seen: zero for what is counted, unknown for the rest."""
-    if isinstance(expression, Increase | Rate | Observations):
-        return 0.0
-    if isinstance(expression, Scale):
-        inner = _absent(expression.expression)
-        return None if inner is None else inner * expression.factor
-    if isinstance(expression, Difference):
-        left, right = _absent(expression.left), _absent(expression.right)
-        return None if left is None or right is None else left - right
-    return None
+    return 0.0 if counted(expression) else None
 
 
 def _both(left: Where, right: Where) -> Conditions:

@@ -49,13 +49,13 @@ class Source(Moments, Protocol):
 
     def increase_range(
         self, metric: str, where: Conditions, by: tuple[str, ...], since: float, until: float, step_s: float
-    ) -> dict[Key, Sequence[float]]:
+    ) -> Mapping[Key, Sequence[float]]:
         """Return by how much a counter grew in each step."""
         ...
 
     def distribution_range(
         self, metric: str, where: Conditions, by: tuple[str, ...], since: float, until: float, step_s: float
-    ) -> dict[Key, Sequence[Histogram | None]]:
+    ) -> Mapping[Key, Sequence[Histogram | None]]:
         """Return the observations of each step, None for steps without any."""
         ...
 
@@ -68,6 +68,6 @@ class Source(Moments, Protocol):
         until: float,
         step_s: float,
         combine: Combination,
-    ) -> dict[Key, Sequence[float | None]]:
+    ) -> Mapping[Key, Sequence[float | None]]:
         """Return the value known at the end of each step, None where unknown."""
         ...

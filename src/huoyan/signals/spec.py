@@ -268,6 +268,17 @@ def leaves_of(expression: Expression) -> tuple[Leaf, ...]:
     return leaves_of(expression.expression)
 
 
+def counted(expression: Expression) -> bool:
+    """Return whether nothing seen means zero, as for everything that is counted, rather than unknown."""
+    if isinstance(expression, Increase | Rate | Observations):
+        return True
+    if isinstance(expression, Scale):
+        return counted(expression.expression)
+    if isinstance(expression, Difference):
+        return counted(expression.left) and counted(expression.right)
+    return False
+
+
 def _expect(metric: Metric, kind: MetricKind, conditions: Where) -> None:
     if metric.kind is not kind:
         raise ValueError(f"{metric.name}: expected a {kind}, got a {metric.kind}")

@@ -1,8 +1,8 @@
 """The rules that apply when none are configured.
 
-They are meant to be silent where all is well and to speak within seconds where something breaks. Thresholds are those
-that the signals declare, so that the embedded rules and the Prometheus rules written by `huoyan deploy rules` agree; only
-the burst has its own, because it looks at one minute instead of five.
+They are meant to be silent where all is well and to speak within seconds where something breaks. Thresholds and times
+are those that the signals declare, the same that `huoyan deploy rules` writes for Prometheus. Only the two about
+failures have their own: they look at shorter windows, so that people hear of the beginning and of the end soon.
 """
 
 from collections.abc import Mapping
@@ -26,16 +26,17 @@ DEFAULTS: tuple[Mapping[str, Any], ...] = (
         "annotations": {"summary": "More than half of the runs of the last minute failed."},
     },
     {
-        # Something has been failing for a while, more than it should.
+        # Something fails more than it should, and goes on doing so. It shares its incident with the burst.
         "name": "task-failures",
         "signal": "task_failure_ratio",
         "op": ">",
         "threshold": 0.2,
+        "window": "2m",
         "for": "30s",
         "min_samples": 5,
         "level": "warning",
         "group": "task-failures",
-        "annotations": {"summary": "More than a fifth of the runs of the last five minutes failed."},
+        "annotations": {"summary": "More than a fifth of the runs of the last two minutes failed."},
     },
     {
         "name": "task-wait",

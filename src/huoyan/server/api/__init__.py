@@ -1,1 +1,1 @@
-"""Serve runs, signals, alerts and incidents over HTTP."""
+"""The HTTP API: routes by noun, thin over the store and the services."""

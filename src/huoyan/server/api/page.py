@@ -1,0 +1,74 @@
+"""The page: static files built from web/, with every path of its own answered by its one HTML file."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+_INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+_FOREVER = "public, max-age=31536000, immutable"
+
+_NOT_BUILT = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Huoyan</title>
+<h1>Huoyan is running; its page is not built</h1>
+<p>Run <code>make web</code> in the repository (Node.js is needed), then reload.
+The API answers at <a href="/api/v1/openapi.json">/api/v1</a>, metrics at <a href="/metrics">/metrics</a>.</p>
+"""
+
+
+class _Page(StaticFiles):
+    """Static files whose names carry a hash are kept for ever, the HTML that names them is asked for each time."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder)
+        self._index = folder / "index.html"
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if path in (".", "index.html"):
+            return self._html()
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            # A path without a suffix is one of the page's own routes; a missing file stays missing.
+            if error.status_code != 404 or "." in path.rsplit("/", 1)[-1]:
+                raise
+            return self._html()
+        response.headers["cache-control"] = _FOREVER if path.startswith("assets/") else "no-cache"
+        return response
+
+    def _html(self) -> Response:
+        response = FileResponse(self._index, media_type="text/html")
+        response.headers["cache-control"] = "no-cache"
+        response.headers["content-security-policy"] = content_policy(self._index.read_text(encoding="utf-8"))
+        return response
+
+
+def content_policy(html: str) -> str:
+    """Return the content policy of the page: everything from this server, inline scripts only those in `html`."""
+    hashes = "".join(
+        f" 'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in _INLINE_SCRIPT.findall(html)
+    )
+    return (
+        f"default-src 'self'; script-src 'self'{hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
+
+
+def mount(app: FastAPI, folder: Path) -> None:
+    """Serve the page at `/`, after every other route; without a built page `/` says how to build it."""
+    if (folder / "index.html").is_file():
+        app.mount("/", _Page(folder), name="page")
+        return
+
+    async def not_built(_request: Request) -> Response:
+        return HTMLResponse(_NOT_BUILT, status_code=503)
+
+    app.add_route("/", not_built, methods=["GET"], include_in_schema=False)

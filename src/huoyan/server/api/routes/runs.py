@@ -1,0 +1,118 @@
+"""Runs: the list with its filters and counts, and one run with every attempt."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from huoyan.errors import NotFound
+from huoyan.server.api.context import Context, Here
+from huoyan.server.api.parameters import (
+    Cursor,
+    Frameworks,
+    Limit,
+    Queues,
+    Search,
+    Services,
+    Since,
+    States,
+    Tasks,
+    Until,
+    Workers,
+    period,
+)
+from huoyan.server.api.schemas.run import Run, RunCounts, RunPage, run_document
+from huoyan.server.store.runs import RunFilters
+
+router = APIRouter(tags=["runs"])
+
+Failure = Annotated[str | None, Query(description="Fingerprint of a failure group.", max_length=200)]
+ActiveOnly = Annotated[bool, Query(description="Only runs that are not finished.")]
+
+
+@router.get("/runs", operation_id="listRuns", summary="List runs, newest first")
+def list_runs(
+    here: Here,
+    state: States = [],
+    task: Tasks = [],
+    queue: Queues = [],
+    worker: Workers = [],
+    service: Services = [],
+    framework: Frameworks = [],
+    failure: Failure = None,
+    since: Since = None,
+    until: Until = None,
+    q: Search = None,
+    active_only: ActiveOnly = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> RunPage:
+    """List runs that match every filter given. The page after is asked for with `cursor`."""
+    filters = _filters(here, state, task, queue, worker, service, framework, failure, since, until, q, active_only)
+    page = here.store.runs.page(filters, limit, cursor)
+    return RunPage(items=[run_document(run) for run in page.items], next=page.next)
+
+
+@router.get("/runs/counts", operation_id="countRuns", summary="Count runs per value of each facet")
+def count_runs(
+    here: Here,
+    state: States = [],
+    task: Tasks = [],
+    queue: Queues = [],
+    worker: Workers = [],
+    service: Services = [],
+    framework: Frameworks = [],
+    failure: Failure = None,
+    since: Since = None,
+    until: Until = None,
+    q: Search = None,
+    active_only: ActiveOnly = False,
+) -> RunCounts:
+    """Count the runs behind each choice of a filter; every facet ignores its own filter, so that it can be widened."""
+    filters = _filters(here, state, task, queue, worker, service, framework, failure, since, until, q, active_only)
+    counts = here.store.runs.counts(filters)
+    return RunCounts(**counts)
+
+
+@router.get("/runs/{run_id}", operation_id="getRun", summary="Get one run")
+def get_run(here: Here, run_id: str) -> Run:
+    """Return one run with every attempt at it."""
+    run = here.store.runs.get(run_id)
+    if run is None:
+        raise NotFound(f"expected the id of a stored run, got {run_id[:200]!r}")
+    return run_document(run)
+
+
+@router.get("/runs/{run_id}/children", operation_id="listRunChildren", summary="List the runs that a run started")
+def list_run_children(here: Here, run_id: str) -> RunPage:
+    """List the runs whose `parent_id` is this run, oldest first."""
+    return RunPage(items=[run_document(run) for run in here.store.runs.children(run_id)], next=None)
+
+
+def _filters(
+    here: Context,
+    state: States,
+    task: list[str],
+    queue: list[str],
+    worker: list[str],
+    service: list[str],
+    framework: list[str],
+    failure: str | None,
+    since: str | None,
+    until: str | None,
+    q: str | None,
+    active_only: bool,
+) -> RunFilters:
+    start, end = period(since, until, here.clock.now())
+    return RunFilters(
+        state=tuple(s.value for s in state),
+        task=tuple(task),
+        queue=tuple(queue),
+        worker=tuple(worker),
+        service=tuple(service),
+        framework=tuple(framework),
+        failure=failure or None,
+        since=start,
+        until=end,
+        q=(q or "").strip() or None,
+        active_only=active_only,
+    )

@@ -1,0 +1,64 @@
+"""Failure groups as JSON."""
+
+from huoyan.server.api.schemas.base import Document, Timestamp, documented
+from huoyan.server.store import FailureGroup as StoredGroup
+
+EXAMPLE = {
+    "fingerprint": "5f1d3c0a9b7e2d44",
+    "type": "PaymentDeclined",
+    "title": "card issuer did not answer within <n> s",
+    "count": 12,
+    "first_seen_at": "2026-11-20T21:02:11.000000Z",
+    "last_seen_at": "2026-11-20T21:15:08.492000Z",
+    "tasks": ["orders.take_payment"],
+    "services": ["orders"],
+    "last_run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+    "per_minute": [[1795208040.0, 4], [1795208100.0, 8]],
+}
+
+
+class FailureGroup(Document):
+    """Failures that have the same cause by their fingerprint; `count` and `per_minute` are of the window asked for."""
+
+    model_config = documented(EXAMPLE)
+
+    fingerprint: str
+    type: str
+    """Class name of the exception."""
+    title: str
+    """Its message without the parts that vary."""
+    count: int
+    first_seen_at: Timestamp
+    last_seen_at: Timestamp
+    tasks: list[str]
+    services: list[str]
+    last_run_id: str | None
+    """The latest run that failed this way."""
+    per_minute: list[tuple[float, int]]
+    """Pairs of the minute (seconds since 1970 UTC) and the failures in it."""
+
+
+class FailurePage(Document):
+    """A page of failure groups, most frequent first."""
+
+    model_config = documented({"items": [EXAMPLE], "next": None})
+
+    items: list[FailureGroup]
+    next: str | None
+    """Cursor of the next page, null on the last one."""
+
+
+def failure_document(group: StoredGroup) -> FailureGroup:
+    """Render a failure group as the API shows it."""
+    return FailureGroup(
+        fingerprint=group.fingerprint,
+        type=group.type,
+        title=group.title,
+        count=group.count,
+        first_seen_at=group.first_seen_at,
+        last_seen_at=group.last_seen_at,
+        tasks=list(group.tasks),
+        services=list(group.services),
+        last_run_id=group.last_run_id or None,
+        per_minute=[(float(at), int(count)) for at, count in group.per_minute],
+    )

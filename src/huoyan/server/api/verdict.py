@@ -1,0 +1,70 @@
+"""The verdict line and the total figures of the first screen."""
+
+from huoyan import __version__
+from huoyan.server.api.context import Context
+from huoyan.server.api.figures import NOW_WINDOW_S, queue_figures, values
+from huoyan.server.api.schemas.incident import Incident, incident_documents
+from huoyan.server.api.schemas.overview import Overview, Totals, Verdict, VerdictLevel, WorkerTotals
+from huoyan.server.store import Gap
+
+_MOST_INCIDENTS = 50
+
+
+def overview_document(here: Context) -> Overview:
+    """Put together what the first screen says at a glance."""
+    now = here.clock.now()
+    open_incidents = here.store.incidents.page(state=("open", "acknowledged"), limit=_MOST_INCIDENTS).items
+    incidents = incident_documents(here.store, open_incidents)
+    incidents.sort(key=lambda i: (i.level != "critical", i.state != "open", -i.opened_at))
+    silent = [gap for gap in here.store.gaps.list(since=now) if gap.ended_at is None]
+    level, text = verdict(incidents, silent)
+    workers = here.store.workers.list()
+    depths = [queue.depth for queue in queue_figures(here.store, here.source, now) if queue.depth is not None]
+
+    def total(signal_id: str) -> float | None:
+        return values(here.source, signal_id, now, NOW_WINDOW_S, {}, ()).get(())
+
+    return Overview(
+        verdict=Verdict(level=level, text=text, open_incidents=incidents),
+        totals=Totals(
+            runs_per_minute=total("task_runs_per_minute") or 0.0,
+            failure_ratio=total("task_failure_ratio"),
+            p95_s=total("task_duration_p95"),
+            active=round(total("tasks_active") or 0.0),
+            queued=sum(depths) if depths else None,
+        ),
+        workers=WorkerTotals(
+            up=sum(worker.state == "up" for worker in workers), down=sum(worker.state == "down" for worker in workers)
+        ),
+        version=__version__,
+        started_at=here.started_at,
+        now=now,
+    )
+
+
+def verdict(incidents: list[Incident], silent: list[Gap]) -> tuple[VerdictLevel, str]:
+    """Say in one line whether all is well.
+
+    Args:
+        incidents: Those that are not over, most severe first.
+        silent: Sources that nothing is heard from; with one of them, calm proves nothing.
+
+    Returns:
+        The level and the line.
+    """
+    level: VerdictLevel = "ok"
+    parts = []
+    if incidents:
+        level = "critical" if any(incident.level == "critical" for incident in incidents) else "warning"
+        titles = "; ".join(incident.title for incident in incidents[:3])
+        more = f"; and {len(incidents) - 3} more" if len(incidents) > 3 else ""
+        count = "1 incident is open" if len(incidents) == 1 else f"{len(incidents)} incidents are open"
+        parts.append(f"{count}: {titles}{more}")
+    if silent:
+        if level != "critical":
+            level = "blind"
+        parts.append(f"nothing is heard from {', '.join(sorted(gap.source for gap in silent))}")
+    if not parts:
+        return level, "All is well"
+    text = "; ".join(parts)
+    return level, text[:1].upper() + text[1:]

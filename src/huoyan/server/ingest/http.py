@@ -1,0 +1,175 @@
+"""Events over HTTP: read the body within bounds, decode it, hand it to the collector, answer when it is stored."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.to_thread
+
+from huoyan.clock import SYSTEM_CLOCK, Clock
+from huoyan.errors import HuoyanError, Unreachable
+from huoyan.server.collect import Collector, Receipt
+from huoyan.server.ingest.wire import Decoded, Rejected, decode
+
+MAX_BODY_BYTES = 8 << 20
+"""Longest body as it is sent."""
+MAX_UNPACKED_BYTES = 32 << 20
+"""Longest body after unpacking."""
+
+
+class BodyTooLarge(HuoyanError):
+    """A body is longer than accepted."""
+
+
+class EncodingUnknown(HuoyanError):
+    """A body is packed in a way that is not understood, or is not what it says it is."""
+
+
+class StoreTooSlow(Unreachable):
+    """Events could not be stored in time; the client keeps them and sends them again after `retry_after_s`."""
+
+    retry_after_s: int = 5
+
+
+@dataclass(slots=True)
+class Accepted:
+    """What became of a batch: how many of its events are stored, and what was not accepted."""
+
+    accepted: int
+    rejected: list[Rejected] = field(default_factory=list)
+    nothing_valid: bool = False
+
+
+class HttpIngest:
+    """The door for batches of events.
+
+    Args:
+        collector: Who stores them.
+        clock: Tells when they were received.
+        timeout_s: How long a client may wait for its events to be stored, default 10 seconds.
+        concurrency: How many batches may be decoded or wait for room at once; more are answered 503. Default 16.
+    """
+
+    def __init__(
+        self, collector: Collector, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 10.0, concurrency: int = 16
+    ) -> None:
+        self._collector = collector
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._concurrency = concurrency
+        # Threads of its own: when the collector has no room, the threads that serve pages must not wait with it.
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def accept(self, chunks: AsyncIterator[bytes], encoding: str = "", length: str = "") -> Accepted:
+        """Take a batch and return when it is stored.
+
+        Args:
+            chunks: The body as it arrives.
+            encoding: Its `Content-Encoding`.
+            length: Its `Content-Length`, empty when unknown.
+
+        Returns:
+            What was accepted and what was not.
+
+        Raises:
+            BodyTooLarge: It is over 8 MiB, or over 32 MiB unpacked.
+            EncodingUnknown: It is packed otherwise than with gzip, or badly.
+            StoreTooSlow: It was not stored in time.
+        """
+        received_at = self._clock.now()
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(self._concurrency)
+        packed = _packing(encoding)
+        body = await _read(chunks, length)
+        if self._limiter.statistics().tasks_waiting >= self._concurrency:
+            raise StoreTooSlow("expected room for more events, got none: events arrive faster than they can be stored")
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        decoded, stored = await anyio.to_thread.run_sync(self._submit, body, packed, received_at, limiter=self._limiter)
+        answer = Accepted(0, decoded.rejected)
+        if stored is None:
+            answer.nothing_valid = bool(decoded.rejected)
+            return answer
+        try:
+            receipt = await asyncio.wait_for(
+                asyncio.wrap_future(stored), max(0.05, deadline - asyncio.get_running_loop().time())
+            )
+        except (TimeoutError, asyncio.CancelledError, Unreachable) as error:
+            if isinstance(error, asyncio.CancelledError) and not stored.cancelled():
+                raise
+            raise StoreTooSlow(
+                f"expected the events to be stored within {self._timeout_s:g} s, got no answer from the store. "
+                "Send them again"
+            ) from error
+        answer.accepted = int(receipt)
+        answer.rejected.extend(
+            Rejected(r.index, r.run_id, f"events[{r.index}]", r.reason, "another") for r in receipt.rejected
+        )
+        answer.nothing_valid = bool(answer.rejected) and answer.accepted == 0 and decoded.process is None
+        return answer
+
+    def _submit(self, body: bytes, packed: bool, received_at: float) -> tuple[Decoded, Future[Receipt] | None]:
+        decoded = decode(unpack(body) if packed else body, received_at)
+        if not decoded.events and decoded.process is None and not decoded.queues:
+            return decoded, None
+        try:
+            stored = self._collector.submit(
+                decoded.events,
+                process=decoded.process,
+                queues=decoded.queues,
+                received_at=received_at,
+                sent_at=decoded.sent_at,
+                source="http",
+            )
+        except Unreachable as error:
+            raise StoreTooSlow(error.message) from error
+        return decoded, stored
+
+
+def unpack(body: bytes, limit_bytes: int = MAX_UNPACKED_BYTES) -> bytes:
+    """Unpack a gzip body, of one member or several.
+
+    Raises:
+        BodyTooLarge: It is longer than `limit_bytes` unpacked.
+        EncodingUnknown: It is not gzip, or is cut off.
+    """
+    parts: list[bytes] = []
+    room = limit_bytes
+    rest = body
+    while rest:
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            part = member.decompress(rest, room + 1)
+        except zlib.error as error:
+            raise EncodingUnknown(f"expected a gzip body, got one that does not unpack ({error})") from None
+        room -= len(part)
+        if room < 0:
+            raise BodyTooLarge(f"expected at most {limit_bytes} bytes unpacked, got more. Send smaller batches")
+        if not member.eof:
+            raise EncodingUnknown("expected a whole gzip body, got one that is cut off")
+        parts.append(part)
+        rest = member.unused_data
+    return b"".join(parts)
+
+
+def _packing(encoding: str) -> bool:
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return False
+    if name in ("gzip", "x-gzip"):
+        return True
+    raise EncodingUnknown(f"Content-Encoding: expected gzip or none, got {encoding[:64]!r}")
+
+
+async def _read(chunks: AsyncIterator[bytes], length: str) -> bytes:
+    refusal = f"expected a body of at most {MAX_BODY_BYTES} bytes, got a longer one. Send smaller batches"
+    if length.isascii() and length.isdigit() and int(length) > MAX_BODY_BYTES:
+        raise BodyTooLarge(refusal)
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(refusal)
+    return bytes(body)

@@ -1,0 +1,168 @@
+/** Every question the page asks, one hook each. The first element of a key is the noun that live topics make stale. */
+
+import { keepPreviousData, useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, unwrap, type Schemas } from "./client";
+
+export type Run = Schemas["Run"];
+export type Attempt = Schemas["Attempt"];
+export type Incident = Schemas["Incident"];
+export type IncidentDetail = Schemas["IncidentDetail"];
+export type FailureGroup = Schemas["FailureGroup"];
+export type Queue = Schemas["Queue"];
+export type Overview = Schemas["Overview"];
+export type SignalReading = Schemas["SignalReading"];
+
+/** What a list of runs can be narrowed by; empty means any. `since` is relative (`-1h`) or absent. */
+export interface RunQuery {
+  state?: string[];
+  task?: string[];
+  queue?: string[];
+  worker?: string[];
+  service?: string[];
+  framework?: string[];
+  failure?: string;
+  since?: string;
+  q?: string;
+}
+
+/** Charts and figures that nothing on the stream announces are asked for again this often, milliseconds. */
+const REFRESH_MS = 5_000;
+
+export function useOverview() {
+  return useQuery({
+    queryKey: ["overview"],
+    queryFn: async () => unwrap(await api.GET("/api/v1/overview")),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useRuns(query: RunQuery, limit = 50) {
+  return useInfiniteQuery({
+    queryKey: ["runs", query, limit],
+    queryFn: async ({ pageParam }) =>
+      unwrap(
+        await api.GET("/api/v1/runs", {
+          params: { query: { ...(query as object), limit, ...(pageParam ? { cursor: pageParam } : {}) } },
+        }),
+      ),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.next ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function useRunCounts(query: RunQuery) {
+  return useQuery({
+    queryKey: ["counts", query],
+    queryFn: async () => unwrap(await api.GET("/api/v1/runs/counts", { params: { query: query as object } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useRun(id: string) {
+  return useQuery({
+    queryKey: ["run", id],
+    queryFn: async () => unwrap(await api.GET("/api/v1/runs/{run_id}", { params: { path: { run_id: id } } })),
+  });
+}
+
+export function useRunChildren(id: string) {
+  return useQuery({
+    queryKey: ["runs", "children", id],
+    queryFn: async () =>
+      unwrap(await api.GET("/api/v1/runs/{run_id}/children", { params: { path: { run_id: id } } })),
+  });
+}
+
+export function useFailures(since: string | undefined, limit = 20) {
+  return useQuery({
+    queryKey: ["failures", since, limit],
+    queryFn: async () =>
+      unwrap(await api.GET("/api/v1/failures", { params: { query: { ...(since ? { since } : {}), limit } } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useQueues() {
+  return useQuery({
+    queryKey: ["queues"],
+    queryFn: async () => unwrap(await api.GET("/api/v1/queues")),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export interface SignalQuery {
+  since?: string;
+  window_s?: number;
+  step_s?: number;
+  by?: string[];
+  service?: string;
+  task?: string;
+}
+
+export function useSignal(id: string, query: SignalQuery) {
+  return useQuery({
+    queryKey: ["signals", id, query],
+    queryFn: async () =>
+      unwrap(
+        await api.GET("/api/v1/signals/{signal_id}", {
+          params: { path: { signal_id: id }, query: query as object },
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useIncidents(states: string[]) {
+  return useQuery({
+    queryKey: ["incidents", states],
+    queryFn: async () =>
+      unwrap(await api.GET("/api/v1/incidents", { params: { query: { state: states, limit: 100 } as object } })),
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function useIncident(id: number) {
+  return useQuery({
+    queryKey: ["incident", id],
+    queryFn: async () =>
+      unwrap(await api.GET("/api/v1/incidents/{incident_id}", { params: { path: { incident_id: id } } })),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export type Step = "acknowledge" | "resolve" | "comment";
+
+export function useIncidentStep(id: number) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async ({ step, by, note }: { step: Step; by: string; note: string }) => {
+      const options = { params: { path: { incident_id: id } }, body: { by, note } };
+      if (step === "acknowledge") return unwrap(await api.POST("/api/v1/incidents/{incident_id}/acknowledge", options));
+      if (step === "resolve") return unwrap(await api.POST("/api/v1/incidents/{incident_id}/resolve", options));
+      return unwrap(await api.POST("/api/v1/incidents/{incident_id}/comment", options));
+    },
+    onSettled: () => {
+      for (const noun of ["incident", "incidents", "overview"]) void client.invalidateQueries({ queryKey: [noun] });
+    },
+  });
+}
+
+export function useSession() {
+  return useQuery({
+    queryKey: ["session"],
+    queryFn: async () => unwrap(await api.GET("/api/v1/session")),
+    staleTime: Infinity,
+  });
+}
+
+export function useLogin() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async (token: string) => unwrap(await api.POST("/api/v1/session", { body: { token } })),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["session"] }),
+  });
+}

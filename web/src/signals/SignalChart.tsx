@@ -1,0 +1,62 @@
+import { Group, Text } from "@mantine/core";
+import { useMemo } from "react";
+import { useSignal, type SignalQuery } from "../api/queries";
+import { Card } from "../ui/Card";
+import { quantity } from "../ui/format";
+import { ErrorNote } from "../ui/notes";
+import { TimeChart, type Line } from "../ui/TimeChart";
+
+const PALETTE = ["#f26a12", "#1098ad", "#7048e8", "#2f9e44", "#e03131", "#f59f00", "#1c7ed6", "#c2255c"];
+
+/** A signal over time and its value now; everything it says of itself comes from the signal's declaration. */
+export function SignalChart({ id, query, title, color, most = 6 }: { id: string; query: SignalQuery; title?: string; color?: string; most?: number }) {
+  const reading = useSignal(id, query);
+  const data = reading.data;
+  const { times, lines } = useMemo(() => {
+    const series = (data?.series ?? []).slice(0, most);
+    const longest = series.reduce<[number, number | null][]>((a, s) => (s.points.length > a.length ? (s.points as [number, number | null][]) : a), []);
+    const at = longest.map((point) => point[0]);
+    const drawn: Line[] = series.map((s, position) => {
+      const values = new Map(s.points.map((point) => [point[0], point[1]] as const));
+      return {
+        label: Object.values(s.labels).join(" · ") || (title ?? ""),
+        color: series.length === 1 ? (color ?? "#f26a12") : (PALETTE[position % PALETTE.length] ?? "#f26a12"),
+        filled: series.length === 1,
+        values: at.map((time) => values.get(time) ?? null),
+      };
+    });
+    return { times: at, lines: drawn };
+  }, [data, most, color, title]);
+  const heading = title ?? data?.title ?? id;
+  const now = data?.now.length === 1 ? data.now[0]?.value : null;
+  return (
+    <Card
+      title={heading}
+      label={heading}
+      aside={
+        data ? (
+          <Text fw={700} fz="lg" className="num" data-testid={`signal-${id}`}>
+            {quantity(now, data.unit)}
+          </Text>
+        ) : null
+      }
+    >
+      {reading.isError ? (
+        <ErrorNote error={reading.error} />
+      ) : (
+        <>
+          <TimeChart title={heading} times={times} lines={lines} from={data?.since} to={data?.until} format={(value) => quantity(value, data?.unit ?? "")} />
+          {lines.length > 1 && (
+            <Group gap="sm" mt={4}>
+              {lines.map((line) => (
+                <Text key={line.label} size="xs" c="dimmed">
+                  <span style={{ color: line.color }}>●</span> {line.label}
+                </Text>
+              ))}
+            </Group>
+          )}
+        </>
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,142 @@
+import { Box, useComputedColorScheme } from "@mantine/core";
+import { useElementSize } from "@mantine/hooks";
+import { useEffect, useMemo, useRef } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+export interface Line {
+  label: string;
+  color: string;
+  /** Fill under the line. */
+  filled?: boolean;
+  /** One value per time; null where nothing is known (the line breaks, it never falls to zero). */
+  values: (number | null)[];
+}
+
+export interface TimeChartProps {
+  /** Seconds since 1970, ascending. */
+  times: number[];
+  lines: Line[];
+  height?: number;
+  format: (value: number | null) => string;
+  /** What the chart shows, for readers who cannot see it. */
+  title: string;
+  /** Times of the left and right edge, seconds; the data's own when absent. */
+  from?: number;
+  to?: number;
+}
+
+/** Lines over time. Redraws in place, so a chart that updates every second does not flicker. */
+export function TimeChart({ times, lines, height = 160, format, title, from, to }: TimeChartProps) {
+  const { ref: sizer, width } = useElementSize();
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const dark = useComputedColorScheme("light") === "dark";
+  const shape = lines.map((line) => `${line.label}|${line.color}|${line.filled ?? ""}`).join(";");
+  const data = useMemo(() => [times, ...lines.map((line) => line.values)] as uPlot.AlignedData, [times, lines]);
+  const latest = useRef({ format, from, to, data });
+  useEffect(() => {
+    latest.current = { format, from, to, data };
+  });
+
+  useEffect(() => {
+    if (!host.current || width === 0) return;
+    const axis = {
+      stroke: dark ? "#909296" : "#868e96",
+      grid: { stroke: dark ? "rgba(255,255,255,.07)" : "rgba(0,0,0,.06)", width: 1 },
+      ticks: { show: false },
+      font: "11px system-ui",
+    };
+    const drawn = new uPlot(
+      {
+        width,
+        height,
+        legend: { show: false },
+        cursor: { y: false, points: { size: 6 } },
+        padding: [8, 8, 0, 0],
+        scales: {
+          x: { range: (_u, min, max) => [latest.current.from ?? min, latest.current.to ?? max] },
+          y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.15 : 1] },
+        },
+        axes: [
+          { ...axis, space: 70, values: (_u, splits) => splits.map((at) => hourMinute(at)) },
+          { ...axis, size: 62, values: (_u, splits) => splits.map((value) => latest.current.format(value)) },
+        ],
+        series: [
+          {},
+          ...lines.map((line) => ({
+            label: line.label,
+            stroke: line.color,
+            width: 2,
+            fill: line.filled ? `${line.color}22` : undefined,
+            points: { show: false },
+            spanGaps: false,
+          })),
+        ],
+        plugins: [tooltip(() => latest.current.format)],
+      },
+      latest.current.data,
+      host.current,
+    );
+    plot.current = drawn;
+    return () => {
+      drawn.destroy();
+      plot.current = null;
+    };
+    // `shape` stands for the lines' looks; their values arrive through setData below.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [shape, dark, height, width]);
+
+  useEffect(() => {
+    plot.current?.setData(data);
+  }, [data, from, to]);
+
+  return (
+    <Box ref={sizer} role="img" aria-label={title} style={{ minHeight: height, position: "relative" }}>
+      <div ref={host} />
+    </Box>
+  );
+}
+
+function hourMinute(at: number): string {
+  const date = new Date(at * 1000);
+  return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
+}
+
+function tooltip(format: () => TimeChartProps["format"]): uPlot.Plugin {
+  const box = document.createElement("div");
+  box.className = "chart-tooltip";
+  return {
+    hooks: {
+      init: (u) => {
+        box.style.display = "none";
+        u.over.appendChild(box);
+        u.over.addEventListener("mouseleave", () => (box.style.display = "none"));
+      },
+      setCursor: (u) => {
+        const index = u.cursor.idx;
+        const time = index === null || index === undefined ? undefined : u.data[0][index];
+        if (index === null || index === undefined || time === undefined) {
+          box.style.display = "none";
+          return;
+        }
+        box.replaceChildren(row(new Date(time * 1000).toLocaleTimeString()));
+        u.series.slice(1).forEach((series, position) => {
+          const value = u.data[position + 1]?.[index] ?? null;
+          const line = row(`${String(series.label)}: ${format()(value)}`);
+          line.style.color = typeof series.stroke === "function" ? String(series.stroke(u, position + 1)) : "";
+          box.appendChild(line);
+        });
+        box.style.display = "block";
+        const left = u.cursor.left ?? 0;
+        box.style.transform = `translate(${left > u.over.clientWidth / 2 ? left - box.offsetWidth - 12 : left + 12}px, 4px)`;
+      },
+    },
+  };
+}
+
+function row(text: string): HTMLDivElement {
+  const line = document.createElement("div");
+  line.textContent = text;
+  return line;
+}

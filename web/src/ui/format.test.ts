@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { ageSeconds, bytes, count, percent, quantity, seconds } from "./format";
+
+describe("seconds", () => {
+  it.each([
+    [null, "–"],
+    [Number.NaN, "–"],
+    [0, "0 s"],
+    [0.0000123, "12 µs"],
+    [0.0123, "12.3 ms"],
+    [0.95, "950 ms"],
+    [1, "1 s"],
+    [3.216, "3.22 s"],
+    [59.94, "59.9 s"],
+    [95, "1 min 35 s"],
+    [119.7, "2 min 0 s"],
+    [3 * 3600 + 120, "3 h 2 min"],
+    [90_000, "1 d 1 h"],
+  ])("shows %s as %s", (value, text) => expect(seconds(value)).toBe(text));
+});
+
+describe("percent", () => {
+  it.each([
+    [null, "–"],
+    [0, "0 %"],
+    [0.0004, "< 0.1 %"],
+    [0.0312, "3.1 %"],
+    [0.625, "63 %"],
+    [1, "100 %"],
+  ])("shows %s as %s", (value, text) => expect(percent(value)).toBe(text));
+});
+
+describe("count", () => {
+  it.each([
+    [undefined, "–"],
+    [0, "0"],
+    [9999, "9999"],
+    [12_345, "12.3 k"],
+    [2_500_000, "2.5 M"],
+    [7.126, "7.13"],
+  ])("shows %s as %s", (value, text) => expect(count(value)).toBe(text));
+});
+
+it("shows a quantity in the unit its signal declares", () => {
+  expect(quantity(0.5, "s")).toBe("500 ms");
+  expect(quantity(0.5, "ratio")).toBe("50 %");
+  expect(quantity(2048, "bytes")).toBe("2 KiB");
+  expect(quantity(12, "1/min")).toBe("12");
+});
+
+it("never shows zero for what is not known", () => {
+  for (const show of [seconds, percent, count, bytes]) expect(show(null)).toBe("–");
+});
+
+it("never gives a negative age when the reader's clock is behind", () => {
+  expect(ageSeconds("2026-11-20T21:00:10Z", Date.parse("2026-11-20T21:00:00Z"))).toBe(0);
+});

@@ -1,0 +1,80 @@
+/** Numbers as people read them. Pure, so that every rounding decision has a test. */
+
+/** 0.0123 → "12.3 ms", 95 → "1 min 35 s". `null` is unknown, shown as a dash, never as zero. */
+export function seconds(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  if (value < 0.001) return value === 0 ? "0 s" : `${Math.max(1, Math.round(value * 1e6))} µs`;
+  if (value < 1) return `${significant(value * 1e3)} ms`;
+  if (value < 60) return `${significant(value)} s`;
+  const whole = Math.round(value);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+}
+
+/** 0.0312 → "3.1 %". */
+export function percent(ratio: number | null | undefined): string {
+  if (ratio === null || ratio === undefined || !Number.isFinite(ratio)) return "–";
+  const value = ratio * 100;
+  if (value === 0) return "0 %";
+  if (value < 0.1) return "< 0.1 %";
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} %`;
+}
+
+/** 12345 → "12.3 k". */
+export function count(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size < 10_000) return Number.isInteger(value) ? String(value) : significant(value);
+  if (size < 1e6) return `${significant(value / 1e3)} k`;
+  if (size < 1e9) return `${significant(value / 1e6)} M`;
+  return `${significant(value / 1e9)} G`;
+}
+
+/** A signal's value in its own unit. */
+export function quantity(value: number | null | undefined, unit: string): string {
+  if (unit === "s" || unit === "seconds") return seconds(value);
+  if (unit === "ratio" || unit === "1") return percent(value);
+  if (unit === "bytes" || unit === "B") return bytes(value);
+  return count(value);
+}
+
+export function bytes(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  let left = value;
+  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+    if (Math.abs(left) < 1024) return `${significant(left)} ${unit}`;
+    left /= 1024;
+  }
+  return `${significant(left)} TiB`;
+}
+
+/** Seconds since an RFC 3339 time, in whole steps a reader can use. */
+export function ageSeconds(at: string, nowMs: number): number {
+  return Math.max(0, (nowMs - Date.parse(at)) / 1000);
+}
+
+/** Clock time with the day when it is not today, in the reader's own zone. */
+export function clock(at: string | null | undefined, language: string, nowMs = Date.now()): string {
+  if (!at) return "–";
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return "–";
+  const today = new Date(nowMs).toDateString() === date.toDateString();
+  return new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB", {
+    ...(today ? {} : { month: "short", day: "numeric" }),
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+  }).format(date);
+}
+
+function significant(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 100) return String(Math.round(value));
+  if (size >= 10) return trim(value.toFixed(1));
+  return trim(value.toFixed(2));
+}
+
+function trim(text: string): string {
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}

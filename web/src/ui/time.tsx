@@ -1,0 +1,41 @@
+import { Tooltip } from "@mantine/core";
+import { useSyncExternalStore } from "react";
+import { useTranslation } from "react-i18next";
+import { ageSeconds, clock, seconds } from "./format";
+
+const listeners = new Set<() => void>();
+let now = Date.now();
+setInterval(() => {
+  now = Date.now();
+  for (const listener of listeners) listener();
+}, 1_000);
+
+/** The time now, in milliseconds, ticking once a second for the whole page. */
+export function useNow(): number {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => now,
+  );
+}
+
+/** "12 s ago", with the exact time on hover. */
+export function Ago({ at }: { at: string | null | undefined }) {
+  const { t, i18n } = useTranslation();
+  const current = useNow();
+  if (!at) return <>–</>;
+  const age = ageSeconds(at, current);
+  const text = age < 1.5 ? t("ago.now") : t("ago.ago", { age: seconds(Math.round(age)) });
+  return (
+    <Tooltip label={clock(at, i18n.language)} openDelay={300}>
+      <span className="num">{text}</span>
+    </Tooltip>
+  );
+}
+
+export function Clock({ at }: { at: string | null | undefined }) {
+  const { i18n } = useTranslation();
+  return <span className="num">{clock(at, i18n.language)}</span>;
+}

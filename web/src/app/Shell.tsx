@@ -1,0 +1,131 @@
+import { ActionIcon, Alert, AppShell, Badge, Box, Group, NavLink, SegmentedControl, Text, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { IconActivity, IconAlertOctagon, IconBug, IconListDetails, IconMoon, IconPlugConnectedX, IconSun } from "@tabler/icons-react";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { useOverview } from "../api/queries";
+import { LANGUAGES, chooseLanguage, type Language } from "../i18n";
+import { useConnection } from "../live/LiveProvider";
+import { clock } from "../ui/format";
+
+const PAGES = [
+  { to: "/", key: "overview", icon: IconActivity },
+  { to: "/runs", key: "runs", icon: IconListDetails },
+  { to: "/failures", key: "failures", icon: IconBug },
+  { to: "/incidents", key: "incidents", icon: IconAlertOctagon },
+] as const;
+
+export function Shell() {
+  const { t, i18n } = useTranslation();
+  const { connection, lostSince } = useConnection();
+  return (
+    <AppShell header={{ height: 52 }} navbar={{ width: 196, breakpoint: "sm", collapsed: { mobile: true } }} padding="md">
+      <AppShell.Header px="md" style={{ background: "var(--page-bg)" }}>
+        <Group h="100%" justify="space-between" wrap="nowrap">
+          <Group gap="md" wrap="nowrap">
+            <Link to="/" style={{ textDecoration: "none" }}>
+              <Group gap={8} wrap="nowrap">
+                <img src="/favicon.svg" width={26} height={26} alt="" />
+                <Text fw={700} fz="lg">
+                  {t("brand")}
+                </Text>
+              </Group>
+            </Link>
+            <Group gap="sm" hiddenFrom="sm" wrap="nowrap">
+              {PAGES.map(({ to, key, icon: Icon }) => (
+                <Link key={to} to={to} aria-label={t(`nav.${key}`)}>
+                  <Icon size={20} />
+                </Link>
+              ))}
+            </Group>
+          </Group>
+          <Group gap="sm" wrap="nowrap">
+            <ConnectionBadge connection={connection} />
+            <SegmentedControl
+              size="xs"
+              aria-label={t("language.choose")}
+              value={i18n.language}
+              onChange={(value) => chooseLanguage(value as Language)}
+              data={Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }))}
+            />
+            <SchemeToggle />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p="xs" style={{ background: "var(--page-bg)" }}>
+        <Navigation />
+      </AppShell.Navbar>
+      <AppShell.Main>
+        <Box maw={1440} mx="auto">
+          {connection === "lost" && lostSince !== null && (
+            <Alert color="orange" mb="md" icon={<IconPlugConnectedX size={18} />} role="alert" data-testid="connection-lost">
+              {t("live.lostLong", { at: clock(new Date(lostSince).toISOString(), i18n.language) })}
+            </Alert>
+          )}
+          <Outlet />
+        </Box>
+      </AppShell.Main>
+    </AppShell>
+  );
+}
+
+function Navigation() {
+  const { t } = useTranslation();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const overview = useOverview();
+  const open = overview.data?.verdict.open_incidents.length ?? 0;
+  return PAGES.map(({ to, key, icon: Icon }) => (
+    <NavLink
+      key={to}
+      component={Link}
+      to={to}
+      active={to === "/" ? path === "/" : path.startsWith(to)}
+      label={t(`nav.${key}`)}
+      leftSection={<Icon size={18} />}
+      rightSection={
+        key === "incidents" && open > 0 ? (
+          <Badge color="red" size="sm" circle>
+            {open}
+          </Badge>
+        ) : null
+      }
+      style={{ borderRadius: 8 }}
+    />
+  ));
+}
+
+function ConnectionBadge({ connection }: { connection: "connecting" | "live" | "lost" }) {
+  const { t } = useTranslation();
+  const color = { connecting: "gray", live: "teal", lost: "orange" }[connection];
+  return (
+    <Badge
+      variant="dot"
+      color={color}
+      size="lg"
+      tt="none"
+      data-testid="connection"
+      data-connection={connection}
+      aria-live="polite"
+      style={{ flexShrink: 0 }}
+    >
+      {t(`live.${connection}`)}
+    </Badge>
+  );
+}
+
+function SchemeToggle() {
+  const { t } = useTranslation();
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme("light");
+  return (
+    <Tooltip label={t("theme.toggle")}>
+      <ActionIcon
+        variant="default"
+        size="lg"
+        aria-label={t("theme.toggle")}
+        onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")}
+      >
+        {scheme === "dark" ? <IconSun size={18} /> : <IconMoon size={18} />}
+      </ActionIcon>
+    </Tooltip>
+  );
+}

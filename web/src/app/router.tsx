@@ -1,0 +1,40 @@
+import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { FailuresPage } from "../features/failures/FailuresPage";
+import { IncidentPage } from "../features/incidents/IncidentPage";
+import { IncidentsPage } from "../features/incidents/IncidentsPage";
+import { OverviewPage } from "../features/overview/OverviewPage";
+import { RunPage } from "../features/runs/RunPage";
+import { RunsPage } from "../features/runs/RunsPage";
+import { readRunSearch } from "../features/runs/search";
+import { NotFound } from "./NotFound";
+import { Shell } from "./Shell";
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const overview = createRoute({ getParentRoute: () => root, path: "/", component: OverviewPage });
+const runs = createRoute({
+  getParentRoute: () => root,
+  path: "/runs",
+  component: RunsPage,
+  validateSearch: readRunSearch,
+});
+const run = createRoute({ getParentRoute: () => root, path: "/runs/$runId", component: RunPage });
+const failures = createRoute({ getParentRoute: () => root, path: "/failures", component: FailuresPage });
+const incidents = createRoute({
+  getParentRoute: () => root,
+  path: "/incidents",
+  component: IncidentsPage,
+  validateSearch: (search: Record<string, unknown>): { show?: "all" } => (search.show === "all" ? { show: "all" } : {}),
+});
+const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$incidentId", component: IncidentPage });
+
+export const router = createRouter({
+  routeTree: root.addChildren([overview, runs, run, failures, incidents, incident]),
+  defaultPreload: "intent",
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

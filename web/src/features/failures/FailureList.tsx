@@ -1,0 +1,44 @@
+import { Badge, Group, Stack, Text } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+import type { FailureGroup } from "../../api/queries";
+import { count } from "../../ui/format";
+import { Ago } from "../../ui/time";
+import { Spark } from "../../ui/Spark";
+
+/** The pairs (minute, count) arrive as plain arrays from JSON. */
+type ListedGroup = Omit<FailureGroup, "per_minute"> & { per_minute: number[][] };
+
+/** Failure groups, the most frequent first: what, how often, where, since when. */
+export function FailureList({ groups }: { groups: ListedGroup[] }) {
+  return (
+    <Stack gap={2} data-testid="failure-list">
+      {groups.map((group) => (
+        <Link
+          key={group.fingerprint}
+          to="/runs"
+          search={{ failure: group.fingerprint }}
+          data-fingerprint={group.fingerprint}
+          style={{ padding: "6px 0" }}
+        >
+          <Group wrap="nowrap" gap="sm">
+            <Badge color="red" variant="light" size="lg" radius="sm" className="num" miw={52} style={{ flexShrink: 0 }}>
+              {count(group.count)}
+            </Badge>
+            <div style={{ flex: 1, minWidth: 0 }}>
+              <Text size="sm" fw={600} truncate title={group.title}>
+                {group.title}
+              </Text>
+              <Text size="xs" c="dimmed" truncate>
+                {group.tasks.join(", ")}
+              </Text>
+            </div>
+            <Spark points={group.per_minute} />
+            <Text size="xs" c="dimmed" w={92} ta="right" style={{ flexShrink: 0 }}>
+              <Ago at={group.last_seen_at} />
+            </Text>
+          </Group>
+        </Link>
+      ))}
+    </Stack>
+  );
+}

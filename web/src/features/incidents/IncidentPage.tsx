@@ -1,0 +1,119 @@
+import { Badge, Group, Loader, SimpleGrid, Stack, Table, Text, Timeline, Title } from "@mantine/core";
+import { useParams } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { Problem } from "../../api/client";
+import { useIncident, type IncidentDetail } from "../../api/queries";
+import { STATE_COLOR } from "../../app/theme";
+import { Card } from "../../ui/Card";
+import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { StateBadge } from "../../ui/StateBadge";
+import { Ago, Clock } from "../../ui/time";
+import { RunTable } from "../runs/RunTable";
+import { IncidentSteps } from "./IncidentSteps";
+
+export function IncidentPage() {
+  const { t } = useTranslation();
+  const { incidentId } = useParams({ from: "/incidents/$incidentId" });
+  const incident = useIncident(Number(incidentId));
+  if (incident.isPending) return <Loader size="sm" />;
+  if (incident.isError) {
+    const missing = incident.error instanceof Problem && [404, 422].includes(incident.error.status);
+    return missing ? (
+      <EmptyNote>{t("incidents.notFound")}</EmptyNote>
+    ) : (
+      <ErrorNote error={incident.error} retry={() => void incident.refetch()} />
+    );
+  }
+  const data = incident.data;
+  return (
+    <Stack>
+      <Group gap="sm">
+        <Badge color={STATE_COLOR[data.level]} size="lg" tt="none">
+          {t(`state.${data.level}`)}
+        </Badge>
+        <span data-testid="incident-state" data-state={data.state}>
+          <StateBadge state={data.state} size="lg" />
+        </span>
+        <Title order={1} fz="xl">
+          {data.title}
+        </Title>
+      </Group>
+      <Text c="dimmed">
+        {data.summary} <Ago at={data.opened_at} />
+        {data.acknowledged_by ? ` · ${t("incidents.acknowledgedBy", { by: data.acknowledged_by })}` : ""}
+        {data.resolved_by ? ` · ${t("incidents.resolvedBy", { by: data.resolved_by })}` : ""}
+      </Text>
+      {data.state !== "resolved" && <IncidentSteps id={data.id} state={data.state} />}
+      <SimpleGrid cols={{ base: 1, lg: 2 }}>
+        <Card title={t("incidents.timeline")}>
+          <Happenings incident={data} />
+        </Card>
+        <Stack>
+          <Card title={t("incidents.alerts")}>
+            <Stack gap="xs">
+              {data.alerts.map((alert) => (
+                <Group key={alert.id} gap="xs" wrap="nowrap" align="flex-start">
+                  <StateBadge state={alert.state} />
+                  <Text size="sm">{alert.reason}</Text>
+                </Group>
+              ))}
+            </Stack>
+          </Card>
+          <Card title={t("incidents.notifications")}>
+            <Notifications incident={data} />
+          </Card>
+        </Stack>
+      </SimpleGrid>
+      {data.runs.length > 0 && (
+        <Card title={t("incidents.runs")}>
+          <RunTable runs={data.runs} />
+        </Card>
+      )}
+    </Stack>
+  );
+}
+
+function Happenings({ incident }: { incident: IncidentDetail }) {
+  return (
+    <Timeline bulletSize={12} lineWidth={2} active={incident.timeline.length - 1} data-testid="incident-timeline">
+      {incident.timeline.map((entry, position) => (
+        <Timeline.Item key={`${entry.at}-${position}`}>
+          <Text size="xs" c="dimmed">
+            <Clock at={entry.at} /> {entry.by ? `· ${entry.by}` : ""}
+          </Text>
+          <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+            {entry.text}
+          </Text>
+        </Timeline.Item>
+      ))}
+    </Timeline>
+  );
+}
+
+function Notifications({ incident }: { incident: IncidentDetail }) {
+  const { t } = useTranslation();
+  if (incident.notifications.length === 0) return <EmptyNote>{t("incidents.noNotifications")}</EmptyNote>;
+  return (
+    <Table verticalSpacing={4}>
+      <Table.Tbody>
+        {incident.notifications.map((notification, position) => (
+          <Table.Tr key={position}>
+            <Table.Td>{notification.receiver}</Table.Td>
+            <Table.Td>{notification.event}</Table.Td>
+            <Table.Td>
+              <StateBadge state={notification.state} />
+              {notification.error && (
+                <Text size="xs" c="red">
+                  {notification.error}
+                </Text>
+              )}
+            </Table.Td>
+            <Table.Td ta="right">
+              <Clock at={notification.sent_at ?? notification.created_at} />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}

@@ -1,0 +1,75 @@
+import { Badge, Group, Loader, SegmentedControl, Stack, Table, Text, Title } from "@mantine/core";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { STATE_COLOR } from "../../app/theme";
+import { useIncidents } from "../../api/queries";
+import { Card } from "../../ui/Card";
+import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { StateBadge } from "../../ui/StateBadge";
+import { Ago } from "../../ui/time";
+
+export function IncidentsPage() {
+  const { t } = useTranslation();
+  const { show } = useSearch({ from: "/incidents" });
+  const navigate = useNavigate({ from: "/incidents" });
+  const incidents = useIncidents(show === "all" ? [] : ["open", "acknowledged"]);
+  return (
+    <Stack>
+      <Group justify="space-between">
+        <Title order={1} fz="xl">
+          {t("incidents.title")}
+        </Title>
+        <SegmentedControl
+          size="xs"
+          value={show ?? "open"}
+          onChange={(value) => void navigate({ search: value === "all" ? { show: "all" } : {} })}
+          data={[
+            { value: "open", label: t("incidents.open") },
+            { value: "all", label: t("incidents.all") },
+          ]}
+        />
+      </Group>
+      <Card label={t("incidents.title")}>
+        {incidents.isError ? (
+          <ErrorNote error={incidents.error} retry={() => void incidents.refetch()} />
+        ) : incidents.isPending ? (
+          <Loader size="sm" />
+        ) : incidents.data.items.length === 0 ? (
+          <EmptyNote>{t(show === "all" ? "incidents.none" : "incidents.noneOpen")}</EmptyNote>
+        ) : (
+          <Table verticalSpacing="xs" highlightOnHover data-testid="incident-table">
+            <Table.Tbody>
+              {incidents.data.items.map((incident) => (
+                <Table.Tr key={incident.id} data-incident={incident.id}>
+                  <Table.Td w={96}>
+                    <Badge color={STATE_COLOR[incident.level]} tt="none">
+                      {t(`state.${incident.level}`)}
+                    </Badge>
+                  </Table.Td>
+                  <Table.Td>
+                    <Link to="/incidents/$incidentId" params={{ incidentId: String(incident.id) }}>
+                      <Text size="sm" fw={600}>
+                        {incident.title}
+                      </Text>
+                    </Link>
+                    <Text size="xs" c="dimmed">
+                      {incident.summary}
+                    </Text>
+                  </Table.Td>
+                  <Table.Td w={120}>
+                    <StateBadge state={incident.state} />
+                  </Table.Td>
+                  <Table.Td w={140} ta="right">
+                    <Text size="sm" c="dimmed" component="span">
+                      <Ago at={incident.opened_at} />
+                    </Text>
+                  </Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        )}
+      </Card>
+    </Stack>
+  );
+}

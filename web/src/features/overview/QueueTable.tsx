@@ -1,0 +1,60 @@
+import { Table, Text } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import type { Queue } from "../../api/queries";
+import { count, seconds } from "../../ui/format";
+import { EmptyNote } from "../../ui/notes";
+
+/** Queues by depth. A depth that no broker could tell is said to be unknown, never zero. */
+export function QueueTable({ queues }: { queues: Queue[] }) {
+  const { t } = useTranslation();
+  if (queues.length === 0) return <EmptyNote>{t("overview.noQueues")}</EmptyNote>;
+  const sorted = [...queues].sort((a, b) => (b.depth ?? -1) - (a.depth ?? -1) || b.runs_per_minute - a.runs_per_minute);
+  return (
+    <Table verticalSpacing={5} data-testid="queue-table">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>{t("queue.name")}</Table.Th>
+          <Table.Th ta="right">{t("queue.depth")}</Table.Th>
+          <Table.Th ta="right">{t("queue.oldest")}</Table.Th>
+          <Table.Th ta="right">{t("queue.active")}</Table.Th>
+          <Table.Th ta="right">{t("queue.rate")}</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {sorted.slice(0, 8).map((queue) => (
+          <Table.Tr key={`${queue.service}/${queue.queue}`}>
+            <Table.Td>
+              <Link to="/runs" search={{ service: [queue.service], ...(queue.queue ? { queue: [queue.queue] } : {}) }}>
+                <Text size="sm" fw={500} component="span">
+                  {queue.queue || t("queue.unnamed")}
+                </Text>
+              </Link>{" "}
+              <Text size="xs" c="dimmed" component="span">
+                {queue.service}
+              </Text>
+            </Table.Td>
+            <Table.Td ta="right" className="num">
+              {queue.depth === null ? (
+                <Text size="xs" c="dimmed" component="span">
+                  {t("queue.unknown")}
+                </Text>
+              ) : (
+                count(queue.depth)
+              )}
+            </Table.Td>
+            <Table.Td ta="right" className="num">
+              {seconds(queue.oldest_age_s)}
+            </Table.Td>
+            <Table.Td ta="right" className="num">
+              {count(queue.active)}
+            </Table.Td>
+            <Table.Td ta="right" className="num">
+              {count(queue.runs_per_minute)}
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}

@@ -1,0 +1,159 @@
+import { Anchor, Badge, Code, CopyButton, Group, Loader, Progress, SimpleGrid, Stack, Text, Title, UnstyledButton } from "@mantine/core";
+import { Link, useParams } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { Problem } from "../../api/client";
+import { useRun, useRunChildren, type Run } from "../../api/queries";
+import { Card } from "../../ui/Card";
+import { seconds } from "../../ui/format";
+import { JsonView } from "../../ui/JsonView";
+import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { StateBadge } from "../../ui/StateBadge";
+import { Ago, Clock } from "../../ui/time";
+import { AttemptTimeline } from "./AttemptTimeline";
+import { RunTable } from "./RunTable";
+
+export function RunPage() {
+  const { t } = useTranslation();
+  const { runId } = useParams({ from: "/runs/$runId" });
+  const run = useRun(runId);
+  const children = useRunChildren(runId);
+  if (run.isPending) return <Loader size="sm" />;
+  if (run.isError) {
+    const missing = run.error instanceof Problem && run.error.status === 404;
+    return missing ? <EmptyNote>{t("run.notFound")}</EmptyNote> : <ErrorNote error={run.error} retry={() => void run.refetch()} />;
+  }
+  const data = run.data;
+  return (
+    <Stack>
+      <Group gap="sm" wrap="wrap">
+        <StateBadge state={data.state} evidence={data.evidence} size="lg" />
+        <Title order={1} fz="xl" style={{ overflowWrap: "anywhere" }}>
+          {data.task || data.id}
+        </Title>
+        <CopyButton value={data.id}>
+          {({ copied, copy }) => (
+            <UnstyledButton onClick={copy}>
+              <Code data-testid="run-id">{copied ? "✓ " : ""}{data.id}</Code>
+            </UnstyledButton>
+          )}
+        </CopyButton>
+      </Group>
+      {data.reason && (
+        <Text c="dimmed">
+          {t("run.reason")}: {data.reason}
+        </Text>
+      )}
+      {data.progress && data.progress.total ? (
+        <Card title={t("run.progress")}>
+          <Progress value={(100 * (data.progress.done ?? 0)) / data.progress.total} animated={data.state === "started"} />
+          <Text size="sm" c="dimmed" mt={4}>
+            {data.progress.done} / {data.progress.total} {data.progress.note}
+          </Text>
+        </Card>
+      ) : null}
+      <Card>
+        <Facts run={data} />
+      </Card>
+      {data.attempts.length > 0 && (
+        <Card title={t("run.timeline")}>
+          <AttemptTimeline run={data} />
+          {data.attempts.some((attempt) => attempt.duplicate) && (
+            <Badge color="orange" variant="light" mt="xs" tt="none">
+              {t("run.duplicate")}
+            </Badge>
+          )}
+        </Card>
+      )}
+      {data.exception && (
+        <Card
+          title={t("run.exception")}
+          aside={
+            data.exception.fingerprint ? (
+              <Anchor component={Link} to="/runs" search={{ failure: data.exception.fingerprint } as never} size="sm">
+                {t("run.sameFailure")}
+              </Anchor>
+            ) : null
+          }
+        >
+          <Text fw={600} c="red" mb="xs" style={{ overflowWrap: "anywhere" }}>
+            {data.exception.type}: {data.exception.message}
+          </Text>
+          {data.exception.traceback && <JsonView value={data.exception.traceback} label={t("run.traceback")} />}
+        </Card>
+      )}
+      <SimpleGrid cols={{ base: 1, md: 2 }}>
+        <Card title={t("run.arguments")}>
+          <Arguments run={data} />
+        </Card>
+        {data.result !== null && data.result !== undefined && (
+          <Card title={t("run.result")}>
+            <JsonView value={data.result} label={t("run.result")} />
+          </Card>
+        )}
+      </SimpleGrid>
+      {(children.data?.items.length ?? 0) > 0 && (
+        <Card title={t("run.children")}>
+          <RunTable runs={children.data?.items ?? []} compact />
+        </Card>
+      )}
+    </Stack>
+  );
+}
+
+function Arguments({ run }: { run: Run }) {
+  const { t } = useTranslation();
+  const empty = (value: unknown) =>
+    value === null || value === undefined || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
+  if (empty(run.args) && empty(run.kwargs)) return <EmptyNote>{t("run.noArguments")}</EmptyNote>;
+  return (
+    <Stack gap="xs">
+      {!empty(run.args) && <JsonView value={run.args} label={t("run.arguments")} />}
+      {!empty(run.kwargs) && <JsonView value={run.kwargs} label={t("run.keyword")} />}
+    </Stack>
+  );
+}
+
+function Facts({ run }: { run: Run }) {
+  const { t } = useTranslation();
+  const facts: [string, ReactNode][] = [
+    [t("run.service"), run.service],
+    [t("run.framework"), run.framework],
+    [t("run.queue"), run.queue || "–"],
+    [t("run.worker"), run.worker || "–"],
+    [t("run.enqueued"), <Clock key="e" at={run.enqueued_at} />],
+    ...(run.eta ? ([[t("run.due"), <Clock key="d" at={run.eta} />]] as [string, ReactNode][]) : []),
+    [t("run.started"), <Clock key="s" at={run.started_at} />],
+    [t("run.finished"), run.finished_at ? <Clock key="f" at={run.finished_at} /> : "–"],
+    [t("run.wait"), seconds(run.wait_s)],
+    [t("run.duration"), run.state === "started" ? <Ago key="a" at={run.started_at} /> : seconds(run.duration_s)],
+    [t("run.attempts"), run.attempt_count],
+    ...(run.parent_id ? ([[t("run.parent"), <RunLink key="p" id={run.parent_id} />]] as [string, ReactNode][]) : []),
+    ...(run.root_id && run.root_id !== run.id && run.root_id !== run.parent_id
+      ? ([[t("run.root"), <RunLink key="r" id={run.root_id} />]] as [string, ReactNode][])
+      : []),
+    ...Object.entries(run.labels).map(([name, value]) => [name, value] as [string, ReactNode]),
+  ];
+  return (
+    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="sm">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <Text size="xs" c="dimmed">
+            {name}
+          </Text>
+          <Text size="sm" component="div" style={{ overflowWrap: "anywhere" }}>
+            {value}
+          </Text>
+        </div>
+      ))}
+    </SimpleGrid>
+  );
+}
+
+function RunLink({ id }: { id: string }) {
+  return (
+    <Anchor component={Link} to="/runs/$runId" params={{ runId: id } as never} size="sm" className="mono">
+      {id.slice(0, 12)}
+    </Anchor>
+  );
+}

@@ -42,7 +42,7 @@ class Metric:
         name: Its name in Prometheus; counters end in `_total`, units are part of the name.
         labels: Label names, in the order in which label values are given everywhere.
         unit: `seconds`, or empty for plain numbers.
-        closed: Labels whose values are known beforehand, with all those values.
+        closed: The last labels, where their values are known beforehand, with all those values.
     """
 
     name: str
@@ -52,6 +52,10 @@ class Metric:
     unit: str = ""
     endpoint: Endpoint = Endpoint.SERVER
     closed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.labels[len(self.labels) - len(self.closed) :] != tuple(label for label, _ in self.closed):
+            raise ValueError(f"{self.name}.closed: expected the last of {self.labels}, got {self.closed}")
 
 
 _TASK = ("service", "task", "queue")

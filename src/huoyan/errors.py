@@ -2,6 +2,7 @@
 
     HuoyanError
     ├── ConfigurationError      a setting is wrong; raised at start, never later
+    │   └── ConfigurationErrors several are, all told at once
     ├── InvalidEvent            an event that a client posted cannot be accepted
     ├── InvalidQuery            a request asks for something that cannot be answered (bad filter, cursor, signal)
     ├── NotFound                the named run, incident, rule, … does not exist
@@ -38,6 +39,17 @@ class ConfigurationError(HuoyanError):
         self.advice = advice
         text = f"{setting}: expected {expected}, got {got!r}"
         super().__init__(f"{text}. {advice}" if advice else text)
+
+
+class ConfigurationErrors(ConfigurationError):
+    """Everything that is wrong with the settings. `errors` has each; the message has one line for each."""
+
+    def __init__(self, errors: "list[ConfigurationError]") -> None:
+        first = errors[0]
+        super().__init__(first.setting, first.expected, first.got, first.advice)
+        self.errors = errors
+        self.message = "\n".join(error.message for error in errors)
+        self.args = (self.message,)
 
 
 class InvalidEvent(HuoyanError):

@@ -9,7 +9,8 @@
     ├── Conflict                the thing is in a state that forbids the step (an incident already resolved)
     ├── Unsupported             the framework or server cannot do what was asked; says why
     ├── AlreadyRunning          a port or a data directory is taken
-    └── Unreachable             another system (broker, SMTP server, database) did not answer; retryable
+    ├── Unreachable             another system (broker, SMTP server, database) did not answer; retryable
+    └── Undelivered             a message did not reach its receiver; says whether trying again may help
 
 Messages follow one pattern: what was expected, what came, what to do. The client half raises only ConfigurationError,
 and only from calls a developer makes while wiring (`watch`, `configure`); never from inside a task or request.
@@ -86,6 +87,18 @@ class Unreachable(HuoyanError):
     """Another system did not answer or refused the connection."""
 
     retryable = True
+
+
+class Undelivered(HuoyanError):
+    """A message did not reach its receiver.
+
+    `retryable` says whether the same message may arrive later; `delivered` names the recipients that have it already.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True, delivered: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.delivered = delivered
 
 
 def _bounded(value: object, limit: int = 120) -> str:

@@ -1,8 +1,8 @@
 """Which run the current thread, greenlet or coroutine executes, so that what it starts knows its parent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar, Token
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from huoyan.model.event import Progress
 
@@ -37,8 +37,8 @@ def enter(context: RunContext | None) -> Token[RunContext | None]:
 def leave(token: Token[RunContext | None]) -> None:
     """Make current what was current before `enter`.
 
-    A token from another context (a generator closed by the garbage collector, a callback that a framework ran in a copy)
-    cannot be used; there is nothing to restore there either.
+    A token from another context (a generator closed by the garbage collector, a callback that a framework ran in a
+    copy) cannot be used; there is nothing to restore there either.
     """
     try:
         _current.reset(token)
@@ -50,3 +50,11 @@ def lineage() -> tuple[str | None, str | None]:
     """Return (parent_id, root_id) for a run that is being started here; (None, None) outside any run."""
     context = _current.get()
     return (None, None) if context is None else (context.run_id, context.root_id)
+
+
+RequestContext = tuple[object, MutableMapping[str, Any], str]
+"""A watched application, the ASGI scope of a request to it (with the route, once it was matched) and the `root_path`
+that the request came with."""
+
+request: ContextVar[RequestContext | None] = ContextVar("huoyan_request", default=None)
+"""The request that this code answers; set by the middleware of watched applications only."""

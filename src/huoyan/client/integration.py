@@ -13,8 +13,8 @@ from huoyan.client.reporter import Reporter
 class Integration(Protocol):
     """Attaches Huoyan to things of one framework.
 
-    Every hook that an integration puts into its host goes through `huoyan.client.guard`, so that nothing Huoyan does can
-    raise there; `watch` itself may raise ConfigurationError for a wrong option, because a developer is looking.
+    Every hook that an integration puts into its host goes through `huoyan.client.guard`, so that nothing Huoyan does
+    can raise there; `watch` itself may raise ConfigurationError for a wrong option, because a developer is looking.
     """
 
     framework: str

@@ -108,5 +108,6 @@ class Reporter:
         self._client.identify(self, worker, queues=queues, reports=reports, children=children)
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Send what waits, for at most `timeout_s` (the setting `exit_timeout_s` by default), at the end of a worker."""
+        """Send what waits, for at most `timeout_s` (the setting `exit_timeout_s` by default), at the end of a
+        worker."""
         return self._client.flush(timeout_s)

@@ -20,10 +20,12 @@ class Settings:
     """How the client behaves in this process.
 
     Args:
-        url: Address of the Huoyan server, e.g. `http://127.0.0.1:8650`; empty: nothing is sent, `/metrics` works all the same.
+        url: Address of the Huoyan server, e.g. `http://127.0.0.1:8650`; empty: nothing is sent, `/metrics` works all
+            the same.
         token: Bearer token of the server; empty: none is sent. Never shown in a repr.
         service: Name of this service; empty: the page shows the framework instead.
-        enabled: False turns everything off: `watch` returns its argument untouched, `@huoyan.task` returns the function.
+        enabled: False turns everything off: `watch` returns its argument untouched, `@huoyan.task` returns the
+            function.
         capture: Send arguments and results, scrubbed and bounded; False keeps them in the process.
         buffer_events: How many events wait for the server at most (default 10,000); the oldest are dropped and counted.
         buffer_bytes: How many bytes of payload wait at most (default 16 MiB).
@@ -89,6 +91,19 @@ def unknown_option(name: str, known: tuple[str, ...]) -> ConfigurationError:
     near = get_close_matches(name, known, n=1)
     advice = f"Did you mean {near[0]}?" if near else ""
     return ConfigurationError("option", f"one of {', '.join(sorted(known))}", name, advice)
+
+
+def text_labels(written: str, given: object) -> dict[str, str] | None:
+    """Check labels that a developer gave.
+
+    Raises:
+        ConfigurationError: They are not a mapping of text to text.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in given.items()):
+        raise ConfigurationError(written, "a mapping of text to text", given)
+    return dict(given)
 
 
 def _url(written: str, value: object) -> str:

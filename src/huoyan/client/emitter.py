@@ -1,0 +1,323 @@
+"""The bounded buffer between tasks and the server, and the thread that empties it."""
+
+import random
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from huoyan.client.delivery import Answer, Batch, Receipt, Transport
+from huoyan.client.guard import warn
+from huoyan.client.settings import Settings
+from huoyan.client.wire import encode_event
+from huoyan.clock import Clock
+from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+
+_BATCH_BYTES = 1024 * 1024
+_EVENT_BYTES = 1024 * 1024
+_FIRST_BACKOFF_S = 0.5
+_LONGEST_BACKOFF_S = 30.0
+_MAX_QUEUES = 1000
+
+
+class Emitter:
+    """Takes events from any thread and sends them in batches from one of its own.
+
+    `put` costs an encoding and an append, whatever the server does. What does not fit is dropped, oldest first, and
+    counted.
+
+    Args:
+        settings: Bounds and intervals.
+        clock: Monotonic time for intervals.
+        transport: Where batches go.
+        report: Returns what the process says of itself, or None when it does not report. Its argument is whether it
+            closes.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock, transport: Transport, report: Callable[[bool], ProcessReport | None]
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._transport = transport
+        self._report = report
+        self._fresh()
+
+    def _fresh(self) -> None:
+        # Reentrant, because a signal handler or a finalizer of the host may report while `put` holds it.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._sending = threading.Lock()
+        self._buffer: deque[bytes] = deque()
+        self._bytes = 0
+        self._queues: dict[tuple[str, str], QueueReading] = {}
+        self._pending: Batch | None = None
+        self._pending_bytes = 0
+        self._taken_in = 0
+        self._settled = 0
+        self._urgent = False
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._failures = 0
+        self._retry_at = 0.0
+        self._report_at = 0.0
+        self._first_at: float | None = None
+        self._said_anything = False
+        self.dropped = 0
+        """Events lost for good: the buffer was full, the server refused them, or the process ended first."""
+
+    def put(self, event: TaskEvent) -> None:
+        """Take one event. Never blocks on the network, never waits for room."""
+        encoded = encode_event(event)
+        size = len(encoded)
+        settings = self._settings
+        with self._lock:
+            self._taken_in += 1
+            if size > _EVENT_BYTES or size > settings.buffer_bytes:
+                self._drop(1, "an event of %d bytes is too large", size)
+                return
+            while self._buffer and (
+                len(self._buffer) + self._pending_count() >= settings.buffer_events
+                or self._bytes + self._pending_bytes + size > settings.buffer_bytes
+            ):
+                self._bytes -= len(self._buffer.popleft())
+                self._drop(1, "the buffer of %d events is full", settings.buffer_events)
+            if not self._buffer and self._pending is not None and self._pending_count() >= settings.buffer_events:
+                self._drop(1, "the buffer of %d events is full", settings.buffer_events)
+                return
+            self._buffer.append(encoded)
+            self._bytes += size
+            if self._first_at is None or len(self._buffer) == settings.batch_events:
+                self._first_at = self._first_at or self._clock.monotonic()
+                self._changed.notify_all()
+            if self._thread is None:
+                self._start()
+
+    def put_queue(self, reading: QueueReading) -> None:
+        """Take a queue reading; only the newest of each queue is sent."""
+        with self._lock:
+            key = (reading.service, reading.queue)
+            if key in self._queues or len(self._queues) < _MAX_QUEUES:
+                self._queues[key] = reading
+            if self._first_at is None:
+                self._first_at = self._clock.monotonic()
+                self._changed.notify_all()
+            if self._thread is None:
+                self._start()
+
+    def ensure_started(self) -> None:
+        """Start reporting, if this process does not yet (again after a fork)."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._start()
+
+    def flush(self, timeout_s: float, *, closing: bool = False) -> bool:
+        """Wait until everything taken in so far has left.
+
+        Args:
+            timeout_s: How long to wait at most, in seconds.
+            closing: Say that this process is about to end.
+
+        Returns:
+            Whether everything was settled in time.
+        """
+        deadline = self._clock.monotonic() + timeout_s
+        with self._lock:
+            target = self._taken_in
+            if self._settled >= target and not self._queues and not closing:
+                return True
+            thread = self._thread
+            alive = thread is not None and thread.is_alive() and thread is not threading.current_thread()
+            self._urgent = True
+            self._changed.notify_all()
+            while alive and (self._settled < target or self._queues):
+                left = deadline - self._clock.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    return False
+        if alive and not closing:
+            return True
+        return self._drain(deadline, closing=closing)
+
+    def close(self, timeout_s: float) -> bool:
+        """Send what waits and the last report, then stop the thread. Returns whether nothing was lost.
+
+        A server that does not answer gets one try, so that ending the process is never held up by it.
+        """
+        deadline = self._clock.monotonic() + timeout_s
+        with self._lock:
+            if not self._said_anything and not self._buffer and self._pending is None and not self._queues:
+                self._stopping = True
+                self._changed.notify_all()
+                return True
+            self._stopping = True
+            self._changed.notify_all()
+        done = self._drain(deadline, closing=True)
+        with self._lock:
+            left = len(self._buffer) + self._pending_count()
+            if left:
+                self._drop(left, "the process ended before the server took them (%s)", self._settings.url)
+                self._buffer.clear()
+                self._bytes = 0
+                self._pending = None
+        self._transport.close()
+        return done
+
+    def forked(self) -> None:
+        """Start afresh in a child process: what waits here belongs to the parent, which sends it."""
+        self._fresh()
+        self._transport.forget()
+
+    def _pending_count(self) -> int:
+        return len(self._pending.events) if self._pending is not None else 0
+
+    def _drop(self, count: int, why: str, detail: object) -> None:
+        self.dropped += count
+        self._settled += count
+        warn("drop", "huoyan: events are dropped (%d so far): " + why, self.dropped, detail)
+
+    def _start(self) -> None:
+        if self._stopping or sys.is_finalizing():
+            return
+        thread = threading.Thread(target=self._run, name="huoyan-emitter", daemon=True)
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # Too late in the life of the interpreter, or no more threads: `flush` and `close` send from their own
+            # thread.
+            self._thread = None
+            self._stopping = sys.is_finalizing()
+            warn("thread", "huoyan: the sending thread could not start: %s", error)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                wait_s = self._wait_s()
+                if wait_s > 0 and not self._stopping:
+                    self._changed.wait(wait_s)
+                if self._stopping:
+                    return
+                if self._wait_s() > 0:
+                    continue
+            try:
+                with self._sending:
+                    self._send_one(self._settings.timeout_s)
+            except Exception as error:  # noqa: BLE001 - the thread must outlive every mistake
+                warn("send", "huoyan: sending failed", error=error)
+                with self._lock:
+                    self._retry_at = self._clock.monotonic() + _LONGEST_BACKOFF_S
+
+    def _wait_s(self) -> float:
+        """Work out how long nothing has to be done, in seconds."""
+        now = self._clock.monotonic()
+        if self._failures:
+            return self._retry_at - now
+        if self._urgent or self._pending is not None or len(self._buffer) >= self._settings.batch_events:
+            return 0.0
+        due = self._report_at
+        if self._first_at is not None:
+            due = min(due, self._first_at + self._settings.flush_interval_s)
+        return due - now
+
+    def _send_one(self, timeout_s: float, *, closing: bool = False) -> bool:
+        """Send one batch; return False when the server would not take it now."""
+        with self._lock:
+            batch = self._pending or self._take()
+            batch.process = self._process(closing=closing)
+            if self._queues:
+                batch.queues, self._queues = list(self._queues.values()), {}
+            if not batch.events and not batch.queues and batch.process is None:
+                self._urgent = False
+                self._first_at = None
+                self._report_at = self._clock.monotonic() + self._settings.report_interval_s
+                self._changed.notify_all()
+                return True
+            self._pending = batch
+            self._pending_bytes = sum(map(len, batch.events))
+        receipt = self._transport.send(batch, timeout_s)
+        with self._lock:
+            return self._settle(batch, receipt)
+
+    def _process(self, *, closing: bool) -> ProcessReport | None:
+        report = self._report(closing)
+        if report is not None:
+            report.dropped = self.dropped
+        return report
+
+    def _take(self) -> Batch:
+        events: list[bytes] = []
+        size = 0
+        while self._buffer and len(events) < self._settings.batch_events and size < _BATCH_BYTES:
+            encoded = self._buffer.popleft()
+            size += len(encoded)
+            events.append(encoded)
+        self._bytes -= size
+        self._first_at = self._clock.monotonic() if self._buffer else None
+        return Batch(events)
+
+    def _settle(self, batch: Batch, receipt: Receipt) -> bool:
+        """Book the answer to a batch; return False when it has to be tried again later."""
+        now = self._clock.monotonic()
+        count = len(batch.events)
+        if receipt.answer is Answer.LATER:
+            self._failures += 1
+            backoff_s = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(self._failures - 1, 10))
+            # Full jitter, so that a hundred processes do not come back at the same moment.
+            wait_s = backoff_s * (0.5 + random.random() / 2)
+            self._retry_at = now + max(wait_s, receipt.retry_after_s or 0.0)
+            warn("later", "huoyan: events wait, the server does not take them: %s", receipt.reason)
+            self._keep_queues(batch)
+            if not count:
+                self._pending = None
+            return False
+        if receipt.answer is Answer.TOO_LARGE and count > 1:
+            half = count // 2
+            self._buffer.extendleft(reversed(batch.events[half:]))
+            self._bytes += sum(map(len, batch.events[half:]))
+            self._pending = Batch(batch.events[:half])
+            self._keep_queues(batch)
+            return True
+        self._pending = None
+        self._pending_bytes = 0
+        self._failures = 0
+        self._report_at = now + self._settings.report_interval_s
+        self._said_anything = True
+        if receipt.answer is Answer.STORED:
+            self._settled += count
+            if receipt.rejected:
+                self.dropped += receipt.rejected
+                warn("rejected", "huoyan: the server rejected %d events: %s", receipt.rejected, receipt.reason)
+        elif count:
+            self._drop(count, "the server refuses them: %s", receipt.reason)
+        else:
+            warn("refused", "huoyan: the server refuses reports: %s", receipt.reason)
+        if not self._buffer and not self._queues:
+            self._urgent = False
+        self._changed.notify_all()
+        return True
+
+    def _keep_queues(self, batch: Batch) -> None:
+        for reading in batch.queues:
+            self._queues.setdefault((reading.service, reading.queue), reading)
+        batch.queues = []
+
+    def _drain(self, deadline: float, *, closing: bool) -> bool:
+        """Send everything from the calling thread until `deadline`; give up at the first failure."""
+        left = deadline - self._clock.monotonic()
+        if not self._sending.acquire(timeout=max(left, 0.0)):
+            return False
+        try:
+            while True:
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    return False
+                with self._lock:
+                    last = self._pending_count() + len(self._buffer) <= self._settings.batch_events
+                if not self._send_one(min(left, self._settings.timeout_s), closing=closing and last):
+                    return False
+                with self._lock:
+                    if self._pending is None and not self._buffer and (last or not closing):
+                        return True
+        finally:
+            self._sending.release()

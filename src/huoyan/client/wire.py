@@ -1,0 +1,110 @@
+"""The body of POST /api/v1/events, in JSON: names as in `huoyan.model.event`, what is absent is left out."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from huoyan.client.delivery import Batch
+from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
+_lenient = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), skipkeys=True, default=repr)
+
+_TEXTS = ("task", "service", "framework", "queue", "worker", "execution", "parent_id", "root_id", "group_id", "reason")
+_NUMBERS = ("attempt", "eta", "expires", "duration_s")
+_PAYLOADS = ("args", "kwargs", "result", "breakdown")
+
+
+def event_fields(event: TaskEvent) -> dict[str, Any]:
+    """Return the fields of an event that say anything. Payloads keep empty values: `[]` is known, None is not."""
+    out: dict[str, Any] = {"kind": event.kind.value, "run_id": event.run_id, "at": event.at}
+    for name in _TEXTS:
+        value = getattr(event, name)
+        if value:
+            out[name] = value
+    for name in _NUMBERS:
+        value = getattr(event, name)
+        if value is not None:
+            out[name] = value
+    for name in _PAYLOADS:
+        value = getattr(event, name)
+        if value is not None:
+            out[name] = value
+    if event.labels:
+        out["labels"] = event.labels
+    if event.exception is not None:
+        out["exception"] = _filled(event.exception)
+    if event.progress is not None:
+        out["progress"] = _filled(event.progress)
+    if event.evidence is not Evidence.REPORTED:
+        out["evidence"] = event.evidence.value
+    if event.source != "client":
+        out["source"] = event.source
+    return out
+
+
+def encode_event(event: TaskEvent) -> bytes:
+    """Encode one event.
+
+    What strict JSON cannot hold (a NaN, a lone surrogate, an object that slipped through) is replaced rather than let
+    one event spoil the batch it travels in.
+    """
+    out = event_fields(event)
+    try:
+        text = _encode(out)
+    except (TypeError, ValueError, RecursionError):
+        for name in (*_PAYLOADS, "progress", "labels"):
+            if name in out:
+                out[name] = _plain(out[name])
+        text = _encode(out)
+    return text.encode("utf-8", "replace")
+
+
+def encode_batch(batch: Batch, sent_at: float) -> bytes:
+    """Encode a batch; `sent_at` is this machine's wall clock at this try, seconds since 1970 UTC."""
+    head: dict[str, Any] = {"sent_at": sent_at}
+    if batch.process is not None:
+        head["process"] = _filled(batch.process)
+    if batch.queues:
+        head["queues"] = [_filled(reading) for reading in batch.queues]
+    start = _encode(head).encode("utf-8", "replace")
+    return b"".join((start[:-1], b',"events":[', b",".join(batch.events), b"]}"))
+
+
+def decode_event(data: dict[str, Any]) -> TaskEvent:
+    """Make an event from what `encode_event` wrote."""
+    values = dict(data)
+    values["kind"] = EventKind(values["kind"])
+    if "evidence" in values:
+        values["evidence"] = Evidence(values["evidence"])
+    if "exception" in values:
+        values["exception"] = ExceptionInfo(**values["exception"])
+    if "progress" in values:
+        values["progress"] = Progress(**values["progress"])
+    return TaskEvent(**values)
+
+
+def decode_events(encoded: Iterable[bytes]) -> list[TaskEvent]:
+    """Make events from what `encode_event` wrote."""
+    return [decode_event(json.loads(one)) for one in encoded]
+
+
+_FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in (ExceptionInfo, Progress, ProcessReport, QueueReading)}
+
+
+def _filled(record: ExceptionInfo | Progress | ProcessReport | QueueReading) -> dict[str, Any]:
+    out = {}
+    for name in _FIELDS[type(record)]:
+        value = getattr(record, name)
+        if value is not None and value != "" and value != [] and value is not False:
+            out[name] = value
+    return out
+
+
+def _plain(value: Any) -> Any:
+    try:
+        text = _lenient.encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return "(could not be encoded)"
+    return json.loads(text, parse_constant=str)

@@ -1,0 +1,182 @@
+"""One execution of a run in this process, from start to end: what every adapter does around the code it watches."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from contextvars import Token
+from typing import Any
+
+from huoyan.client import context
+from huoyan.client.context import RunContext
+from huoyan.client.guard import guard, warn
+from huoyan.client.reporter import Reporter
+from huoyan.model.event import EventKind, ExceptionInfo, Payload, Progress
+
+_PROGRESS_INTERVAL_S = 0.5
+
+
+def new_run_id() -> str:
+    """Return the identity of a new run."""
+    return str(uuid.uuid4())
+
+
+class Execution:
+    """Reports how one execution goes. No method raises; whatever happens first ends it, the rest is ignored.
+
+    Args:
+        reporter: Where to report.
+        run_id: Identity of the run.
+        task: Name of the task.
+        queue: Where it waited, empty for none.
+        attempt: Number of the try, from 1.
+        key: Identity of this execution; `attempt@worker` by default.
+        parent_id: The run that started it; by default the current one, if any.
+        root_id: The first run of its tree, likewise.
+        fields: Further fields for the `started` event: args, kwargs, labels, eta, …
+    """
+
+    __slots__ = (
+        "_ended",
+        "_fields",
+        "_given_key",
+        "_progress_at",
+        "_reporter",
+        "_started",
+        "_token",
+        "attempt",
+        "key",
+        "parent_id",
+        "queue",
+        "root_id",
+        "run_id",
+        "task",
+    )
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        run_id: str,
+        task: str,
+        *,
+        queue: str = "",
+        attempt: int = 1,
+        key: str | None = None,
+        parent_id: str | None = None,
+        root_id: str | None = None,
+        **fields: Any,
+    ) -> None:
+        self._reporter = reporter
+        self.run_id = run_id
+        self.task = task
+        self.queue = queue
+        self.attempt = attempt
+        self.key: str | None = None
+        self._given_key = key
+        if parent_id is None and root_id is None:
+            parent_id, root_id = context.lineage()
+        self.parent_id = parent_id
+        self.root_id = root_id or parent_id or run_id
+        self._fields = fields
+        self._started: float | None = None
+        self._ended = False
+        self._progress_at = 0.0
+        self._token: Token[RunContext | None] | None = None
+
+    def queue_up(self, kind: EventKind = EventKind.QUEUED, **fields: Any) -> None:
+        """Report that it waits. `Reporter.emit` is for producers that execute nothing themselves."""
+        fields.update(self._fields, parent_id=self.parent_id, root_id=self.root_id)
+        self._reporter.emit(kind, self.run_id, task=self.task, queue=self.queue, **fields)
+
+    def start(self) -> None:
+        """Report that it starts, and begin to measure."""
+        try:
+            self.key = self._given_key or f"{self.attempt}@{self._reporter.worker}"
+            self._emit(EventKind.STARTED, root_id=self.root_id, parent_id=self.parent_id, **self._fields)
+            self._fields = {}
+            self._started = self._reporter.clock.monotonic()
+        except Exception as error:  # noqa: BLE001
+            warn("execution.start", "huoyan: a start could not be reported", error=error)
+
+    def enter(self) -> None:
+        """Make this the current run of the calling context, so that what is started there knows its parent."""
+        self._token = context.enter(RunContext(self.run_id, self.root_id, self._progress))
+
+    def leave(self) -> None:
+        """Undo `enter`."""
+        if self._token is not None:
+            token, self._token = self._token, None
+            context.leave(token)
+
+    def succeed(self, result: Payload = None) -> None:
+        """Report success. `result` must have gone through `Reporter.value`."""
+        self.end(EventKind.SUCCEEDED, result=result)
+
+    def fail(self, error: BaseException) -> None:
+        """Report what an exception says: cancellation is `revoked`, everything else `failed`."""
+        if isinstance(error, asyncio.CancelledError):
+            when = "while it ran" if self.started else "before it could start"
+            self.end(EventKind.REVOKED, reason=f"cancelled {when}{_said(error)}")
+            return
+        exception: ExceptionInfo | None = None
+        with guard("execution.fail"):
+            exception = self._reporter.exception(error)
+        self.end(EventKind.FAILED, exception=exception)
+
+    def end(self, kind: EventKind, **fields: Any) -> None:
+        """Report how it ended; only the first end counts. What never started is no execution: the run itself ends."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            if self._started is not None:
+                fields.setdefault("duration_s", self._reporter.clock.monotonic() - self._started)
+            self._emit(kind, **fields)
+        except Exception as error:  # noqa: BLE001
+            warn("execution.end", "huoyan: an end could not be reported", error=error)
+
+    @property
+    def started(self) -> bool:
+        """Whether a start was reported."""
+        return self._started is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether an end was reported."""
+        return self._ended
+
+    def _emit(self, kind: EventKind, **fields: Any) -> None:
+        if self.key is not None:
+            fields.update(attempt=self.attempt, execution=self.key, worker=self._reporter.worker)
+        self._reporter.emit(kind, self.run_id, task=self.task, queue=self.queue, **fields)
+
+    def _progress(self, progress: Progress) -> None:
+        """Report progress, at most twice a second: a loop may call this for every row, and the end is reported
+        anyway."""
+        now = self._reporter.clock.monotonic()
+        complete = progress.total is not None and progress.done is not None and progress.done >= progress.total
+        if self._ended or (now < self._progress_at and not complete):
+            return
+        self._progress_at = now + _PROGRESS_INTERVAL_S
+        self._emit(EventKind.PROGRESS, progress=progress)
+
+
+def task_name(function: Callable[..., Any]) -> str:
+    """Return `module.qualname` of a function, of the function inside a partial, of an object's class."""
+    inner = function
+    for _ in range(10):
+        wrapped = getattr(inner, "func", None)
+        if not callable(wrapped) or hasattr(inner, "__qualname__"):
+            break
+        inner = wrapped
+    if not hasattr(inner, "__qualname__"):
+        inner = type(inner)
+    module = getattr(inner, "__module__", None)
+    name = str(getattr(inner, "__qualname__", "")).replace(".<locals>", "")
+    return f"{module}.{name}" if isinstance(module, str) and module else name
+
+
+def _said(error: BaseException) -> str:
+    with guard("execution.said"):
+        text = str(error)
+        return f": {text[:200]}" if text else ""
+    return ""

@@ -1,0 +1,291 @@
+"""The client of this process: its settings, who it is, and the one way by which events leave."""
+
+import atexit
+import os
+import socket
+import sys
+import threading
+import weakref
+from typing import Any
+
+from huoyan import __version__ as VERSION  # noqa: N812
+from huoyan.client import settings as client_settings
+from huoyan.client.capture import Capture
+from huoyan.client.delivery import Transport
+from huoyan.client.emitter import Emitter
+from huoyan.client.guard import guard, warn
+from huoyan.client.metrics import Metrics
+from huoyan.client.reporter import Reporter
+from huoyan.client.settings import Settings
+from huoyan.clock import SYSTEM_CLOCK, Clock
+from huoyan.model.event import EventKind, ProcessReport, QueueReading, TaskEvent
+
+_MAX_ACTIVE = 100_000
+_ENDS = frozenset(
+    {
+        EventKind.SUCCEEDED,
+        EventKind.FAILED,
+        EventKind.RETRYING,
+        EventKind.REVOKED,
+        EventKind.REJECTED,
+        EventKind.LOST,
+        EventKind.DEAD,
+    }
+)
+
+
+class Process:
+    """Who this process is, as its events and reports say.
+
+    Args:
+        service: Name of the service, empty when unknown.
+        clock: Gives the time at which the process began to be watched.
+    """
+
+    def __init__(self, service: str, clock: Clock) -> None:
+        self._service = service
+        self._clock = clock
+        self.framework = ""
+        self.host = socket.gethostname() or "localhost"
+        self.queues: list[str] = []
+        self._given = ""
+        self._reports = True
+        self._children = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self.pid = os.getpid()
+        self.started_at = self._clock.now()
+        self._worker = ""
+
+    @property
+    def worker(self) -> str:
+        """`service@host:pid`, or the name that a framework gave."""
+        if not self._worker:
+            self._worker = self._given or f"{self._service or self.framework or 'python'}@{self.host}:{self.pid}"
+        return self._worker
+
+    def belongs_to(self, service: str, framework: str) -> None:
+        """Take the name of the first thing watched, where the settings give none."""
+        if not self._worker:
+            self._service = self._service or service
+            self.framework = self.framework or framework
+
+    def identify(self, framework: str, worker: str, queues: list[str] | None, *, reports: bool, children: bool) -> None:
+        """Take the name that a framework gives to its workers."""
+        self.framework = framework
+        self._worker = self._given = worker
+        self._reports = reports
+        self._children = children
+        if queues is not None:
+            self.queues = list(queues)
+
+    def forked(self) -> None:
+        """Become a process of its own, or the nameless child of a named one."""
+        self._begin()
+        if self._given and self._children:
+            self._reports = False
+        else:
+            self._given = ""
+            self._reports = True
+
+    def report(self, settings: Settings, active: int, *, closing: bool) -> ProcessReport | None:
+        """Return what this process says of itself, or None when another speaks for it."""
+        if not self._reports:
+            return None
+        return ProcessReport(
+            worker=self.worker,
+            service=self._service,
+            framework=self.framework,
+            host=self.host,
+            pid=self.pid,
+            started_at=self.started_at,
+            interval_s=settings.report_interval_s,
+            active=active,
+            queues=self.queues,
+            closing=closing,
+            version=VERSION,
+        )
+
+
+class Client:
+    """Everything that Huoyan keeps in one process.
+
+    Args:
+        settings: Checked settings.
+        clock: Wall and monotonic time.
+        transport: Where batches go; over HTTP to `settings.url` by default, nowhere when that is empty.
+    """
+
+    settings: Settings
+    capture: Capture
+
+    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK, transport: Transport | None = None) -> None:
+        self.clock = clock
+        self.process = Process(settings.service, clock)
+        self.emitter: Emitter | None = None
+        self._active: set[tuple[str, str]] = set()
+        self._reporting = False
+        self.metrics = Metrics()
+        self._apply(settings, transport)
+        _clients.add(self)
+
+    def configure(self, settings: Settings, transport: Transport | None = None) -> None:
+        """Go on with other settings. What the old ones still hold is sent first, within `exit_timeout_s`."""
+        if settings == self.settings and transport is None:
+            return
+        old = self.emitter
+        self._apply(settings, transport)
+        if old is not None:
+            old.close(self.settings.exit_timeout_s)
+        if self.emitter is not None and self._reporting:
+            self.emitter.ensure_started()
+
+    def _apply(self, settings: Settings, transport: Transport | None) -> None:
+        self.settings = settings
+        self.process.belongs_to(settings.service, "")
+        self.capture = Capture(enabled=settings.capture)
+        if transport is None and settings.connected:
+            from huoyan.client.transport.http import HttpTransport
+
+            transport = HttpTransport(settings.url, settings.token, self.clock.now, VERSION)
+        self.emitter = Emitter(settings, self.clock, transport, self._report) if transport is not None else None
+        # One run is counted at one endpoint: with a server, huoyan_task_* are the server's.
+        self.metrics.expose_tasks = self.emitter is None
+
+    def record(self, event: TaskEvent) -> None:
+        """Take one event; never raises."""
+        try:
+            kind = event.kind
+            if kind is EventKind.STARTED:
+                if len(self._active) < _MAX_ACTIVE:
+                    self._active.add((event.run_id, event.execution or ""))
+            elif kind in _ENDS:
+                self._active.discard((event.run_id, event.execution or ""))
+            if self.emitter is not None:
+                self.emitter.put(event)
+            elif self.settings.enabled:
+                self.metrics.tasks.record(event)
+        except Exception as error:  # noqa: BLE001 - nothing may reach the host
+            warn("record", "huoyan: an event could not be recorded", error=error)
+
+    def record_queue(self, reading: QueueReading) -> None:
+        """Take one queue reading; never raises."""
+        with guard("record_queue"):
+            if self.emitter is not None:
+                self.emitter.put_queue(reading)
+
+    def identify(
+        self, reporter: Reporter, worker: str, *, queues: list[str] | None, reports: bool, children: bool
+    ) -> None:
+        """Name the process, see `Reporter.identify`."""
+        with guard("identify"):
+            self.process.identify(reporter.framework, worker, queues, reports=reports, children=children)
+
+    def watched(self, reporter: Reporter) -> None:
+        """Begin to report: something in this process is watched."""
+        with guard("watched"):
+            self.process.belongs_to(reporter.service, reporter.framework)
+            self._reporting = True
+            if self.emitter is not None:
+                self.emitter.ensure_started()
+
+    @property
+    def active(self) -> int:
+        """How many runs this process executes right now."""
+        return len(self._active)
+
+    def flush(self, timeout_s: float | None = None, *, closing: bool = False) -> bool:
+        """Wait until what was reported has left, see `huoyan.flush`."""
+        if self.emitter is None:
+            return True
+        try:
+            wait_s = self.settings.exit_timeout_s if timeout_s is None else timeout_s
+            return self.emitter.flush(wait_s, closing=closing)
+        except Exception as error:  # noqa: BLE001
+            warn("flush", "huoyan: flushing failed", error=error)
+            return False
+
+    def close(self) -> None:
+        """Send the last events and stop, within `exit_timeout_s`."""
+        with guard("close"):
+            if self.emitter is not None:
+                self.emitter.close(self.settings.exit_timeout_s)
+
+    def forked(self) -> None:
+        """Start afresh in a child process."""
+        with guard("fork"):
+            self._active = set()
+            self.process.forked()
+            self.metrics.forked()
+            if self.emitter is not None:
+                self.emitter.forked()
+                self._finish_with_multiprocessing()
+
+    def _finish_with_multiprocessing(self) -> None:
+        """Close with the child: those of multiprocessing end by os._exit, which runs no atexit functions.
+
+        The finalizer is registered by an after-fork function of multiprocessing itself, because a new child first
+        clears the finalizers that it inherited.
+        """
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.register_after_fork(self, lambda client: util.Finalize(None, client.close, exitpriority=0))
+
+    def _report(self, closing: bool) -> ProcessReport | None:
+        return self.process.report(self.settings, len(self._active), closing=closing)
+
+
+_clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
+_lock = threading.Lock()
+_client: Client | None = None
+
+
+def client() -> Client:
+    """Return the client of this process, made from the environment at the first call.
+
+    Raises:
+        ConfigurationError: The environment holds a wrong setting.
+    """
+    global _client
+    if _client is None:
+        with _lock:
+            if _client is None:
+                _client = Client(client_settings.load())
+    return _client
+
+
+def current() -> Client | None:
+    """Return the client of this process if watching is on, else None."""
+    return _client if _client is not None and _client.settings.enabled else None
+
+
+def existing() -> Client | None:
+    """Return the client of this process if there is one already."""
+    return _client
+
+
+def install(new: Client | None) -> Client | None:
+    """Make `new` the client of this process and return the one before, which goes on with what it holds until
+    closed."""
+    global _client
+    with _lock:
+        old, _client = _client, new
+    return old
+
+
+def _close_at_exit() -> None:
+    if _client is not None:
+        _client.close()
+
+
+def _forked() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for each in list(_clients):
+        each.forked()
+
+
+atexit.register(_close_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,203 @@
+"""`/metrics` of the application: collectors for prometheus-client, and the ASGI application that serves a registry."""
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from huoyan.client import process
+from huoyan.client.guard import warn
+from huoyan.client.metrics import Distribution, Key, Metrics, text
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric as Family
+
+    from huoyan.signals.metrics import Metric
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_T = TypeVar("_T")
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class RequestCollector:
+    """http_* of the client of this process."""
+
+    def describe(self) -> Iterable["Family"]:
+        """Return the families without samples, by which the registry recognises names that are taken."""
+        return _requests(Metrics())
+
+    def collect(self) -> Iterable["Family"]:
+        """Return the families as they are now."""
+        client = process.existing()
+        return _requests(client.metrics) if client is not None else ()
+
+
+class TaskCollector:
+    """huoyan_task_* of the client of this process, when no server speaks for it."""
+
+    def describe(self) -> Iterable["Family"]:
+        """Return the families without samples."""
+        return _tasks(Metrics())
+
+    def collect(self) -> Iterable["Family"]:
+        """Return the families as they are now; none while a server exposes them."""
+        client = process.existing()
+        return _tasks(client.metrics) if client is not None and client.metrics.expose_tasks else ()
+
+
+_registered: "weakref.WeakKeyDictionary[CollectorRegistry, None]" = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def register(registry: "CollectorRegistry | None" = None) -> "CollectorRegistry":
+    """Add Huoyan's metrics to a registry, once.
+
+    Args:
+        registry: prometheus-client's default registry when None.
+
+    Returns:
+        The registry. Names that something else in it already uses are left to that, with a warning.
+    """
+    from prometheus_client import REGISTRY
+
+    chosen = REGISTRY if registry is None else registry
+    with _lock:
+        if chosen not in _registered:
+            _registered[chosen] = None
+            for collector in (RequestCollector(), TaskCollector()):
+                try:
+                    chosen.register(collector)
+                except ValueError as error:
+                    warn(
+                        f"register-{type(collector).__name__}",
+                        "huoyan: metrics of the same names are there already, Huoyan leaves them alone: %s",
+                        error,
+                    )
+    return chosen
+
+
+def metrics_app(registry: "CollectorRegistry | None" = None) -> "MetricsApp":
+    """Return an ASGI application that answers every GET with the metrics of a registry in Prometheus' format.
+
+    Args:
+        registry: prometheus-client's default registry when None, which also holds what the application counts itself.
+    """
+    return MetricsApp(registry)
+
+
+class MetricsApp:
+    """Serves a registry. An object and not a function, because that is how routers tell an ASGI application."""
+
+    def __init__(self, registry: "CollectorRegistry | None" = None) -> None:
+        self._given = registry
+        self._registry: CollectorRegistry | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"}:
+            await _answer(send, 405, [(b"allow", b"GET, HEAD")], b"")
+        elif scope["type"] == "http":
+            if self._registry is None:
+                self._registry = register(self._given)
+            accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
+            # Off the event loop: ten thousand series take tens of milliseconds.
+            content_type, body = await in_thread(render, self._registry, accept)
+            headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store")]
+            await _answer(send, 200, headers, b"" if scope["method"] == "HEAD" else body)
+
+
+def render(registry: "CollectorRegistry", accept: str = "") -> tuple[str, bytes]:
+    """Return the content type and body of a scrape, in the format that `accept` asks for."""
+    from prometheus_client.exposition import choose_encoder
+
+    encoder, content_type = choose_encoder(accept)
+    return content_type, encoder(registry)
+
+
+async def in_thread(function: Callable[..., _T], *args: Any) -> _T:
+    """Call a function in a thread of the event loop; where the loop is not asyncio's, call it at once."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return function(*args)
+    return await asyncio.to_thread(function, *args)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _requests(metrics: Metrics) -> Iterator["Family"]:
+    from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
+
+    series = list(metrics.requests.series.items())
+    counts = [
+        ((text(method), text(endpoint), str(status)), float(count))
+        for (method, endpoint), one in series
+        for status, count in list(one.statuses.items())
+    ]
+    yield _counter(HTTP_REQUESTS, counts)
+    durations = [((text(method), text(endpoint)), one.duration) for (method, endpoint), one in series]
+    yield _histogram(HTTP_REQUEST_DURATION, durations)
+    yield _gauge(HTTP_REQUESTS_IN_FLIGHT, [((), float(metrics.requests.in_flight))])
+
+
+def _tasks(metrics: Metrics) -> Iterator["Family"]:
+    from huoyan.signals import metrics as declared
+
+    tasks = metrics.tasks
+    for metric, counter in (
+        (declared.TASK_RUNS, tasks.runs),
+        (declared.TASK_FAILURES, tasks.failures),
+        (declared.TASK_RETRIES, tasks.retries),
+        (declared.TASKS_ENQUEUED, tasks.enqueued),
+    ):
+        yield _counter(metric, [(key, float(count.value)) for key, count in list(counter.items.items())])
+    yield _histogram(declared.TASK_DURATION, list(tasks.duration.items.items()))
+    yield _histogram(declared.TASK_WAIT, list(tasks.wait.items.items()))
+    yield _gauge(declared.TASKS_ACTIVE, [(key, float(count)) for key, count in tasks.active().items()])
+
+
+def _counter(metric: "Metric", values: Iterable[tuple[Key, float]]) -> "Family":
+    from prometheus_client.core import CounterMetricFamily
+
+    family = CounterMetricFamily(metric.name.removesuffix("_total"), metric.help, labels=metric.labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def _gauge(metric: "Metric", values: Iterable[tuple[Key, float]]) -> "Family":
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def _histogram(metric: "Metric", values: Iterable[tuple[Key, Distribution]]) -> "Family":
+    from prometheus_client.core import HistogramMetricFamily
+    from prometheus_client.utils import floatToGoString
+
+    written: Callable[[float], str] = floatToGoString
+    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for key, distribution in values:
+        buckets = [(written(bound), float(count)) for bound, count in distribution.cumulative()]
+        family.add_metric(key, buckets, distribution.total)
+    return family

@@ -1,0 +1,222 @@
+"""Requests of ASGI applications: counted and timed by route template, `/metrics` served, the last events sent at
+shutdown.
+
+The middleware stands around the whole stack of the application, so it sees what the client gets: also the 500 made from
+an unexpected exception. A request ends with the last byte of its response; background tasks are not part of it.
+"""
+
+from asyncio import CancelledError
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from huoyan.client import context, process
+from huoyan.client.exposition import in_thread, metrics_app, register
+from huoyan.client.guard import guard, warn
+from huoyan.client.metrics import REQUEST_BOUNDS_S, RequestMetrics, RequestSeries
+from huoyan.client.reporter import Reporter
+from huoyan.client.routes import has_route, template
+from huoyan.errors import ConfigurationError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+EXCLUDED = ("/metrics", "/health", "/favicon.ico")
+"""Paths that do not measure themselves."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+_OTHER_METHOD = "OTHER"
+_CLIENT_CLOSED_REQUEST = 499
+_MAX_ROUTES = 10_000
+
+
+class Middleware:
+    """Counts the requests that pass through it.
+
+    Args:
+        app: What answers.
+        owner: The watched application.
+        excluded: Paths that are not counted.
+    """
+
+    def __init__(self, app: App, owner: Any, excluded: frozenset[str]) -> None:
+        self.app = app
+        self._owner = owner
+        self._excluded = excluded
+        self._known: dict[tuple[int, str, str], tuple[object, RequestSeries]] = {}
+        self._known_of: RequestMetrics | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                return await self._lifespan(scope, receive, send)
+            return await self.app(scope, receive, send)
+        client = process.current()
+        if client is None:
+            return await self.app(scope, receive, send)
+        root_path = scope.get("root_path", "")
+        token = context.request.set((self._owner, scope, root_path))
+        path = scope["path"]
+        if path in self._excluded or (root_path and path.removeprefix(root_path) in self._excluded):
+            try:
+                return await self.app(scope, receive, send)
+            finally:
+                context.request.reset(token)
+        requests = client.metrics.requests
+        requests.in_flight += 1
+        status = 0
+        open_ = True
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status, open_
+            await send(message)
+            kind = message["type"]
+            if kind == "http.response.start":
+                status = message["status"]
+            elif open_ and not message.get("more_body", False) and kind != "http.response.debug":
+                open_ = False
+                self._count(requests, scope, root_path, status, perf_counter() - started)
+
+        started = perf_counter()
+        try:
+            await self.app(scope, receive, watched_send)
+        except BaseException as error:
+            if open_:
+                open_ = False
+                cancelled = isinstance(error, CancelledError)
+                status = status or (_CLIENT_CLOSED_REQUEST if cancelled else 500)
+                self._count(requests, scope, root_path, status, perf_counter() - started)
+            raise
+        finally:
+            if open_:
+                self._count(requests, scope, root_path, status or 500, perf_counter() - started)
+            context.request.reset(token)
+
+    def _count(
+        self, requests: RequestMetrics, scope: Scope, root_path: str, status: int, duration_s: float
+    ) -> None:
+        try:
+            requests.in_flight -= 1
+            fastapi = scope.get("fastapi")
+            route = fastapi.get("effective_route_context") if fastapi is not None else None
+            if route is None:
+                route = scope.get("route") or scope.get("endpoint")
+            key = (id(route), scope.get("root_path", ""), scope["method"])
+            known = self._known.get(key)
+            if known is None or known[0] is not route or self._known_of is not requests:
+                series = self._series(requests, scope, root_path, key, route)
+            else:
+                series = known[1]
+            duration = series.duration
+            duration.counts[bisect_left(REQUEST_BOUNDS_S, duration_s)] += 1
+            duration.total += duration_s
+            statuses = series.statuses
+            statuses[status] = statuses.get(status, 0) + 1
+        except Exception as error:  # noqa: BLE001 - counting must not fail a request
+            warn("asgi.count", "huoyan: a request could not be counted", error=error)
+
+    def _series(
+        self, requests: RequestMetrics, scope: Scope, root_path: str, key: tuple[int, str, str], route: object
+    ) -> RequestSeries:
+        if self._known_of is not requests or len(self._known) >= _MAX_ROUTES:
+            self._known = {}
+            self._known_of = requests
+        method = scope["method"] if scope["method"] in METHODS else _OTHER_METHOD
+        series = requests.open(method, template(scope, root_path, self._owner))
+        if method is not _OTHER_METHOD:
+            # The route is kept with the series so that its id cannot pass to another one.
+            self._known[key] = (route, series)
+        return series
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start reporting with the application, and send the last events before the server ends the process.
+
+        Servers may end it by the signal that stopped them, and then nothing registered with atexit runs.
+        """
+        with guard("asgi.startup"):
+            client = process.current()
+            if client is not None and client.emitter is not None:
+                client.emitter.ensure_started()
+
+        async def watched_send(message: Message) -> None:
+            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+                client = process.current()
+                if client is not None:
+                    # With runs still executing the process is not done: whether they finish, their reports or silence
+                    # will say.
+                    await in_thread(partial(client.flush, closing=client.active == 0))
+            await send(message)
+
+        await self.app(scope, receive, watched_send)
+
+
+class AsgiIntegration:
+    """FastAPI and Starlette applications."""
+
+    framework = "fastapi"
+    options = frozenset({"metrics_path", "registry", "exclude"})
+
+    def watch(self, thing: Any, reporter: Reporter, options: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Put the middleware around the application, whether or not its stack is built yet."""
+        metrics_path = options.get("metrics_path", "/metrics")
+        if metrics_path and (not isinstance(metrics_path, str) or not metrics_path.startswith("/")):
+            raise ConfigurationError("metrics_path", "a path that starts with /, or None", metrics_path)
+        excluded = frozenset({*EXCLUDED, *_paths(options.get("exclude", ())), *([metrics_path] if metrics_path else [])})
+        registry = options.get("registry")
+        if registry is not None and not hasattr(registry, "collect"):
+            raise ConfigurationError("registry", "a prometheus_client.CollectorRegistry", registry)
+        register(registry)
+        build = thing.build_middleware_stack
+
+        def build_middleware_stack() -> App:
+            stack: App = build()
+            with guard("asgi.build"):
+                _expose(thing, metrics_path, registry)
+                return Middleware(stack, thing, excluded)
+            return stack
+
+        build_middleware_stack.huoyan_original = build  # type: ignore[attr-defined]
+        thing.build_middleware_stack = build_middleware_stack
+        if thing.middleware_stack is not None:
+            _expose(thing, metrics_path, registry)
+            thing.middleware_stack = Middleware(thing.middleware_stack, thing, excluded)
+
+    def unwatch(self, thing: Any) -> None:
+        """Take the middleware and the route out again."""
+        current = thing.__dict__.get("build_middleware_stack")
+        if hasattr(current, "huoyan_original"):
+            del thing.__dict__["build_middleware_stack"]
+        if isinstance(thing.middleware_stack, Middleware):
+            thing.middleware_stack = thing.middleware_stack.app
+        thing.router.routes[:] = [r for r in thing.router.routes if getattr(r, "name", "") != _ROUTE_NAME]
+
+
+_ROUTE_NAME = "huoyan_metrics"
+
+
+def _expose(app: Any, path: str | None, registry: Any) -> None:
+    """Add the metrics route, in front of routes that take everything; one of the application's own is left in
+    charge."""
+    if not path or has_route(app, path):
+        return
+    from starlette.routing import Route
+
+    app.router.routes.insert(0, Route(path, metrics_app(registry), name=_ROUTE_NAME, include_in_schema=False))
+
+
+def _paths(given: object) -> Iterable[str]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ConfigurationError("exclude", "a list of paths", given)
+    paths = list(given)
+    for path in paths:
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise ConfigurationError("exclude", "paths that start with /", path)
+    return paths
+
+
+integration = AsgiIntegration()

@@ -1,3 +1,53 @@
 """Watch every task that Python services run, and say within seconds which one goes wrong and why."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from huoyan.client.exposition import metrics_app
+    from huoyan.client.function import task
+    from huoyan.client.progress import progress
+    from huoyan.client.watch import configure, flush, unwatch, watch
+    from huoyan.errors import ConfigurationError, HuoyanError
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ConfigurationError",
+    "HuoyanError",
+    "__version__",
+    "configure",
+    "flush",
+    "metrics_app",
+    "progress",
+    "task",
+    "unwatch",
+    "watch",
+]
+
+# Loaded when first used: a program pays for what it uses, and `import huoyan` costs next to nothing.
+_PLACES = {
+    "ConfigurationError": "huoyan.errors",
+    "HuoyanError": "huoyan.errors",
+    "configure": "huoyan.client.watch",
+    "flush": "huoyan.client.watch",
+    "metrics_app": "huoyan.client.exposition",
+    "progress": "huoyan.client.progress",
+    "task": "huoyan.client.function",
+    "unwatch": "huoyan.client.watch",
+    "watch": "huoyan.client.watch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(place), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

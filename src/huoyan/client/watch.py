@@ -1,0 +1,210 @@
+"""The one verb: `watch` looks at the type of a thing and lets the integration for it hook in.
+
+Types are compared by name over the method resolution order, so no framework is imported to find out that a thing is not
+its own, and a subclass of a known type is known.
+"""
+
+import importlib
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from huoyan.client import process
+from huoyan.client import settings as client_settings
+from huoyan.client.guard import guard
+from huoyan.client.integration import Integration
+from huoyan.client.reporter import Reporter
+from huoyan.errors import ConfigurationError
+
+TABLE: dict[str, tuple[str, ...]] = {
+    "apscheduler.schedulers.base.BaseScheduler": ("huoyan.client.frameworks.apscheduler:integration",),
+    "celery.app.base.Celery": ("huoyan.client.frameworks.celery:integration",),
+    "fastapi.applications.FastAPI": (
+        "huoyan.client.frameworks.background:integration",
+        "huoyan.client.web.asgi:integration",
+    ),
+    "huey.api.Huey": ("huoyan.client.frameworks.huey:integration",),
+    "starlette.applications.Starlette": (
+        "huoyan.client.frameworks.background:integration",
+        "huoyan.client.web.asgi:integration",
+    ),
+}
+"""Qualified name of a type → where its integrations are (`module:object`)."""
+
+COMMON_OPTIONS = ("service", "labels")
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Watched:
+    """Something that is watched, kept only as long as its owner keeps it."""
+
+    thing: Callable[[], object]
+    integrations: list[Integration]
+
+
+_lock = threading.RLock()
+_watched: dict[int, _Watched] = {}
+_given: dict[str, Any] = {}
+
+
+def configure(**options: Any) -> None:
+    """Set the client up in code, over the environment.
+
+    What was given to an earlier call stays as it was unless it is given again.
+
+    Args:
+        options: Names and values of `huoyan.client.settings.Settings`: url, token, service, enabled, …
+
+    Raises:
+        ConfigurationError: A setting is unknown or has a wrong value.
+    """
+    with _lock:
+        merged = {**_given, **{name: value for name, value in options.items() if value is not None}}
+        settings = client_settings.load(merged)
+        _given.clear()
+        _given.update(merged)
+        existing = process.existing()
+        if existing is None:
+            process.install(process.Client(settings))
+        else:
+            existing.configure(settings)
+
+
+def watch(thing: _T, **options: Any) -> _T:
+    """Watch an application, a scheduler or a task queue. Watching it again changes nothing.
+
+    Args:
+        thing: A FastAPI or Starlette application, a Celery application, an APScheduler scheduler, a Huey instance.
+        options: `service` names the service of this thing, `labels` (text to text) go onto each of its runs; all
+            settings of `huoyan.configure`; and the options of the integration, e.g. `metrics_path` for web
+            applications.
+
+    Returns:
+        The same thing.
+
+    Raises:
+        ConfigurationError: The type is not supported, an option is unknown or has a wrong value.
+    """
+    target = _unwrapped(thing)
+    with _lock:
+        integrations = _integrations(target)
+        _check_names(options, integrations)
+        process_wide = {
+            name: value
+            for name, value in options.items()
+            if name in client_settings.NAMES and name not in COMMON_OPTIONS
+        }
+        if process_wide:
+            configure(**process_wide)
+        client = process.client()
+        if not client.settings.enabled or is_watched(target):
+            return thing
+        service = _service(options.get("service"), client.settings.service)
+        labels = client_settings.text_labels("labels", options.get("labels"))
+        done: list[Integration] = []
+        try:
+            for integration in integrations:
+                chosen = {name: value for name, value in options.items() if name in integration.options}
+                reporter = Reporter(client, integration.framework, service, labels)
+                integration.watch(target, reporter, chosen)
+                done.append(integration)
+                client.watched(reporter)
+        except BaseException:
+            for integration in done:
+                integration.unwatch(target)
+            raise
+        _watched[id(target)] = _Watched(_reference(target), done)
+    return thing
+
+
+def unwatch(thing: Any) -> None:
+    """Take every hook out of a watched thing. Something that is not watched is left alone."""
+    target = _unwrapped(thing)
+    with _lock:
+        if not is_watched(target):
+            return
+        for integration in _watched.pop(id(target)).integrations:
+            with guard(f"{integration.framework}.unwatch"):
+                integration.unwatch(target)
+
+
+def is_watched(thing: object) -> bool:
+    """Tell whether `thing` is watched now."""
+    entry = _watched.get(id(thing))
+    return entry is not None and entry.thing() is thing
+
+
+def flush(timeout_s: float | None = None) -> bool:
+    """Wait until everything reported so far has been sent.
+
+    Args:
+        timeout_s: How long to wait at most, in seconds (the setting `exit_timeout_s` by default).
+
+    Returns:
+        Whether all of it was settled in time; True when nothing is sent anywhere.
+    """
+    client = process.existing()
+    return True if client is None else client.flush(timeout_s)
+
+
+def supported() -> list[str]:
+    """Return the types that can be watched, by name."""
+    return sorted(TABLE)
+
+
+def _unwrapped(thing: Any) -> Any:
+    """Return what a lazy proxy (`celery.current_app`) stands for."""
+    current = getattr(type(thing), "_get_current_object", None)
+    return current(thing) if callable(current) else thing
+
+
+def _integrations(thing: Any) -> list[Integration]:
+    for kind in type(thing).__mro__:
+        places = TABLE.get(f"{kind.__module__}.{kind.__qualname__}")
+        if places is not None:
+            return [_load(place) for place in places]
+    shown = f"{type(thing).__module__}.{type(thing).__qualname__}"
+    advice = "Functions are watched by the decorator @huoyan.task." if callable(thing) else ""
+    if isinstance(thing, type):
+        shown, advice = f"the class {thing.__qualname__}", "Pass an instance."
+    raise ConfigurationError("watch", f"one of {', '.join(supported())}", shown, advice)
+
+
+def _load(place: str) -> Integration:
+    module, _, name = place.partition(":")
+    integration: Integration = getattr(importlib.import_module(module), name)
+    return integration
+
+
+def _check_names(options: Mapping[str, Any], integrations: list[Integration]) -> None:
+    known = {*client_settings.NAMES, *COMMON_OPTIONS}
+    for integration in integrations:
+        known |= integration.options
+    for name in options:
+        if name not in known:
+            raise client_settings.unknown_option(name, tuple(sorted(known)))
+
+
+def _service(given: object, default: str) -> str:
+    if given is None:
+        return default
+    if not isinstance(given, str) or not given.strip():
+        raise ConfigurationError("service", "the name of a service", given)
+    return given.strip()
+
+
+def _reference(thing: object) -> Callable[[], object]:
+    key = id(thing)
+
+    def gone(reference: object) -> None:
+        entry = _watched.get(key)
+        if entry is not None and entry.thing is reference:
+            _watched.pop(key, None)
+
+    try:
+        return weakref.ref(thing, gone)
+    except TypeError:
+        return lambda: thing

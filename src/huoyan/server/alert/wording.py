@@ -23,6 +23,11 @@ _PLAIN = {
 }
 
 
+def is_plain(signal: str) -> bool:
+    """Return whether a signal's condition is said in words alone, because its value and limit would add nothing."""
+    return signal in _PLAIN
+
+
 def amount(value: float | None, unit: str, language: str = "en") -> str:
     """Say a value in its unit: `62 %`, `1.2 s`, `4 min`, `1,200`, `12 per minute`."""
     if value is None:

@@ -35,7 +35,7 @@ def summary(incident: Incident, alerts: Sequence[Alert], failure: TopFailure | N
     else:
         lasted = wording.span(max(0.0, incident.resolved_at - incident.opened_at))
         parts.append(f" from {since} to {_time(incident.resolved_at, now)} UTC ({lasted})")
-    if lead.worst is not None and lead.worst != lead.value and lead.signal != wording.INGEST_CUT:
+    if lead.worst is not None and lead.worst != lead.value and not wording.is_plain(lead.signal):
         parts.append(f", at worst {wording.amount(lead.worst, wording.unit_of(lead.signal))}")
     if failure is not None:
         parts.append(f"; {failure.count} of {failure.total} failures are {failure.title}")
@@ -47,6 +47,8 @@ def _what(lead: Alert, *, over: bool) -> str:
     """Say the leading alert's condition, in the present or the past."""
     if lead.signal == wording.INGEST_CUT:
         return "no events could be received" if over else "no events can be received"
+    if wording.is_plain(lead.signal):
+        return f"{wording.subject(lead.labels)} {wording.condition(lead)}"
     unit = wording.unit_of(lead.signal)
     limit = f"{lead.op} {wording.amount(lead.threshold, unit)}"
     name = f"{wording.quantity(lead.signal)} of {wording.subject(lead.labels)}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine, Row, and_, func, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Row, and_, func, insert, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from huoyan.model.notification import Notification, NotificationState
@@ -12,6 +12,9 @@ from huoyan.server.store.schema import notifications
 
 _WAITING = (NotificationState.QUEUED.value, NotificationState.FAILED.value)
 _UNDELIVERED = (*_WAITING, NotificationState.SENDING.value)
+
+LEASE_S = 300.0
+"""How long whoever took a message has for it, in seconds."""
 
 
 class NotificationStore:
@@ -28,7 +31,15 @@ class NotificationStore:
         """
         return sum(self._insert(message) for message in messages)
 
-    def claim_due(self, now: float, limit: int, claimed_by: str, lease_s: float = 300.0) -> list[Notification]:
+    def receivers_due(self, now: float, lease_s: float = LEASE_S) -> list[str]:
+        """Return the receivers for whom messages are due; see `claim_due`."""
+        query = select(notifications.c.receiver).where(_due(now, lease_s)).distinct()
+        with self._engine.connect() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def claim_due(
+        self, now: float, limit: int, claimed_by: str, *, receiver: str | None = None, lease_s: float = LEASE_S
+    ) -> list[Notification]:
         """Take messages that are due, so that nobody else does.
 
         A message waits until earlier ones about the same incident to the same receiver have arrived or were given up:
@@ -39,16 +50,13 @@ class NotificationStore:
             now: Seconds since 1970 UTC.
             limit: How many at most.
             claimed_by: Who takes them.
+            receiver: Those to this receiver only.
             lease_s: How long whoever took one has for it, in seconds.
 
         Returns:
             Those taken, oldest first, now in state `sending` and with this try counted.
         """
         earlier = notifications.alias()
-        due = or_(
-            and_(notifications.c.state.in_(_WAITING), notifications.c.next_at <= now),
-            and_(notifications.c.state == NotificationState.SENDING.value, notifications.c.claimed_at <= now - lease_s),
-        )
         blocked = (
             select(earlier.c.id)
             .where(
@@ -60,7 +68,10 @@ class NotificationStore:
             .exists()
         )
         with self._engine.connect() as connection:
-            query = select(notifications).where(due, not_(blocked)).order_by(notifications.c.id).limit(limit)
+            query = select(notifications).where(_due(now, lease_s), not_(blocked))
+            if receiver is not None:
+                query = query.where(notifications.c.receiver == receiver)
+            query = query.order_by(notifications.c.id).limit(limit)
             found = [_notification(row) for row in connection.execute(query)]
         taken = []
         for message in found:
@@ -166,6 +177,14 @@ class NotificationStore:
                     raise
             return False
         return True
+
+
+def _due(now: float, lease_s: float) -> ColumnElement[bool]:
+    """Waiting and its time has come, or taken so long ago that whoever took it is gone."""
+    return or_(
+        and_(notifications.c.state.in_(_WAITING), notifications.c.next_at <= now),
+        and_(notifications.c.state == NotificationState.SENDING.value, notifications.c.claimed_at <= now - lease_s),
+    )
 
 
 def _values(message: Notification) -> dict[str, Any]:

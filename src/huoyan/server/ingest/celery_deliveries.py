@@ -1,0 +1,137 @@
+"""Which delivery of a task an event of a Celery worker speaks of.
+
+A worker says with `task-received` which retry it got, and leaves that out of everything it says of the task afterwards.
+What follows is attributed to the deliveries that this worker process still has open, so that every source names the
+same execution the same way: `{retries}.{delivery}@{worker}#{pid}`.
+"""
+
+from huoyan.model.event import EventKind
+
+_MOST_DELIVERIES = 16
+
+
+class Delivery:
+    """One delivery of a task to one worker process: try `retries + 1`, for the `number`-th time."""
+
+    __slots__ = ("closed", "execution", "number", "previous", "retries", "started_at")
+
+    def __init__(self, retries: int, number: int, execution: str, previous: "Delivery | None") -> None:
+        self.retries = retries
+        self.number = number
+        self.execution = execution
+        self.previous = previous
+        self.started_at: float | None = None
+        self.closed = False
+
+
+class Deliveries:
+    """The deliveries of all workers of one broker, in bounded memory.
+
+    Args:
+        keep: How many tasks are remembered after they ended, so that a redelivery counts as one (default 50,000; about
+            0.4 kB each). Up to twice as many are held.
+        keep_open: How many tasks that have not ended are remembered (default 500,000), those scheduled for later
+        included.
+            Events of a task that was forgotten carry no execution, and the merge finds the one they belong to.
+    """
+
+    def __init__(self, keep: int = 50_000, keep_open: int = 500_000) -> None:
+        self._keep = keep
+        self._keep_open = keep_open
+        self._room = keep
+        self._young: dict[str, Delivery] = {}
+        self._old: dict[str, Delivery] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def received(self, task_id: str, retries: int, process: str) -> Delivery:
+        """Open a delivery.
+
+        Args:
+            task_id: The task.
+            retries: How often it was retried before.
+            process: The worker process, `@name#pid`.
+        """
+        key = task_id + process
+        previous = self._find(key)
+        number = 1
+        depth = 0
+        earlier = previous
+        while earlier is not None:
+            if earlier.retries == retries:
+                number = earlier.number + 1
+                break
+            earlier = earlier.previous
+            depth += 1
+        if depth >= _MOST_DELIVERIES and previous is not None:
+            previous.previous = None
+        delivery = Delivery(retries, number, f"{retries}.{number}{process}", previous)
+        self._young[key] = delivery
+        if len(self._young) >= self._room:
+            self._turn()
+        return delivery
+
+    def started(self, task_id: str, process: str, at: float) -> Delivery | None:
+        """Find the delivery that starts: the oldest one that has not."""
+        newest = self._find(task_id + process)
+        if newest is None:
+            return None
+        found: Delivery | None = None
+        delivery: Delivery | None = newest
+        while delivery is not None:
+            if not delivery.closed and delivery.started_at is None:
+                found = delivery
+            delivery = delivery.previous
+        if found is None:
+            return newest
+        found.started_at = at
+        return found
+
+    def ended(self, task_id: str, process: str, kind: EventKind) -> Delivery | None:
+        """Find the delivery that ended and close it.
+
+        A retry is published before the worker tells that its cause ended, so its delivery may be announced first. Then
+        two are open: the older one is what ended in a retry, and a final outcome belongs to the newer one.
+        """
+        newest = self._find(task_id + process)
+        if newest is None:
+            return None
+        if newest.previous is None:
+            newest.closed = True
+            return newest
+        still_open = []
+        delivery: Delivery | None = newest
+        while delivery is not None:
+            if not delivery.closed:
+                still_open.append(delivery)
+            delivery = delivery.previous
+        if not still_open:
+            return newest
+        running = [d for d in still_open if d.started_at is not None] or still_open
+        found = running[-1] if kind is EventKind.RETRYING else max(running, key=_final_order)
+        found.closed = True
+        return found
+
+    def _find(self, key: str) -> Delivery | None:
+        found = self._young.get(key)
+        if found is None:
+            found = self._old.get(key)
+        return found
+
+    def _turn(self) -> None:
+        """Forget the ended tasks of the older generation; the open ones of both live on while there is room."""
+        survivors = {key: delivery for key, delivery in self._young.items() if not delivery.closed}
+        for key, delivery in self._old.items():
+            if len(survivors) >= self._keep_open:
+                break
+            if not delivery.closed:
+                survivors.setdefault(key, delivery)
+        self._old = self._young
+        self._young = survivors
+        self._room = len(survivors) + self._keep
+
+
+def _final_order(delivery: Delivery) -> tuple[int, int]:
+    # Of two deliveries of the same try the first one to start most likely ends first.
+    return (delivery.retries, -delivery.number)

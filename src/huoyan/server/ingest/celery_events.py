@@ -1,0 +1,403 @@
+"""Watching a Celery deployment through the events its workers send over the broker, with no change to its code.
+
+    broker ──► reading thread ──► Handover (memory, then disk) ──► translating thread ──► Collector
+                                                                        │
+    broker ◄── control thread: please send events; queues, depths ◄─────┘ new workers, queues
+
+The reading thread waits for nobody: Redis drops a subscriber that reads too slowly. A cut is noted as a gap, because
+what happened meanwhile was never heard.
+"""
+
+import logging
+import threading
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from huoyan.clock import SYSTEM_CLOCK, Clock
+from huoyan.errors import HuoyanError, InvalidEvent, Unreachable
+from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.server.collect.pipeline import Collector, Receipt
+from huoyan.server.ingest.celery_address import parse_address
+from huoyan.server.ingest.celery_control import CeleryControl
+from huoyan.server.ingest.celery_depths import AmqpDepths, Depths, RedisDepths
+from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream, amqp_connection
+from huoyan.server.ingest.celery_stream_redis import RedisEventStream, RedisMessages
+from huoyan.server.ingest.celery_translate import SOURCE, Translator, seconds
+from huoyan.server.ingest.celery_wire import JSON, CeleryEvent, decode_body, decode_envelope
+from huoyan.server.ingest.handover import Handover, Item
+
+logger = logging.getLogger(__name__)
+
+BATCH_EVENTS = 2_000
+POLL_S = 0.2
+MAX_UNSTORED = 64
+MAX_WORKERS = 10_000
+DRAIN_TIMEOUT_S = 10.0
+TELL_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestStatus:
+    """How the ingest of one broker is doing; times in seconds since 1970 UTC.
+
+    Args:
+        source: The broker, without its password; names the gaps in the store.
+        connected: Whether events can be heard now.
+        events: Events read since the start.
+        malformed: Messages and events that could not be read.
+        refused: Messages of another content type than JSON, which are not opened.
+        unstored: Events that could not be stored.
+        last_event_at: When the last event was read.
+        lag_s: How long the event that is worked on has been waiting since it was read.
+        backlog_bytes: What was read and not yet worked on.
+        error: Why it is not connected, or why the broker could not be asked last time; empty when all is well.
+    """
+
+    source: str
+    connected: bool
+    events: int
+    malformed: int
+    refused: int
+    unstored: int
+    last_event_at: float | None
+    lag_s: float
+    backlog_bytes: int
+    error: str
+
+
+class _Stream(Protocol):
+    def start(self) -> None: ...
+
+    def stop(self, timeout_s: float = 5.0) -> None: ...
+
+
+class CeleryEventIngest:
+    """Reads the events of one broker into the collector until stopped.
+
+    Args:
+        url: Address of the broker, as Celery takes it; see `parse_address`.
+        collector: Where runs are made of events.
+        service: Name for runs that carry none themselves (default: the framework is shown).
+        clock: Time.
+        spool: File that takes what the collector is too slow for; None keeps it in memory, and bounded.
+        enable_events: Ask workers to send events (default True).
+        depths_every_s: How often queue depths are read, in seconds (default 5).
+
+    Raises:
+        ConfigurationError: The address is wrong.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        collector: Collector,
+        *,
+        service: str = "",
+        clock: Clock = SYSTEM_CLOCK,
+        spool: Path | None = None,
+        enable_events: bool = True,
+        depths_every_s: float = 5.0,
+        handover: Handover | None = None,
+    ) -> None:
+        self._address = parse_address(url)
+        self._collector = collector
+        self._service = service
+        self._clock = clock
+        self.source = f"celery {self._address.shown}"
+        self._handover = handover if handover is not None else Handover(spool)
+        self._translator = Translator(service)
+        self._redis = RedisMessages() if self._address.kind == "redis" else None
+        self._stream = self._make_stream()
+        self._control = CeleryControl(
+            self._address,
+            clock,
+            self._make_depths(),
+            depths_every_s=depths_every_s,
+            enable_events=enable_events,
+            on_queues=self._heard_queues,
+            on_depths=self._read_depths,
+            on_error=self._control_failed,
+        )
+        self._thread = threading.Thread(target=self._run, name="huoyan-celery-events", daemon=True)
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._connected = False
+        self._stream_error = ""
+        self._control_error = ""
+        self._events = 0
+        self._malformed = 0
+        self._refused = 0
+        self._unstored = 0
+        self._last_event_at: float | None = None
+        self._working_since: float | None = None
+        self._known: set[tuple[str, int]] = set()
+        self._queues: set[str] = set()
+        self._told: dict[str, float] = {}
+        self._gaps: list[tuple[float, str | None]] = []
+        self._unstored_yet: deque[tuple[Future[Receipt], int]] = deque()
+
+    def start(self) -> None:
+        """Start reading. Returns at once; a broker that is away is tried again and again."""
+        self._thread.start()
+        self._stream.start()
+        self._control.start()
+
+    def stop(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
+        """Stop reading, hand over what was read for at most `timeout_s`, and count the rest as lost."""
+        self._control.stop()
+        self._stream.stop()
+        self._stopping.set()
+        self._handover.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        left = self._handover.backlog_bytes
+        if left:
+            logger.warning("%s: %d bytes of events were read and not stored in time", self.source, left)
+        self._handover.discard()
+
+    def status(self) -> IngestStatus:
+        """Return how it is doing."""
+        with self._lock:
+            since = self._working_since
+            return IngestStatus(
+                source=self.source,
+                connected=self._connected,
+                events=self._events,
+                malformed=self._malformed,
+                refused=self._refused,
+                unstored=self._unstored,
+                last_event_at=self._last_event_at,
+                lag_s=0.0 if since is None else max(0.0, self._clock.now() - since),
+                backlog_bytes=self._handover.backlog_bytes,
+                error=self._stream_error or self._control_error,
+            )
+
+    def _make_stream(self) -> _Stream:
+        if self._address.kind == "redis":
+            return RedisEventStream(
+                self._address,
+                self._handover,
+                self._clock,
+                on_connected=self._stream_connected,
+                on_cut=self._stream_cut,
+            )
+        return AmqpEventStream(
+            self._address,
+            self._handover,
+            self._clock,
+            on_connected=self._stream_connected,
+            on_cut=self._stream_cut,
+            on_refused=self._stream_refused,
+        )
+
+    def _make_depths(self) -> Depths:
+        service = self._service or "celery"
+        if self._address.kind == "redis":
+            return RedisDepths(self._address, self._clock, service, self._enqueued_at, seconds)
+        return AmqpDepths(self._address, self._clock, service, lambda: amqp_connection(self._address))
+
+    # The reading thread calls these.
+
+    def _stream_connected(self, at: float) -> None:
+        with self._lock:
+            self._connected = True
+            self._stream_error = ""
+            self._gaps.append((at, None))
+        logger.info("%s: connected", self.source)
+        self._control.worker_appeared()
+
+    def _stream_cut(self, at: float, reason: str) -> None:
+        with self._lock:
+            if self._connected or not self._stream_error:
+                self._gaps.append((at, reason))
+            self._connected = False
+            self._stream_error = reason
+        self._tell("stream", "no events are heard: %s", reason)
+
+    def _stream_refused(self, content_type: str) -> None:
+        with self._lock:
+            self._refused += 1
+        self._tell("content", "events in %s are refused; set event_serializer to json", content_type)
+
+    # The control thread calls these.
+
+    def _heard_queues(self, queues: dict[str, list[str]]) -> None:
+        only = dict(self._translator.only_queue)
+        for worker, names in queues.items():
+            if len(names) == 1:
+                only[worker] = names[0]
+            else:
+                only.pop(worker, None)
+        if len(only) > MAX_WORKERS:
+            only = {}
+        self._translator.only_queue = only
+        with self._lock:
+            self._control_error = ""
+
+    def _read_depths(self, readings: list[QueueReading]) -> None:
+        if readings:
+            self._collector.submit([], queues=readings, received_at=self._clock.now(), source=SOURCE)
+        with self._lock:
+            self._control_error = ""
+
+    def _control_failed(self, reason: str) -> None:
+        with self._lock:
+            self._control_error = reason
+        self._tell("control", "the broker could not be asked: %s", reason)
+
+    def _enqueued_at(self, run_id: str) -> float | None:
+        run = self._collector.store.runs.get(run_id)
+        return run.enqueued_at if run is not None else None
+
+    # The translating thread runs these.
+
+    def _run(self) -> None:
+        while True:
+            item = self._handover.get(POLL_S)
+            try:
+                self._note_gaps()
+                if item is not None:
+                    self._work(item)
+            except Exception:
+                # A mistake here must not end the watch; what was in hand is counted as malformed.
+                logger.exception("%s: events could not be translated", self.source)
+                with self._lock:
+                    self._malformed += 1
+            if item is None and self._stopping.is_set():
+                break
+        self._settle(wait_s=DRAIN_TIMEOUT_S)
+
+    def _work(self, item: Item | None) -> None:
+        """Translate what was read, as much as makes a good batch, and hand it to the collector."""
+        batch: list[TaskEvent] = []
+        while item is not None:
+            at, data, begins = item
+            with self._lock:
+                self._working_since = at
+            self._translate(data, begins, at, batch)
+            item = self._handover.get(0.0) if len(batch) < BATCH_EVENTS else None
+        if batch:
+            self._submit(batch)
+        with self._lock:
+            self._working_since = None
+        self._settle()
+
+    def _translate(self, data: bytes, begins: bool, at: float, batch: list[TaskEvent]) -> None:
+        task_event = self._translator.task_event
+        redis = self._redis
+        count = malformed = 0
+        try:
+            messages = redis.unpack(data, begins) if redis is not None else [data]
+        except InvalidEvent as error:
+            self._malform(1, error)
+            return
+        for message in messages:
+            try:
+                events, bad = decode_envelope(message) if redis is not None else decode_body(message, JSON)
+            except InvalidEvent as error:
+                if error.field == "content-type":
+                    self._stream_refused(str(error.got))
+                else:
+                    self._malform(1, error)
+                continue
+            malformed += bad
+            count += len(events)
+            for event in events:
+                made = task_event(event)
+                if made is not None:
+                    made.received_at = at
+                    batch.append(made)
+                else:
+                    self._hear_worker(event, at)
+        with self._lock:
+            self._events += count
+            self._malformed += malformed
+            if count:
+                self._last_event_at = at
+        for name in self._translator.queues - self._queues:
+            self._queues.add(name)
+            self._control.add_queue(name)
+
+    def _hear_worker(self, event: CeleryEvent, at: float) -> None:
+        report = self._translator.process_report(event)
+        if report is None:
+            return
+        key = (report.worker, report.pid)
+        if key not in self._known and not report.closing:
+            if len(self._known) >= MAX_WORKERS:
+                self._known.clear()
+            self._known.add(key)
+            self._control.worker_appeared()
+        elif report.closing:
+            self._known.discard(key)
+        self._submit([], report, at, event.timestamp)
+
+    def _submit(
+        self,
+        events: list[TaskEvent],
+        process: ProcessReport | None = None,
+        at: float | None = None,
+        sent_at: float | None = None,
+    ) -> None:
+        """Hand over to the collector, and wait for it as long as it takes; meanwhile what is read goes to disk."""
+        while True:
+            try:
+                done = self._collector.submit(events, process=process, received_at=at, sent_at=sent_at, source=SOURCE)
+            except Unreachable as error:
+                self._tell("collector", "the collector takes no events: %s", error.message)
+                if self._stopping.is_set():
+                    self._lose(len(events))
+                    return
+            else:
+                self._unstored_yet.append((done, len(events)))
+                return
+
+    def _settle(self, wait_s: float = 0.0) -> None:
+        """Look at what became of earlier batches; with `wait_s` wait for them."""
+        deadline = self._clock.monotonic() + wait_s
+        waiting = self._unstored_yet
+        while waiting:
+            done, count = waiting[0]
+            if not done.done() and len(waiting) < MAX_UNSTORED and self._clock.monotonic() >= deadline:
+                return
+            waiting.popleft()
+            try:
+                done.result(timeout=max(deadline - self._clock.monotonic(), 1.0))
+            except TimeoutError:
+                waiting.append((done, count))
+                return
+            except Exception as error:  # noqa: BLE001 - whatever kept the collector from storing them, they are lost
+                self._lose(count)
+                self._tell("store", "events could not be stored: %s", str(error))
+
+    def _note_gaps(self) -> None:
+        with self._lock:
+            changes, self._gaps = self._gaps, []
+        for at, reason in changes:
+            if reason is None:
+                self._collector.store.gaps.close(self.source, at)
+            else:
+                self._collector.store.gaps.open(self.source, at, reason)
+
+    def _lose(self, count: int) -> None:
+        with self._lock:
+            self._unstored += count
+        self._collector.count_lost(count, SOURCE)
+
+    def _malform(self, count: int, error: HuoyanError) -> None:
+        with self._lock:
+            self._malformed += count
+        self._tell("malformed", "what was read cannot be understood: %s", error.message)
+
+    def _tell(self, what: str, message: str, detail: str) -> None:
+        """Log a warning of one kind once a minute."""
+        now = self._clock.monotonic()
+        with self._lock:
+            told_at = self._told.get(what)
+            if told_at is not None and now - told_at < TELL_EVERY_S:
+                return
+            self._told[what] = now
+        logger.warning("%s: %s", self.source, message % detail)

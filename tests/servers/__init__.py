@@ -2,14 +2,15 @@
 
 Fixtures of the session: `redis_server`, `rabbitmq_server`, `postgres_server`, `chromium_path`; of a module: `browser`.
 Fixtures of one test: `fresh_redis`, `rabbitmq_vhost`, `postgres_database`, `smtp_server`, `http_sink`, `page`, and the
-factories `prometheus_server` and `alertmanager_server`. The classes behind them are context managers, for use without
-pytest.
+factories `huoyan_server`, `prometheus_server` and `alertmanager_server`. The classes behind them are context managers,
+for use without pytest.
 
 A program that is missing fails the test and names the Debian package that brings it; it never skips the test.
 """
 
 from tests.servers.browser import browser, chromium_path, page
 from tests.servers.http import HttpSink, ReceivedRequest, http_sink
+from tests.servers.huoyan import HuoyanServer, huoyan_server
 from tests.servers.mail import ReceivedMail, SmtpServer, smtp_server
 from tests.servers.postgres import PostgresServer, postgres_database, postgres_server
 from tests.servers.process import MissingProgramError, ServerProcess, StartError, find_program, free_port
@@ -21,6 +22,7 @@ from tests.servers.waiting import wait_until, wait_until_async
 __all__ = [
     "AlertmanagerServer",
     "HttpSink",
+    "HuoyanServer",
     "MissingProgramError",
     "PostgresServer",
     "PrometheusServer",
@@ -38,6 +40,7 @@ __all__ = [
     "free_port",
     "fresh_redis",
     "http_sink",
+    "huoyan_server",
     "page",
     "postgres_database",
     "postgres_server",

@@ -102,6 +102,12 @@ def number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
+def quoted(text: str) -> str:
+    """Write a PromQL string."""
+    # PromQL strings have the escapes of Go, of which those that JSON writes are a part.
+    return json.dumps(text, ensure_ascii=False)
+
+
 class _Writer:
     def __init__(
         self, window: str, matchers: dict[str, tuple[str, ...]], patterns: dict[str, str], buckets: Buckets
@@ -193,14 +199,9 @@ def _aggregated(operator: str, by: tuple[str, ...], inner: str) -> str:
 
 def _matcher(label: str, values: tuple[str, ...]) -> str:
     if len(values) == 1:
-        return f"{label}={_quoted(values[0])}"
+        return f"{label}={quoted(values[0])}"
     if not values:
         # No value will do, and a label that matches nothing but itself twice over cannot be.
         return f'{label}="", {label}!=""'
     pattern = "|".join("".join(f"\\{c}" if c in _SPECIAL else c for c in value) for value in values)
-    return f"{label}=~{_quoted(pattern)}"
-
-
-def _quoted(text: str) -> str:
-    # PromQL strings have the escapes of Go, of which those that JSON writes are a part.
-    return json.dumps(text, ensure_ascii=False)
+    return f"{label}=~{quoted(pattern)}"

@@ -1,0 +1,131 @@
+"""`huoyan deploy`: write configuration for Prometheus and Grafana from the signals and the server's settings."""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from huoyan.errors import ConfigurationError
+from huoyan.signals.catalogue import CATALOGUE
+
+app = typer.Typer(
+    name="deploy",
+    help="Write configuration for Prometheus and Grafana.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="File to write; standard output by default.", dir_okay=False),
+]
+
+
+class DashboardLanguage(StrEnum):
+    """Languages of the dashboard."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+@app.command("prometheus")
+def write_prometheus(
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Address of huoyan serve, repeatable. Default: 127.0.0.1:8650."),
+    ] = None,
+    application: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Address of an application with its own /metrics, repeatable."),
+    ] = None,
+    alertmanager: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="Address of an Alertmanager, repeatable.")
+    ] = None,
+    rules_file: Annotated[
+        str, typer.Option(metavar="FILE", help="The rules that `huoyan deploy rules` wrote, seen from Prometheus.")
+    ] = "huoyan-rules.yml",
+    token_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="File with the token of huoyan serve, seen from Prometheus."),
+    ] = None,
+    https: Annotated[bool, typer.Option("--https", help="Read huoyan serve over HTTPS.")] = False,
+    out: Out = None,
+) -> None:
+    """Write prometheus.yml: read Huoyan and applications each 15 s, evaluate the rules."""
+    from huoyan.deploy.prometheus import prometheus
+    from huoyan.deploy.settings import Monitoring
+
+    monitoring = Monitoring(
+        servers=_addresses("--target", target) or Monitoring().servers,
+        applications=_addresses("--application", application),
+        alertmanagers=_addresses("--alertmanager", alertmanager),
+        rule_files=(rules_file,),
+        token_file=token_file,
+        scheme="https" if https else "http",
+    )
+    _write(prometheus(monitoring), out)
+
+
+@app.command("rules")
+def write_rules(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Settings of the server; found as by huoyan serve by default.", dir_okay=False
+        ),
+    ] = None,
+    thresholds: Annotated[
+        bool,
+        typer.Option(
+            "--thresholds", help="Also alert at the default thresholds of signals that no rule of the server judges."
+        ),
+    ] = False,
+    out: Out = None,
+) -> None:
+    """Write recording rules for every signal, and alerting rules for what the server itself judges."""
+    from huoyan.deploy.rules import Condition, default_conditions, rules
+    from huoyan.server.config import load
+
+    conditions: list[Condition] = list(load(config=config).alert_rules())
+    if thresholds:
+        judged = {condition.signal for condition in conditions}
+        others = [signal for signal in CATALOGUE.values() if signal.id not in judged]
+        conditions += default_conditions(others)
+    _write(rules(conditions), out)
+
+
+@app.command("grafana")
+def write_grafana(
+    language: Annotated[
+        DashboardLanguage, typer.Option(help="Language of titles and descriptions.")
+    ] = DashboardLanguage.EN,
+    out: Out = None,
+) -> None:
+    """Write a Grafana dashboard with a panel for each signal, as JSON."""
+    from huoyan.deploy.grafana import grafana
+
+    _write(grafana(language="zh" if language is DashboardLanguage.ZH else "en"), out)
+
+
+def _addresses(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
+    for address in given or ():
+        match = _ADDRESS.fullmatch(address)
+        if match is None or not 0 < int(match[2]) < 65536:
+            raise ConfigurationError(option, "host:port, for example 127.0.0.1:8650", address)
+    return tuple(given or ())
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError("--out", "a file that can be written", str(out), str(error)) from error
+    typer.echo(f"Wrote {out}", err=True)

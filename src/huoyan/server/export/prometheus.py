@@ -15,9 +15,7 @@ from prometheus_client import ProcessCollector
 from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, Histogram
 from huoyan.server.export.negotiation import TextFormat, negotiate
 from huoyan.signals.metrics import (
-    ALERTS_FIRING,
     BUILD_INFO,
-    INCIDENTS_OPEN,
     METRICS,
     TASK_RETRIES,
     TASK_RUNS,
@@ -56,30 +54,6 @@ class Reading:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def alert_readings(firing: Iterable[tuple[str, str]], incidents: Iterable[str]) -> dict[str, list[Reading]]:
-    """Count alerts and incidents for `/metrics`.
-
-    Args:
-        firing: Rule and level of each alert that fires now.
-        incidents: Level of each incident that is not resolved.
-
-    Returns:
-        The metrics `huoyan_alerts_firing` and `huoyan_incidents_open`.
-    """
-    alerts: dict[tuple[str, str], int] = {}
-    for each in firing:
-        alerts[each] = alerts.get(each, 0) + 1
-    levels = dict.fromkeys(dict(INCIDENTS_OPEN.closed)["level"], 0)
-    for level in incidents:
-        levels[level] = levels.get(level, 0) + 1
-    return {
-        ALERTS_FIRING.name: [
-            Reading(count, {"rule": rule, "level": level}) for (rule, level), count in sorted(alerts.items())
-        ],
-        INCIDENTS_OPEN.name: [Reading(count, {"level": level}) for level, count in levels.items()],
-    }
-
-
 class Exposition:
     """Writes `/metrics`. Keep one for the life of the server; it may be used from several threads.
 
@@ -101,7 +75,8 @@ class Exposition:
         """Write every metric.
 
         Args:
-            samples: Name of the metric to its series, as the collector gives them, with those of `alert_readings`.
+            samples: Name of the metric to its series, as the collector gives them, and what is known elsewhere.
+                Unknown values are left out.
             accept: The `Accept` header of the request.
 
         Returns:
@@ -216,16 +191,18 @@ def _unseen(metric: Metric, keys: Mapping[str, list[Key]]) -> list[Key]:
     A series that appears with its first failure has no increase that Prometheus could see. The tasks are known from the
     moment they are asked for or started, so the series are there before anything ends.
     """
-    if not metric.closed and metric is not TASK_RETRIES:
-        return []
+    found = keys.get(metric.name)
     open_labels = len(metric.labels) - len(metric.closed)
-    groups = {key[:open_labels] for key in keys.get(metric.name, ())}
-    if metric in (TASK_RUNS, TASK_RETRIES):
+    groups: set[Key] = set()
+    if metric is TASK_RUNS or metric is TASK_RETRIES:
         for source in (TASK_RUNS, TASKS_ENQUEUED, TASKS_ACTIVE):
             groups.update([key[:open_labels] for key in keys.get(source.name, ())])
+    elif metric.closed and found is not None:
+        # Where every label is closed, all series are known as soon as the metric is given at all.
+        groups.update([key[:open_labels] for key in found] if open_labels else [()])
     endings = list(product(*(values for _, values in metric.closed)))
     expected = {group + ending for group in groups for ending in endings}
-    return sorted(expected.difference(keys.get(metric.name, ())))
+    return sorted(expected.difference(found or ()))
 
 
 def _keyed(metric: Metric) -> Callable[[Sample], Key]:

@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, Histogram
-from huoyan.server.export import Exposition, Reading, alert_readings
+from huoyan.server.export import Exposition, Reading
 from huoyan.server.export.negotiation import TextFormat, negotiate
 from huoyan.signals.metrics import METRICS, TASK_RUNS
 
@@ -197,11 +197,11 @@ def test_the_scraper_chooses_the_format(accept, expected):
     assert negotiate(accept) is expected
 
 
-def test_alerts_and_incidents_are_counted_and_levels_without_any_are_zero(exposition):
-    readings = alert_readings([("slow", "warning"), ("slow", "warning"), ("failing", "critical")], ["critical"])
-    read = _read(exposition, readings)
-    assert _named(read, "huoyan_alerts_firing") == {
-        (("level", "warning"), ("rule", "slow")): 2,
-        (("level", "critical"), ("rule", "failing")): 1,
-    }
-    assert _named(read, "huoyan_incidents_open") == {(("level", "critical"),): 1, (("level", "warning"),): 0}
+@pytest.mark.parametrize(("opened", "critical"), [([], 0), ([Reading(2, {"level": "critical"})], 2)])
+def test_levels_without_an_open_incident_are_zero(exposition, opened, critical):
+    read = _read(exposition, {"huoyan_incidents_open": opened})
+    assert _named(read, "huoyan_incidents_open") == {(("level", "critical"),): critical, (("level", "warning"),): 0}
+
+
+def test_incidents_that_nobody_counted_are_absent(exposition):
+    assert _named(_read(exposition, {}), "huoyan_incidents_open") == {}

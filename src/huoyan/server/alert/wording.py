@@ -46,7 +46,7 @@ def span(seconds: float, language: str = "en") -> str:
     if seconds < 0:
         return f"-{span(-seconds, language)}"
     names = ("天", "小时", "分钟", "秒", "毫秒") if language == "zh" else ("d", "h", "min", "s", "ms")
-    if seconds < 0.9995:
+    if 0 < seconds < 0.9995:
         return f"{seconds * 1000:.0f} {names[4]}"
     if seconds < 9.95:
         return f"{_short(seconds)} {names[3]}"

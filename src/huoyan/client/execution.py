@@ -32,6 +32,7 @@ class Execution:
         key: Identity of this execution; `attempt@worker` by default.
         parent_id: The run that started it; by default the current one, if any.
         root_id: The first run of its tree, likewise.
+        from_queue: It was enqueued elsewhere, which knows its parent and root better than this process.
         fields: Further fields for the `started` event: args, kwargs, labels, eta, …
     """
 
@@ -59,10 +60,11 @@ class Execution:
         task: str,
         *,
         queue: str = "",
-        attempt: int = 1,
+        attempt: int | None = 1,
         key: str | None = None,
         parent_id: str | None = None,
         root_id: str | None = None,
+        from_queue: bool = False,
         **fields: Any,
     ) -> None:
         self._reporter = reporter
@@ -72,10 +74,10 @@ class Execution:
         self.attempt = attempt
         self.key: str | None = None
         self._given_key = key
-        if parent_id is None and root_id is None:
+        if parent_id is None and root_id is None and not from_queue:
             parent_id, root_id = context.lineage()
         self.parent_id = parent_id
-        self.root_id = root_id or parent_id or run_id
+        self.root_id = root_id or (None if from_queue else run_id)
         self._fields = fields
         self._started: float | None = None
         self._ended = False
@@ -97,9 +99,18 @@ class Execution:
         except Exception as error:  # noqa: BLE001
             warn("execution.start", "huoyan: a start could not be reported", error=error)
 
+    def start_unless_started(self) -> None:
+        """Report the start now, where nobody could see it happen."""
+        if not self.started:
+            self.start()
+
     def enter(self) -> None:
         """Make this the current run of the calling context, so that what is started there knows its parent."""
-        self._token = context.enter(RunContext(self.run_id, self.root_id, self._progress))
+        self._token = context.enter(RunContext(self.run_id, self.root_id or self.run_id, self._progress))
+
+    def stop_clock(self) -> float | None:
+        """Return how long it has run so far, in seconds, for frameworks that decide on the outcome some time later."""
+        return None if self._started is None else self._reporter.clock.monotonic() - self._started
 
     def leave(self) -> None:
         """Undo `enter`."""

@@ -127,6 +127,8 @@ class TaskMetrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: OrderedDict[str, float] = OrderedDict()
+        # A run that moves from a schedule to the queue, or is tried again, is enqueued more than once.
+        self._known: OrderedDict[str, float] = OrderedDict()
         self._running: OrderedDict[tuple[str, str], Key] = OrderedDict()
         self._exceptions: set[str] = set()
         self.runs = _Bounded(Count)
@@ -144,9 +146,10 @@ class TaskMetrics:
         execution = (event.run_id, event.execution or "")
         with self._lock:
             if kind is EventKind.QUEUED or kind is EventKind.SCHEDULED:
-                if event.attempt is None or event.attempt <= 1:
+                if event.run_id not in self._known and (event.attempt is None or event.attempt <= 1):
                     self.enqueued.at(key, folded).value += 1
-                    self._remember(event.run_id, event.eta if event.eta is not None else event.at)
+                    _keep(self._pending, event.run_id, event.eta if event.eta is not None else event.at)
+                    _keep(self._known, event.run_id, 0.0)
             elif kind is EventKind.STARTED:
                 due = self._pending.pop(event.run_id, event.eta)
                 if due is not None:
@@ -185,10 +188,11 @@ class TaskMetrics:
                 out[key] = out.get(key, 0) + 1
             return out
 
-    def _remember(self, run_id: str, due: float) -> None:
-        self._pending[run_id] = due
-        if len(self._pending) > _MAX_PENDING:
-            self._pending.popitem(last=False)
+
+def _keep(records: OrderedDict[str, float], run_id: str, value: float) -> None:
+    records[run_id] = value
+    if len(records) > _MAX_PENDING:
+        records.popitem(last=False)
 
 
 class Metrics:

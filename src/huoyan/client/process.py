@@ -182,6 +182,12 @@ class Client:
         with guard("identify"):
             self.process.identify(reporter.framework, worker, queues, reports=reports, children=children)
 
+    def consumes(self, queue: str) -> None:
+        """Name a queue in the reports of this process."""
+        with guard("consumes"):
+            if queue not in self.process.queues:
+                self.process.queues = [*self.process.queues, queue]
+
     def watched(self, reporter: Reporter) -> None:
         """Begin to report: something in this process is watched."""
         with guard("watched"):

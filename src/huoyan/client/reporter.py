@@ -107,6 +107,10 @@ class Reporter:
         """
         self._client.identify(self, worker, queues=queues, reports=reports, children=children)
 
+    def consumes(self, queue: str) -> None:
+        """Say that this process works on a queue."""
+        self._client.consumes(queue)
+
     def flush(self, timeout_s: float | None = None) -> bool:
         """Send what waits, for at most `timeout_s` (the setting `exit_timeout_s` by default), at the end of a
         worker."""

@@ -6,7 +6,9 @@ from huoyan.server.store.gaps import Gap, GapStore
 from huoyan.server.store.page import Page
 from huoyan.server.store.queues import QueueNow, QueueStore
 from huoyan.server.store.rollups import RollupStore
-from huoyan.server.store.runs import RunCounts, RunFilters, RunStore
+from huoyan.server.store.counts import RunCounts
+from huoyan.server.store.filters import RunFilters
+from huoyan.server.store.runs import RunStore
 from huoyan.server.store.workers import Worker, WorkerStore
 
 __all__ = [

@@ -1,11 +1,33 @@
 """Failure groups: runs that failed in the same way, by the fingerprint of their exception."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, func, or_, select, update
 
 from huoyan.clock import Clock
-from huoyan.server.store.page import Page
+from huoyan.model.rollup import Series, slot_of
+from huoyan.server.store.page import Page, decode_cursor, encode_cursor
+from huoyan.server.store.schema import failure_groups, failure_minutes, series
+from huoyan.server.store.search import contains
+from huoyan.server.store.upsert import insert_into
+
+_DEFAULT_WINDOW_S = 86_400.0
+_MINUTE_S = 60
+
+
+class FailureChange(NamedTuple):
+    """One run more (`count` 1) or less (-1) in a failure group, at a time in seconds since 1970 UTC."""
+
+    fingerprint: str
+    type: str
+    title: str
+    series: Series
+    at: float
+    run_id: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +36,7 @@ class FailureGroup:
 
     Attributes:
         type: The exception's type, or the state for runs that ended without one: `lost`, `dead`, `rejected`.
-        title: Its message, the changing parts left out.
+        title: One line that names it, from its type and message.
         first_seen_at: First failure ever, seconds since 1970 UTC; likewise `last_seen_at`.
         last_run_id: A run that failed so, the latest.
         per_minute: `(start of the minute, failures)`, oldest first, minutes without a failure left out.
@@ -64,8 +86,189 @@ class FailureStore:
         Raises:
             InvalidQuery: The cursor is malformed.
         """
-        ...
+        first, last = self._window(since, until)
+        total = func.sum(failure_minutes.c.count).label("total")
+        query = (
+            _in_window(select(failure_minutes.c.fingerprint, total), first, last)
+            .group_by(failure_minutes.c.fingerprint)
+            .having(total > 0)
+            .order_by(total.desc(), failure_minutes.c.fingerprint)
+            .limit(limit + 1)
+        )
+        if task is not None or service is not None:
+            query = query.join(series, series.c.id == failure_minutes.c.series_id)
+            if task is not None:
+                query = query.where(series.c.task == task)
+            if service is not None:
+                query = query.where(series.c.service == service)
+        if q:
+            named = select(failure_groups.c.fingerprint).where(
+                or_(contains(failure_groups.c.type, q), contains(failure_groups.c.title, q))
+            )
+            query = query.where(failure_minutes.c.fingerprint.in_(named))
+        if cursor:
+            count, fingerprint = decode_cursor(cursor)
+            query = query.having(
+                or_(total < count, and_(total == count, failure_minutes.c.fingerprint > str(fingerprint)))
+            )
+        with self._engine.connect() as connection:
+            found = [(row.fingerprint, int(row.total)) for row in connection.execute(query)]
+            groups = self._groups(connection, found[:limit], first, last, task, service)
+        cut = encode_cursor(found[limit - 1][1], found[limit - 1][0]) if len(found) > limit else None
+        return Page(groups, cut)
 
     def get(self, fingerprint: str, *, since: float | None = None, until: float | None = None) -> FailureGroup | None:
         """Return one group, None when it is not known; the window is as in `page`."""
-        ...
+        first, last = self._window(since, until)
+        with self._engine.connect() as connection:
+            groups = self._groups(connection, [(fingerprint, 0)], first, last, None, None)
+        return groups[0] if groups else None
+
+    def _window(self, since: float | None, until: float | None) -> tuple[float, float]:
+        last = self._clock.now() if until is None else until
+        return (last - _DEFAULT_WINDOW_S if since is None else since) // _MINUTE_S * _MINUTE_S, last
+
+    def _groups(
+        self,
+        connection: Connection,
+        found: Sequence[tuple[str, int]],
+        first: float,
+        last: float,
+        task: str | None,
+        service: str | None,
+    ) -> list[FailureGroup]:
+        """Put together what the tables say of these groups; a count of 0 stands for the sum of their minutes."""
+        fingerprints = [fingerprint for fingerprint, _ in found]
+        heads = {
+            row.fingerprint: row
+            for row in connection.execute(select(failure_groups).where(failure_groups.c.fingerprint.in_(fingerprints)))
+        }
+        query = _in_window(
+            select(
+                failure_minutes.c.fingerprint,
+                failure_minutes.c.minute,
+                failure_minutes.c.count,
+                series.c.task,
+                series.c.service,
+            ).join(series, series.c.id == failure_minutes.c.series_id),
+            first,
+            last,
+        ).where(failure_minutes.c.fingerprint.in_(fingerprints), failure_minutes.c.count > 0)
+        if task is not None:
+            query = query.where(series.c.task == task)
+        if service is not None:
+            query = query.where(series.c.service == service)
+        minutes: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        tasks: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        services: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for row in connection.execute(query):
+            minutes[row.fingerprint][row.minute] += row.count
+            tasks[row.fingerprint][row.task] += row.count
+            services[row.fingerprint][row.service] += row.count
+        groups = []
+        for fingerprint, count in found:
+            head = heads.get(fingerprint)
+            if head is None:
+                continue
+            groups.append(
+                FailureGroup(
+                    fingerprint=fingerprint,
+                    type=head.type,
+                    title=head.title,
+                    count=count or sum(minutes[fingerprint].values()),
+                    first_seen_at=head.first_seen_at,
+                    last_seen_at=head.last_seen_at,
+                    tasks=_most_first(tasks[fingerprint]),
+                    services=_most_first(services[fingerprint]),
+                    last_run_id=head.last_run_id,
+                    per_minute=[(float(minute), number) for minute, number in sorted(minutes[fingerprint].items())],
+                )
+            )
+        return groups
+
+    def delete_before(self, at: float) -> int:
+        """Delete the minutes that started before `at`, and groups not seen since; return how many rows that were."""
+        with self._engine.begin() as connection:
+            minutes = connection.execute(failure_minutes.delete().where(failure_minutes.c.minute < at)).rowcount
+            groups = connection.execute(failure_groups.delete().where(failure_groups.c.last_seen_at < at)).rowcount
+        return minutes + groups
+
+
+def add_failures(connection: Connection, changes: Sequence[FailureChange], ids: Mapping[Series, int]) -> None:
+    """Count runs in and out of failure groups, in the transaction that changes the runs.
+
+    Args:
+        connection: The transaction.
+        changes: In any order.
+        ids: The number of every series they name.
+    """
+    newest: dict[str, FailureChange] = {}
+    oldest: dict[str, float] = {}
+    totals: dict[str, int] = defaultdict(int)
+    minutes: dict[tuple[int, str, int], int] = defaultdict(int)
+    for change in changes:
+        name = change.fingerprint
+        totals[name] += change.count
+        minutes[(slot_of(change.at, _MINUTE_S), name, ids[change.series])] += change.count
+        if change.count > 0:
+            oldest[name] = min(oldest.get(name, change.at), change.at)
+            if name not in newest or newest[name].at <= change.at:
+                newest[name] = change
+    _add_groups(connection, newest, oldest, totals)
+    rows = [
+        {"minute": minute, "fingerprint": name, "series_id": series_id, "count": count}
+        for (minute, name, series_id), count in sorted(minutes.items())
+        if count
+    ]
+    if rows:
+        statement = insert_into(connection, failure_minutes)
+        more = failure_minutes.c.count + statement.excluded.count
+        keys = ["minute", "fingerprint", "series_id"]
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"count": more}), rows)
+
+
+def _add_groups(
+    connection: Connection, newest: Mapping[str, FailureChange], oldest: Mapping[str, float], totals: Mapping[str, int]
+) -> None:
+    table = failure_groups.c
+    known, at = bindparam("known"), bindparam("seen_at")
+    if newest:
+        connection.execute(
+            insert_into(connection, failure_groups).on_conflict_do_nothing(),
+            [
+                {
+                    "fingerprint": name,
+                    "type": change.type,
+                    "title": change.title,
+                    "count": 0,
+                    "first_seen_at": oldest[name],
+                    "last_seen_at": change.at,
+                    "last_run_id": change.run_id,
+                }
+                for name, change in sorted(newest.items())
+            ],
+        )
+        connection.execute(
+            update(failure_groups)
+            .where(table.fingerprint == known, table.last_seen_at <= at)
+            .values(last_seen_at=at, last_run_id=bindparam("run_id")),
+            [{"known": name, "seen_at": c.at, "run_id": c.run_id} for name, c in sorted(newest.items())],
+        )
+        connection.execute(
+            update(failure_groups).where(table.fingerprint == known, table.first_seen_at > at).values(first_seen_at=at),
+            [{"known": name, "seen_at": first} for name, first in sorted(oldest.items())],
+        )
+    counted = [{"known": name, "more": total} for name, total in sorted(totals.items()) if total]
+    if counted:
+        connection.execute(
+            update(failure_groups).where(table.fingerprint == known).values(count=table.count + bindparam("more")),
+            counted,
+        )
+
+
+def _in_window(query: Select[Any], first: float, last: float) -> Select[Any]:
+    return query.where(failure_minutes.c.minute >= first, failure_minutes.c.minute <= last)
+
+
+def _most_first(counts: dict[str, int]) -> list[str]:
+    return sorted(counts, key=lambda name: (-counts[name], name))

@@ -1,8 +1,11 @@
 """Times in which ingest was cut: what happened then may never have been heard."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row, and_, delete, insert, or_, select, update
+
+from huoyan.server.store.schema import gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,47 @@ class GapStore:
 
     def open(self, source: str, at: float, reason: str) -> int:
         """Note that `source` fell silent at `at` and return the gap's number; one gap per source is open at most."""
-        ...
+        with self._engine.begin() as connection:
+            # A write comes first, so that two who open the gap at once wait for each other.
+            connection.execute(update(gaps).where(_open_gap(source)).values(source=source))
+            present = connection.execute(select(gaps.c.id).where(_open_gap(source))).scalar()
+            if present is not None:
+                return int(present)
+            key = connection.execute(
+                insert(gaps).values(source=source, started_at=at, reason=reason)
+            ).inserted_primary_key
+        assert key is not None
+        return int(key[0])
 
     def close(self, source: str, at: float) -> Gap | None:
         """End the open gap of `source` at `at`, if there is one, and return it."""
-        ...
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                update(gaps).where(_open_gap(source)).values(ended_at=at).returning(*gaps.c)
+            ).one_or_none()
+            return None if row is None else _gap(row)
 
     def list(self, since: float | None = None, until: float | None = None) -> list[Gap]:
         """Return the gaps that touch the time from `since` to `until`, newest first."""
-        ...
+        query = select(gaps).order_by(gaps.c.started_at.desc(), gaps.c.id.desc()).limit(1000)
+        if since is not None:
+            query = query.where(or_(gaps.c.ended_at.is_(None), gaps.c.ended_at >= since))
+        if until is not None:
+            query = query.where(gaps.c.started_at <= until)
+        with self._engine.connect() as connection:
+            return [_gap(row) for row in connection.execute(query)]
+
+    def delete_before(self, at: float) -> int:
+        """Forget gaps that ended before `at`; return how many."""
+        with self._engine.begin() as connection:
+            return connection.execute(delete(gaps).where(gaps.c.ended_at < at)).rowcount
+
+
+def _open_gap(source: str) -> Any:
+    return and_(gaps.c.source == source, gaps.c.ended_at.is_(None))
+
+
+def _gap(row: Row[Any]) -> Gap:
+    # SQLite hands a whole number back as an int where RETURNING is used.
+    ended_at = None if row.ended_at is None else float(row.ended_at)
+    return Gap(row.id, row.source, float(row.started_at), ended_at, row.reason)

@@ -1,69 +1,67 @@
-"""Runs: narrow rows to list and filter by, merge states to look into."""
+"""Runs: narrow rows to list and filter by, merge states to look into.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A page is read along an index that yields runs in the right order. How many runs there are of each kind is known exactly
+(`run_counts`), so a filter that few runs meet is read kind by kind instead of searching everything for them.
+"""
 
-from sqlalchemy import Engine
+import heapq
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select
+
+from huoyan.clock import Clock
+from huoyan.errors import InvalidQuery
 from huoyan.model.run import Run
-from huoyan.server.store.page import Page
+from huoyan.server.store.codec import decode_run
+from huoyan.server.store.counts import RunCounts, count_runs, kinds, take_back
+from huoyan.server.store.filters import RunFilters, conditions, dimension_conditions
+from huoyan.server.store.page import Page, decode_cursor, encode_cursor
+from huoyan.server.store.schema import run_states, runs, unindexed
+from huoyan.server.store.search import TextIndex
+
+__all__ = ["RunCounts", "RunFilters", "RunStore"]
+
+_MOST_KINDS = 40
+_MOST_CHILDREN = 500
+_SHORTEST_ID_PREFIX = 4
+_MOST_IDS = 5000
+_LAST_CHARACTER = "\U0010ffff"
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilters:
-    """Which runs: a tuple means any of these, an empty one all of them.
+class _Place(NamedTuple):
+    """Where a run stands in the order of lists."""
 
-    Attributes:
-        failure: Fingerprint of the failure group.
-        since: Sorted at or after this time, seconds since 1970 UTC.
-        until: Sorted before this time.
-        q: Text: the id or its beginning, or part of task, arguments or exception.
-        active_only: Only runs that are not in a final state.
-        parent: Only direct children of this run.
-        root: Only runs of the tree below this run, and itself.
-        group: Only members of this group.
-    """
-
-    state: tuple[str, ...] = ()
-    task: tuple[str, ...] = ()
-    queue: tuple[str, ...] = ()
-    worker: tuple[str, ...] = ()
-    service: tuple[str, ...] = ()
-    framework: tuple[str, ...] = ()
-    failure: str | None = None
-    since: float | None = None
-    until: float | None = None
-    q: str | None = None
-    active_only: bool = False
-    parent: str | None = None
-    root: str | None = None
-    group: str | None = None
-
-
-class RunCounts(dict[str, dict[str, int]]):
-    """Facet (`state`, `task`, `queue`, `worker`, `service`, `framework`) → value → number of runs.
-
-    Each facet ignores its own filter. `total` is the number of runs that meet all filters. `exact` is False when only
-    the newest `COUNT_LIMIT` runs that meet the filters were looked at, as happens with `since`, `until`, `q` or `failure`.
-    """
-
-    total: int = 0
-    exact: bool = True
+    sort_at: float
+    n: int
 
 
 class RunStore:
     """The runs."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, texts: TextIndex, clock: Clock) -> None:
         self._engine = engine
+        self._texts = texts
+        self._clock = clock
 
     def load(self, ids: Sequence[str]) -> dict[str, Run]:
         """Return the merge states of those of `ids` that are known."""
-        ...
+        found: dict[str, Run] = {}
+        with self._engine.connect() as connection:
+            for start in range(0, len(ids), _MOST_IDS):
+                query = (
+                    select(runs.c.id, run_states.c.state)
+                    .join(run_states, run_states.c.n == runs.c.n)
+                    .where(runs.c.id.in_(ids[start : start + _MOST_IDS]))
+                )
+                for row in connection.execute(query):
+                    found[row.id] = decode_run(row.state)
+        return found
 
     def get(self, run_id: str) -> Run | None:
         """Return the merge state of one run, None when it is not known."""
-        ...
+        return self.load([run_id]).get(run_id)
 
     def page(self, filters: RunFilters, limit: int = 50, cursor: str | None = None) -> Page[Run]:
         """Return runs that meet the filters, newest first (by when they were enqueued, else started, else first heard of).
@@ -71,16 +69,152 @@ class RunStore:
         Raises:
             InvalidQuery: The cursor is malformed, or a filter names a state that does not exist.
         """
-        ...
+        filters = filters.checked()
+        after = None if cursor is None else _place(cursor)
+        with self._engine.connect() as connection:
+            places = self._places(connection, filters, limit + 1, after)
+            items = _states(connection, [place.n for place in places[:limit]])
+        if len(places) <= limit:
+            return Page(items)
+        last = places[limit - 1]
+        return Page(items, encode_cursor(last.sort_at, last.n))
+
+    def _places(self, connection: Connection, filters: RunFilters, most: int, after: _Place | None) -> list[_Place]:
+        if filters.nothing:
+            return []
+        base = conditions(filters)
+        if filters.q:
+            found: set[_Place] = set()
+            for matching in self._matching(connection, filters):
+                found.update(_read(connection, [*base, *dimension_conditions(filters), *matching], most, after))
+            return sorted(found, reverse=True)[:most]
+        if not filters.dimensions or filters.narrow:
+            return _read(connection, [*base, *dimension_conditions(filters)], most, after)
+        present = kinds(connection, filters)
+        if not present:
+            return []
+        if filters.states_only:
+            lists = [
+                _read(connection, [*base, runs.c.state == state], most, after)
+                for state in sorted({state for _, state in present})
+            ]
+        elif len(present) <= _MOST_KINDS:
+            rest = dimension_conditions(filters, without=("task", "state"))
+            lists = [
+                _read(connection, [*base, *rest, runs.c.task == task, runs.c.state == state], most, after)
+                for task, state in present
+            ]
+        else:
+            # So many kinds are met soon when the newest runs are looked at one by one.
+            return _read(connection, [*base, *dimension_conditions(filters)], most, after)
+        return list(islice(heapq.merge(*lists, reverse=True), most))
+
+    def _matching(self, connection: Connection, filters: RunFilters) -> Iterable[list[ColumnElement[bool]]]:
+        """Yield the ways in which a run can contain the text that is looked for; each is read along its own index."""
+        q = (filters.q or "").strip()
+        yield [runs.c.id == q]
+        if len(q) >= _SHORTEST_ID_PREFIX:
+            yield [runs.c.id > q, runs.c.id < q + _LAST_CHARACTER]
+        named = sorted({task for task, _ in kinds(connection, filters, q)})
+        if named:
+            yield [runs.c.task.in_(named)]
+        matching = self._texts.condition(connection, q)
+        if matching is not None:
+            yield [matching]
 
     def counts(self, filters: RunFilters) -> RunCounts:
-        """Return how many runs there are of each state, task, queue, worker, service and framework."""
-        ...
+        """Return how many runs there are of each state, task, queue, worker, service and framework.
+
+        Raises:
+            InvalidQuery: A filter names a state that does not exist.
+        """
+        filters = filters.checked()
+        with self._engine.connect() as connection:
+            matching: ColumnElement[bool] | None = None
+            if filters.q:
+                ways = [self._all(way) for way in self._matching(connection, filters)]
+                matching = or_(*ways)
+            return count_runs(connection, filters, matching)
+
+    @staticmethod
+    def _all(way: list[ColumnElement[bool]]) -> ColumnElement[bool]:
+        first, *others = way
+        for other in others:
+            first = first & other
+        return first
 
     def children(self, run_id: str) -> list[Run]:
         """Return the direct children of a run, oldest first, at most 500."""
-        ...
+        filters = RunFilters(parent=run_id)
+        with self._engine.connect() as connection:
+            query = (
+                select(runs.c.n).where(*conditions(filters)).order_by(runs.c.sort_at, runs.c.n).limit(_MOST_CHILDREN)
+            )
+            return _states(connection, list(connection.execute(query).scalars()))
+
+    def started_on(self, worker: str) -> list[Run]:
+        """Return the runs that are being executed, as far as is known, by `worker`."""
+        with self._engine.connect() as connection:
+            query = select(runs.c.n).where(runs.c.state == "started", runs.c.worker == worker)
+            return _states(connection, list(connection.execute(query).scalars()))
 
     def delete_before(self, at: float, limit: int = 1000) -> int:
         """Delete up to `limit` of the oldest runs from before `at` and return how many; 0 says there are none left."""
-        ...
+        with self._engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                # The order of locks: reading first and writing later would fail when somebody writes in between.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            query = (
+                select(runs.c.n, *(runs.c[name] for name in _COUNTED))
+                .where(runs.c.sort_at < at)
+                .order_by(runs.c.sort_at)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+            rows = connection.execute(query).all()
+            if not rows:
+                return 0
+            numbers = [row.n for row in rows]
+            take_back(connection, [tuple(row[1:]) for row in rows])
+            self._texts.delete(connection, numbers)
+            connection.execute(delete(unindexed).where(unindexed.c.n.in_(numbers)))
+            connection.execute(delete(run_states).where(run_states.c.n.in_(numbers)))
+            connection.execute(delete(runs).where(runs.c.n.in_(numbers)))
+        return len(numbers)
+
+    def count(self) -> int:
+        """Return how many runs are kept."""
+        return int(self.counts(RunFilters()).total)
+
+
+_COUNTED = ("service", "framework", "task", "queue", "worker", "state")
+
+
+def _place(cursor: str) -> _Place:
+    at, key = decode_cursor(cursor)
+    if not isinstance(key, int):
+        raise InvalidQuery(f"cursor: expected the `next` of an earlier answer, got {cursor[:80]!r}")
+    return _Place(at, key)
+
+
+def _read(connection: Connection, where: list[ColumnElement[bool]], most: int, after: _Place | None) -> list[_Place]:
+    query = select(runs.c.sort_at, runs.c.n).where(*where)
+    if after is not None:
+        # The first half is what an index understands.
+        query = query.where(runs.c.sort_at <= after.sort_at, or_(runs.c.sort_at < after.sort_at, runs.c.n < after.n))
+    query = query.order_by(runs.c.sort_at.desc(), runs.c.n.desc()).limit(most)
+    return [_Place(row.sort_at, row.n) for row in connection.execute(query)]
+
+
+def _states(connection: Connection, numbers: list[int]) -> list[Run]:
+    """Return the merge states of these runs in this order."""
+    if not numbers:
+        return []
+    rows = connection.execute(select(run_states).where(run_states.c.n.in_(numbers)))
+    found: dict[int, Any] = {row.n: row.state for row in rows}
+    return [decode_run(found[n]) for n in numbers if n in found]
+
+
+def newest_number(connection: Connection) -> int:
+    """Return the highest number a run has, 0 when there are none."""
+    return int(connection.execute(select(func.coalesce(func.max(runs.c.n), 0))).scalar_one())

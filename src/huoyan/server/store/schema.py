@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     Table,
     Text,
     text,
@@ -30,6 +31,9 @@ metadata = MetaData(
 
 # SQLite numbers rows by itself only when the key is spelled INTEGER.
 _KEY = BigInteger().with_variant(Integer, "sqlite")
+
+# Each value stands for a block of numbers, from which a collector numbers the runs of one batch (PostgreSQL only).
+run_numbers = Sequence("runs_n", metadata=metadata)
 
 runs = Table(
     "runs",
@@ -81,6 +85,12 @@ Index(
     runs.c.parent_id,
     sqlite_where=text("parent_id IS NOT NULL"),
     postgresql_where=text("parent_id IS NOT NULL"),
+)
+Index(
+    "ix_runs_group_id",
+    runs.c.group_id,
+    sqlite_where=text("group_id IS NOT NULL"),
+    postgresql_where=text("group_id IS NOT NULL"),
 )
 # A run without a parent is its own root and is found by its id.
 Index(
@@ -163,6 +173,16 @@ gauge_minutes = Table(
     Column("low", Double, nullable=False),
     Column("high", Double, nullable=False),
     Index("ix_gauge_minutes_minute", "minute"),
+    sqlite_with_rowid=False,
+)
+
+# Counters of the server itself, as increases per minute.
+counter_minutes = Table(
+    "counter_minutes",
+    metadata,
+    Column("metric", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("increase", Double, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -1,10 +1,13 @@
 """Workers and processes that execute runs, as far as they were heard of."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Row, select
+
+from huoyan.server.store.schema import workers
+from huoyan.server.store.upsert import replace_into
 
 WorkerState = Literal["up", "down", "closed"]
 
@@ -44,18 +47,39 @@ class WorkerStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def save(self, workers: Iterable[Worker]) -> None:
-        """Write these workers as they are, in place of what is stored of them."""
-        ...
+    def save(self, changed: Iterable[Worker], connection: Connection | None = None) -> None:
+        """Write these workers as they are, in place of what is stored of them.
+
+        Args:
+            changed: One `Worker` per name.
+            connection: A transaction to do it in; default one of its own.
+        """
+        rows = [asdict(worker) for worker in sorted(changed, key=lambda worker: worker.worker)]
+        if not rows:
+            return
+        if connection is None:
+            with self._engine.begin() as own:
+                own.execute(replace_into(own, workers), rows)
+        else:
+            connection.execute(replace_into(connection, workers), rows)
 
     def list(self) -> list[Worker]:
         """Return every worker, by name."""
-        ...
+        with self._engine.connect() as connection:
+            return [_worker(row) for row in connection.execute(select(workers).order_by(workers.c.worker))]
 
     def get(self, worker: str) -> Worker | None:
         """Return one worker, None when it was never heard of."""
-        ...
+        with self._engine.connect() as connection:
+            row = connection.execute(select(workers).where(workers.c.worker == worker)).one_or_none()
+        return None if row is None else _worker(row)
 
     def delete_before(self, at: float) -> int:
         """Forget workers that are not up and were last seen before `at`; return how many."""
-        ...
+        with self._engine.begin() as connection:
+            gone = workers.delete().where(workers.c.state != "up", workers.c.last_seen_at < at)
+            return connection.execute(gone).rowcount
+
+
+def _worker(row: Row[Any]) -> Worker:
+    return Worker(**row._mapping)

@@ -1,0 +1,183 @@
+"""How merge states and rollups are written: MessagePack arrays, a version first. Nothing is ever unpickled."""
+
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from huoyan.model.event import ExceptionInfo, Progress
+from huoyan.model.histogram import Histogram
+from huoyan.model.rollup import Rollup
+from huoyan.model.run import Execution, Outcome, Run
+
+_VERSION = 1
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list).decode
+
+# The order of these names is the format: a new field goes to the end, and decoding gives it its default.
+_run_head = attrgetter(
+    "id",
+    "task",
+    "service",
+    "framework",
+    "queue",
+    "args",
+    "kwargs",
+    "parent_id",
+    "root_id",
+    "group_id",
+    "enqueued_at",
+    "eta",
+    "expires",
+    "first_at",
+    "last_at",
+)
+_RUN_HEAD = 15
+_execution_head = attrgetter(
+    "key",
+    "number",
+    "worker",
+    "delivered_at",
+    "started_at",
+    "finished_at",
+    "duration_s",
+    "seen_at",
+    "lost_at",
+    "lost_reason",
+)
+_EXECUTION_HEAD = 10
+_exception_fields = attrgetter("type", "message", "traceback", "fingerprint")
+_progress_fields = attrgetter("at", "done", "total", "note")
+_outcome_fields = attrgetter("state", "evidence", "reason")
+
+_INTEGERS = range(-(2**63), 2**64)
+
+
+def encode_run(run: Run) -> bytes:
+    """Return the merge state of a run as bytes. What MessagePack cannot hold (huge numbers) is kept as text."""
+    try:
+        return _encode(_run_array(run))
+    except (OverflowError, TypeError, ValueError):
+        return _encode(_plain(_run_array(run)))
+
+
+def decode_run(data: bytes) -> Run:
+    """Return the merge state that `encode_run` wrote.
+
+    Raises:
+        ValueError: The bytes are damaged or of a later version.
+    """
+    row = _array(data, "run")
+    labels, progress, fate, fate_at, executions = row[_RUN_HEAD + 1 :]
+    return Run(
+        *row[1 : _RUN_HEAD + 1],
+        labels or {},
+        None if progress is None else Progress(*progress),
+        Outcome() if fate is None else Outcome(*fate),
+        fate_at,
+        {execution[0]: _execution(execution) for execution in executions},
+    )
+
+
+def _run_array(run: Run) -> tuple[Any, ...]:
+    fate = run.fate
+    progress = run.progress
+    return (
+        _VERSION,
+        *_run_head(run),
+        run.labels or None,
+        None if progress is None else _progress_fields(progress),
+        _outcome_fields(fate) if fate.state else None,
+        run.fate_at,
+        [_execution_array(execution) for execution in run.executions.values()],
+    )
+
+
+def _execution_array(execution: Execution) -> tuple[Any, ...]:
+    outcome = execution.outcome
+    exception = execution.exception
+    return (
+        *_execution_head(execution),
+        _outcome_fields(outcome) if outcome.state else None,
+        None if exception is None else _exception_fields(exception),
+        execution.result,
+        execution.breakdown,
+        execution.sources,
+    )
+
+
+def _execution(row: list[Any]) -> Execution:
+    outcome, exception, result, breakdown, sources = row[_EXECUTION_HEAD:]
+    return Execution(
+        *row[:_EXECUTION_HEAD],
+        Outcome() if outcome is None else Outcome(*outcome),
+        None if exception is None else ExceptionInfo(*exception),
+        result,
+        breakdown,
+        sources,
+    )
+
+
+def encode_rollup(rollup: Rollup) -> bytes:
+    """Return a rollup as bytes."""
+    return _encode(
+        (
+            _VERSION,
+            rollup.enqueued,
+            rollup.started,
+            rollup.retries,
+            rollup.finished,
+            rollup.exceptions,
+            {state: histogram.encode() for state, histogram in rollup.durations.items()},
+            None if rollup.waits is None else rollup.waits.encode(),
+        )
+    )
+
+
+def decode_rollup(data: bytes) -> Rollup:
+    """Return the rollup that `encode_rollup` wrote.
+
+    Raises:
+        ValueError: The bytes are damaged or of a later version.
+    """
+    _, enqueued, started, retries, finished, exceptions, durations, waits = _array(data, "rollup")
+    return Rollup(
+        enqueued,
+        started,
+        retries,
+        finished,
+        exceptions,
+        {state: Histogram.decode(encoded) for state, encoded in durations.items()},
+        None if waits is None else Histogram.decode(waits),
+    )
+
+
+def rollup_parts(data: bytes) -> list[Any]:
+    """Return `[version, enqueued, started, retries, finished, exceptions, durations, waits]`, distributions still encoded."""
+    return _array(data, "rollup")
+
+
+def _array(data: bytes, what: str) -> list[Any]:
+    try:
+        row = _decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{what}: expected what was stored, got damaged bytes ({error})") from error
+    if not row or row[0] != _VERSION:
+        raise ValueError(f"{what}: expected version {_VERSION}, got {row[:1]}")
+    return row
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` with everything MessagePack has no form for turned into text."""
+    if value is None or isinstance(value, bool | float | bytes):
+        return value
+    if isinstance(value, int):
+        return value if value in _INTEGERS else str(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    return str(value)

@@ -1,0 +1,8 @@
+"""What Alembic runs for every command: `huoyan.server.store.migrations.migrate` hands it a connection in a transaction."""
+
+from alembic import context
+
+from huoyan.server.store.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+context.run_migrations()

@@ -5,6 +5,8 @@ What follows is attributed to the deliveries that this worker process still has 
 same execution the same way: `{retries}.{delivery}@{worker}#{pid}`.
 """
 
+from itertools import islice
+
 from huoyan.model.event import EventKind
 
 _MOST_DELIVERIES = 16
@@ -13,7 +15,7 @@ _MOST_DELIVERIES = 16
 class Delivery:
     """One delivery of a task to one worker process: try `retries + 1`, for the `number`-th time."""
 
-    __slots__ = ("closed", "execution", "number", "previous", "retries", "started_at")
+    __slots__ = ("closed", "depth", "execution", "number", "previous", "retries", "started_at")
 
     def __init__(self, retries: int, number: int, execution: str, previous: "Delivery | None") -> None:
         self.retries = retries
@@ -22,6 +24,7 @@ class Delivery:
         self.previous = previous
         self.started_at: float | None = None
         self.closed = False
+        self.depth = 0
 
 
 class Deliveries:
@@ -56,17 +59,18 @@ class Deliveries:
         key = task_id + process
         previous = self._find(key)
         number = 1
-        depth = 0
         earlier = previous
         while earlier is not None:
             if earlier.retries == retries:
                 number = earlier.number + 1
                 break
             earlier = earlier.previous
-            depth += 1
-        if depth >= _MOST_DELIVERIES and previous is not None:
-            previous.previous = None
         delivery = Delivery(retries, number, f"{retries}.{number}{process}", previous)
+        if previous is not None:
+            if previous.depth >= _MOST_DELIVERIES:
+                previous.previous = None
+                previous.depth = 0
+            delivery.depth = previous.depth + 1
         self._young[key] = delivery
         if len(self._young) >= self._room:
             self._turn()
@@ -120,16 +124,13 @@ class Deliveries:
         return found
 
     def _turn(self) -> None:
-        """Forget the ended tasks of the older generation; the open ones of both live on while there is room."""
-        survivors = {key: delivery for key, delivery in self._young.items() if not delivery.closed}
-        for key, delivery in self._old.items():
-            if len(survivors) >= self._keep_open:
-                break
-            if not delivery.closed:
-                survivors.setdefault(key, delivery)
-        self._old = self._young
-        self._young = survivors
-        self._room = len(survivors) + self._keep
+        """Forget the tasks that ended before the last turn; the open ones live on, the newest if they are many."""
+        still_open = {key: delivery for key, delivery in self._young.items() if not delivery.closed}
+        self._old = {key: delivery for key, delivery in self._young.items() if delivery.closed}
+        if len(still_open) > self._keep_open:
+            still_open = dict(islice(still_open.items(), len(still_open) - self._keep_open, None))
+        self._young = still_open
+        self._room = len(still_open) + self._keep
 
 
 def _final_order(delivery: Delivery) -> tuple[int, int]:

@@ -50,6 +50,7 @@ class Handover:
         self._written = 0
         self._read = 0
         self._moving = False
+        self._moving_size = 0
         self._closed = False
         self._file: int | None = None
         self._spooler: threading.Thread | None = None
@@ -79,7 +80,7 @@ class Handover:
                 room = self._memory_bytes + self._tail_bytes - self._head_size
             else:
                 room = self._tail_bytes
-                if self._written - self._read + self._tail_size + size > self._spool_bytes:
+                if self._written - self._read + self._moving_size + self._tail_size + size > self._spool_bytes:
                     room = 0
             if self._tail_size + size > room:
                 return False
@@ -123,7 +124,7 @@ class Handover:
     def backlog_bytes(self) -> int:
         """How many bytes were read and not yet worked on."""
         with self._lock:
-            return self._head_size + self._tail_size + self._written - self._read
+            return self._head_size + self._tail_size + self._moving_size + self._written - self._read
 
     def close(self) -> None:
         """Take nothing more to disk; `get` gives what is left and then None."""
@@ -183,11 +184,11 @@ class Handover:
                     batch.append(item)
                     size += len(item[1])
                 self._tail_size -= size
-                self._moving = True
+                self._moving, self._moving_size = True, size
                 position = self._written
             written = self._write(position, batch) if batch else self._shrink()
             with self._lock:
-                self._moving = False
+                self._moving, self._moving_size = False, 0
                 if written is not None:
                     self._written += written
                     self.spooled_bytes_total += written

@@ -1,0 +1,420 @@
+"""Settings of the server: `huoyan.toml`, `HUOYAN_*` variables over it, flags of the command over both.
+
+Everything is checked at once when the server starts; a wrong setting is named the way it was written, with what was
+expected and what came. Secrets are held so that they never print.
+"""
+
+import copy
+import ipaddress
+import re
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from huoyan.errors import ConfigurationError, ConfigurationErrors
+from huoyan.server.alert.defaults import default_rules
+from huoyan.server.alert.rules import Rule, nearest, parse_rule
+from huoyan.server.config_sources import A_LIST, A_TABLE, HIDDEN, NOTHING, Environment, Sources, read_file
+from huoyan.server.ingest.celery_address import parse_address
+from huoyan.server.notify.receivers import Receiver, check_receivers, parse_receiver
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+LogLevel = Literal["debug", "info", "warning", "error"]
+_SHORTEST_TOKEN = 8
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}")
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - to compare with; nothing is bound here
+
+
+class ServerSettings(BaseModel):
+    """`[server]`: where it listens and what it keeps."""
+
+    model_config = _STRICT
+
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=255)
+    """Address to listen on. Anything but loopback needs `token`."""
+    port: int = Field(default=8650, ge=0, le=65535)
+    """Port to listen on; 0 takes any free one."""
+    data_dir: Path = Path("./huoyan-data")
+    """Folder for everything the server keeps on disk; made when it is missing. One server at a time uses it."""
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host/name`, or `sqlite:///path`. Default: SQLite in `data_dir`."""
+    token: SecretStr | None = None
+    """What clients and people have to present. Default: none, which only a server on loopback may have."""
+    public_url: str | None = Field(default=None, max_length=500)
+    """Address under which people reach the page, for links in messages. Default: made from `host` (or the machine's
+    name) and `port`."""
+    retention_days: float = Field(default=14.0, ge=0.01, le=3650)
+    """How long runs, rollups and resolved incidents are kept, in days."""
+    log_level: LogLevel = "info"
+    """How much the server writes on stderr: `debug`, `info`, `warning` or `error`."""
+
+
+class CelerySettings(BaseModel):
+    """`[[celery]]`: a Celery deployment watched through its broker."""
+
+    model_config = _STRICT
+
+    url: SecretStr
+    """Address of the broker as Celery takes it, e.g. `redis://127.0.0.1:6379/0` or `amqp://user:password@host//`."""
+    service: str = Field(default="", max_length=300)
+    """Service shown for runs that name none."""
+
+
+class Settings(BaseModel):
+    """Every setting of the server. `load` reads the file, the environment and the flags."""
+
+    model_config = _STRICT
+
+    server: ServerSettings = ServerSettings()
+    """Where it listens and what it keeps."""
+    celery: tuple[CelerySettings, ...] = ()
+    """Celery deployments watched through their brokers."""
+    rules: tuple[dict[str, Any], ...] | None = None
+    """Alert rules. Default: the built-in ones; an empty list judges nothing."""
+    receivers: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
+    """Who is told of incidents."""
+
+    @property
+    def store_url(self) -> str:
+        """Address of the database, with its password."""
+        if self.server.database_url is not None:
+            return self.server.database_url.get_secret_value()
+        return f"sqlite:///{self.server.data_dir.absolute() / 'huoyan.db'}"
+
+    @property
+    def shown_store(self) -> str:
+        """Where data is kept, for people: without a password."""
+        return shown_url(self.store_url) if self.server.database_url is not None else str(self.server.data_dir)
+
+    @property
+    def token(self) -> str | None:
+        """The token, None when none is asked for."""
+        return None if self.server.token is None else self.server.token.get_secret_value()
+
+    @property
+    def address(self) -> str:
+        """Address of the page for somebody on this machine."""
+        return f"http://{url_host(self.server.host)}:{self.server.port}"
+
+    @property
+    def public_url(self) -> str:
+        """Address of the page for links."""
+        if self.server.public_url is not None:
+            return self.server.public_url.rstrip("/")
+        if self.server.host in _EVERY_ADDRESS:
+            return f"http://{socket.gethostname()}:{self.server.port}"
+        return self.address
+
+    def alert_rules(self) -> tuple[Rule, ...]:
+        """Return the rules to judge: those configured, else the built-in ones.
+
+        Raises:
+            ConfigurationErrors: Some are wrong.
+        """
+        errors: list[ConfigurationError] = []
+        rules = self._rules(errors)
+        _refuse(errors)
+        return rules
+
+    def notify_receivers(self) -> tuple[Receiver, ...]:
+        """Return who is told of incidents.
+
+        Raises:
+            ConfigurationErrors: Some are wrong.
+        """
+        errors: list[ConfigurationError] = []
+        receivers = self._receivers(errors)
+        _refuse(errors)
+        return receivers
+
+    def check(self, sources: Sources | None = None) -> None:
+        """Check what concerns several settings, and those that other parts of the server read.
+
+        Args:
+            sources: Where each setting was written, for the messages.
+
+        Raises:
+            ConfigurationErrors: All that is wrong.
+        """
+        sources = sources or Sources()
+        errors = [*self._listening_errors(sources), *self._address_errors(sources)]
+        rules = self._rules(errors)
+        receivers = self._receivers(errors)
+        if not errors:
+            try:
+                check_receivers(rules, receivers)
+            except ConfigurationError as error:
+                errors.append(error)
+        _refuse(errors)
+
+    def _rules(self, errors: list[ConfigurationError]) -> tuple[Rule, ...]:
+        if self.rules is None:
+            return default_rules()
+        rules: dict[str, Rule] = {}
+        for index, table in enumerate(self.rules):
+            try:
+                rule = parse_rule(table, index)
+            except ConfigurationError as error:
+                errors.append(error)
+                continue
+            if rule.name in rules:
+                errors.append(
+                    ConfigurationError(
+                        f"rules[{index}].name", "a name that no other rule carries", rule.name, "Give it another name"
+                    )
+                )
+            rules[rule.name] = rule
+        return tuple(rules.values())
+
+    def _receivers(self, errors: list[ConfigurationError]) -> tuple[Receiver, ...]:
+        receivers: dict[str, Receiver] = {}
+        for index, table in enumerate(self.receivers):
+            try:
+                receiver = parse_receiver(table, index)
+            except ConfigurationError as error:
+                errors.append(error)
+                continue
+            if receiver.name in receivers:
+                errors.append(
+                    ConfigurationError(
+                        f"receivers[{index}].name", "a name that no other receiver carries", receiver.name
+                    )
+                )
+            receivers[receiver.name] = receiver
+        return tuple(receivers.values())
+
+    def _listening_errors(self, sources: Sources) -> Iterator[ConfigurationError]:
+        server = self.server
+        if not is_loopback(server.host):
+            advice = "Set server.token (HUOYAN_TOKEN), or listen on 127.0.0.1"
+            if server.token is None:
+                yield ConfigurationError(
+                    sources.name("server", "token"),
+                    f"a token, because {sources.name('server', 'host')} {server.host!r} is reachable from elsewhere",
+                    NOTHING,
+                    advice,
+                )
+            elif len(server.token.get_secret_value()) < _SHORTEST_TOKEN:
+                yield ConfigurationError(
+                    sources.name("server", "token"), f"at least {_SHORTEST_TOKEN} characters", HIDDEN, advice
+                )
+        if server.token is not None and not _plain(server.token.get_secret_value()):
+            yield ConfigurationError(
+                sources.name("server", "token"),
+                "visible ASCII characters without spaces",
+                HIDDEN,
+                "It goes in a header",
+            )
+        if server.public_url is not None:
+            yield from _public_url_errors(server.public_url, sources.name("server", "public_url"))
+
+    def _address_errors(self, sources: Sources) -> Iterator[ConfigurationError]:
+        if self.server.database_url is not None:
+            scheme = self.store_url.partition("://")[0]
+            if scheme not in ("sqlite", "postgresql", "postgres", "postgresql+psycopg"):
+                yield ConfigurationError(
+                    sources.name("server", "database_url"),
+                    "postgresql://user:password@host/name or sqlite:///path",
+                    f"{scheme}://…" if _SCHEME.fullmatch(scheme) and "://" in self.store_url else HIDDEN,
+                )
+        for index, celery in enumerate(self.celery):
+            try:
+                parse_address(celery.url.get_secret_value(), sources.name("celery", index, "url"))
+            except ConfigurationError as error:
+                yield error
+
+
+def load(
+    flags: Mapping[str, Any] | None = None, config: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Read and check all settings.
+
+    Args:
+        flags: Settings of `[server]` given on the command line, by name; None stands for not given. `celery` is a list
+            of addresses, added to those of the file.
+        config: The file; default `HUOYAN_CONFIG`, else `./huoyan.toml`, else `huoyan.toml` in the data directory.
+        environ: The environment; default this process's.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigurationErrors: All that is wrong, each with its name, what was expected and what came.
+    """
+    environment = Environment.read(environ)
+    given = {name: value for name, value in (flags or {}).items() if value is not None and value != []}
+    path = _config_path(config, given, environment)
+    table = read_file(path, environment.variables) if path is not None else {}
+    extra_celery = [*environment.celery, *given.pop("celery", [])]
+    if extra_celery and isinstance(table.get("celery", []), list):
+        known = table.get("celery", [])
+        table = {**table, "celery": [*known, *({"url": url} for url in extra_celery)]}
+    sources = Sources(
+        flags=frozenset(given),
+        variables=frozenset(environment.server),
+        file=path,
+        celery_in_file=len(table.get("celery", [])) - len(extra_celery) if extra_celery else 10**9,
+    )
+
+    if isinstance(table.get("server", {}), dict):
+        table = {**table, "server": {**table.get("server", {}), **environment.server, **given}}
+    try:
+        settings = Settings.model_validate(table)
+    except ValidationError as error:
+        wrong = error.errors()
+        raise ConfigurationErrors(
+            [_translated(item, sources) for item in wrong] + _further(table, wrong, sources)
+        ) from None
+    settings.check(sources)
+    return settings
+
+
+def _further(table: Mapping[str, Any], wrong: Sequence[Any], sources: Sources) -> list[ConfigurationError]:
+    """Return what else is wrong beside the values that cannot be read, so that all is told at once."""
+    rest = copy.deepcopy(dict(table))
+    for item in wrong:
+        place: Any = rest
+        *above, last = item["loc"]
+        for part in above:
+            place = place[part] if isinstance(place, list) or part in place else {}
+        # A list keeps its places, so that what is behind keeps its number.
+        if isinstance(place, dict):
+            place.pop(last, None)
+    if isinstance(rest.get("celery"), list):
+        rest["celery"] = [each if "url" in each else {"url": "redis://"} for each in rest["celery"]]
+    try:
+        Settings.model_validate(rest).check(sources)
+    except ConfigurationErrors as error:
+        said = {sources.name(*item["loc"]) for item in wrong}
+        return [each for each in error.errors if each.setting not in said]
+    except ValidationError:
+        pass
+    return []
+
+
+def shown_url(url: str) -> str:
+    """Return an address without its password and parameters, for people."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return f"{url.partition('://')[0]}://…"
+    user = f"{parts.username}@" if parts.username else ""
+    return f"{parts.scheme}://{user}{url_host(host)}{port}{parts.path}"
+
+
+def url_host(host: str) -> str:
+    """Return a host as it stands in an address: IPv6 in brackets, and loopback for "every address"."""
+    if host in _EVERY_ADDRESS:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _config_path(config: Path | None, flags: Mapping[str, Any], environment: Environment) -> Path | None:
+    named = config or environment.config
+    if named is not None:
+        if not named.is_file():
+            raise ConfigurationErrors(
+                [
+                    ConfigurationError(
+                        "--config" if config is not None else "HUOYAN_CONFIG",
+                        "the path of a file",
+                        str(named),
+                        "There is no such file",
+                    )
+                ]
+            )
+        return named
+    data_dir = flags.get("data_dir") or environment.server.get("data_dir") or ServerSettings().data_dir
+    candidates = (Path("huoyan.toml"), Path(data_dir) / "huoyan.toml")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _translated(item: Any, sources: Sources) -> ConfigurationError:
+    """Say what pydantic found in our words."""
+    loc: tuple[str | int, ...] = tuple(item["loc"])
+    setting = sources.name(*loc)
+    kind = item["type"]
+    if kind == "extra_forbidden":
+        known = _known_keys(loc)
+        where = f"a setting of {_SECTIONS.get(str(loc[0]), loc[0])}" if len(loc) > 1 else "a section"
+        return ConfigurationError(setting, where, str(loc[-1]), _sentence(nearest(str(loc[-1]), known)))
+    if kind == "missing":
+        return ConfigurationError(setting, "a value", NOTHING, f"Write {loc[-1]} = …")
+    context = item.get("ctx") or {}
+    expected = {
+        "int_parsing": "a whole number",
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_parsing": "a number",
+        "float_type": "a number",
+        "string_type": "a text",
+        "path_type": "a path",
+        "string_too_short": f"at least {context.get('min_length')} characters",
+        "string_too_long": f"at most {context.get('max_length')} characters",
+        "greater_than_equal": f"at least {context.get('ge')}",
+        "less_than_equal": f"at most {context.get('le')}",
+        "literal_error": f"{context.get('expected')}",
+        "tuple_type": f"tables [[{loc[0]}]]",
+        "dict_type": "a table",
+        "model_type": "a table",
+        "model_attributes_type": "a table",
+    }.get(kind, str(item["msg"]))
+    if loc == ("server", "port"):
+        expected = "a port from 0 to 65535"
+    secret = loc[-1] in ("token", "database_url", "url") or (loc and loc[0] in ("receivers",))
+    got = item.get("input")
+    if isinstance(got, (dict, list, tuple)):
+        # Whatever is inside a table in the wrong place may be a secret.
+        got = NOTHING if not got else A_TABLE if isinstance(got, dict) else A_LIST
+    return ConfigurationError(setting, expected, HIDDEN if secret else got)
+
+
+_SECTIONS = {"server": "[server]", "celery": "[[celery]]"}
+
+
+def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
+    if len(loc) == 1:
+        return list(Settings.model_fields)
+    sections: dict[str, type[BaseModel]] = {"server": ServerSettings, "celery": CelerySettings}
+    section = sections.get(str(loc[0]))
+    return list(section.model_fields) if section is not None else []
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _public_url_errors(url: str, setting: str) -> Iterator[ConfigurationError]:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username
+        _ = parts.port
+    except ValueError:
+        good = False
+    if not good:
+        yield ConfigurationError(setting, "an address such as https://huoyan.example.com", shown_url(url))
+
+
+def _plain(token: str) -> bool:
+    return bool(token) and token.isascii() and token.isprintable() and " " not in token
+
+
+def _refuse(errors: list[ConfigurationError]) -> None:
+    if errors:
+        raise ConfigurationErrors(errors)

@@ -1,0 +1,54 @@
+"""Every command by its name. Commands import what is heavy when they run, so that `huoyan --help` answers at once."""
+
+import os
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+import typer
+
+from huoyan.cli import deploy, incidents
+from huoyan.cli.check import check
+from huoyan.cli.run import run as show_run
+from huoyan.cli.runs import runs
+from huoyan.cli.serve import serve
+from huoyan.cli.version import version
+from huoyan.errors import AlreadyRunning, ConfigurationError, HuoyanError
+
+EXIT_FAILED = 1
+"""The command could not do what was asked."""
+EXIT_WRONG = 2
+"""A setting or argument is wrong, or what it names is taken."""
+
+app = typer.Typer(
+    name="huoyan",
+    help="Watch every task that Python services run, and say within seconds which one goes wrong and why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command("serve")(serve)
+if find_spec("huoyan.cli.demo") is not None:
+    app.command("demo")(import_module("huoyan.cli.demo").demo)
+app.command("check")(check)
+app.command("runs")(runs)
+app.command("run")(show_run)
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(deploy.app, name="deploy")
+app.command("version")(version)
+
+
+def run() -> None:
+    """Run the command line; errors on purpose become one message and an exit status."""
+    try:
+        app()
+    except HuoyanError as error:
+        sys.stderr.write(f"huoyan: {error.message}\n")
+        sys.exit(EXIT_WRONG if isinstance(error, ConfigurationError | AlreadyRunning) else EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # `huoyan runs | head` closes the pipe; the interpreter must not complain about it when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Host = Annotated[str | None, typer.Option(metavar="HOST", help="Address to listen on. Default: 127.0.0.1.")]
+Port = Annotated[str | None, typer.Option(metavar="PORT", help="Port to listen on. Default: 8650.")]
+DataDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder for everything kept on disk. Default: ./huoyan-data.")
+]
+DatabaseUrl = Annotated[
+    str | None, typer.Option(metavar="URL", help="postgresql://… instead of SQLite in the data directory.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Settings file. Default: ./huoyan.toml, else huoyan.toml in the data directory."),
+]
+Celery = Annotated[
+    list[str] | None,
+    typer.Option(metavar="URL", help="Watch the Celery deployment with this broker; repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Url = Annotated[
+    str,
+    typer.Option(metavar="URL", envvar="HUOYAN_URL", help="Address of the server."),
+]
+Token = Annotated[
+    str | None, typer.Option(metavar="TOKEN", envvar="HUOYAN_TOKEN", help="The server's token.", show_envvar=True)
+]
+
+DEFAULT_URL = "http://127.0.0.1:8650"

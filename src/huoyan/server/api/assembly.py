@@ -1,19 +1,20 @@
 """Puts the routes, the gate, the errors and the page together into one application."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
 from huoyan import __version__
 from huoyan.server.api import page, problems
-from huoyan.server.api.context import Context
 from huoyan.server.api.gate import Gate
 from huoyan.server.api.openapi import describe
 from huoyan.server.api.routes import (
     alerts,
     events,
     failures,
+    gaps,
     incidents,
     overview,
     probes,
@@ -35,6 +36,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     tasks.router,
     queues.router,
     workers.router,
+    gaps.router,
     failures.router,
     signals.router,
     rules.router,
@@ -46,12 +48,13 @@ _ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
-def assemble(context: Context | None, lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
+def assemble(lifespan: Callable[[FastAPI], Any] | None = None, page_folder: Path = page.FOLDER) -> FastAPI:
     """Build the application.
 
     Args:
-        context: The parts of the server that requests reach; None for a description without a server behind it.
-        lifespan: Starts those parts and stops them.
+        lifespan: Starts the parts of the server, sets `app.state.context` and stops them again. Without one there is
+            only the description of the API.
+        page_folder: Where the built page is.
     """
     app = FastAPI(
         title="Huoyan",
@@ -62,7 +65,6 @@ def assemble(context: Context | None, lifespan: Callable[[FastAPI], Any] | None 
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.state.context = context
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX)
     app.include_router(probes.router)
@@ -75,6 +77,5 @@ def assemble(context: Context | None, lifespan: Callable[[FastAPI], Any] | None 
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
-    if context is not None:
-        page.mount(app, context.page_folder)
+    page.mount(app, page_folder)
     return app

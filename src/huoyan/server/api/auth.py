@@ -26,7 +26,7 @@ class Forbidden(HuoyanError):
 
 
 def guarded(path: str) -> bool:
-    """Return whether a path is only for those who have the token: the API and the metrics, not the page and the probes."""
+    """Return whether a path is only for those who have the token: the API and metrics, not the page and the probes."""
     return path == "/metrics" or (path.startswith("/api/") and path != "/api/v1/session")
 
 
@@ -54,9 +54,9 @@ def require(presented: str, token: str) -> None:
 def refuse_foreign(scope: Scope, token: str | None, public_url: str | None) -> None:
     """Refuse what a foreign web page makes a browser send.
 
-    A page elsewhere can post to a server on loopback, and by rebinding its own name to 127.0.0.1 even read from it. So a
-    step that changes something must not come from another site, and a server that asks for no token answers only under
-    names that cannot be rebound: addresses, `localhost`, and the host of `server.public_url`.
+    A page elsewhere can post to a server on loopback, and by rebinding its own name to 127.0.0.1 even read from it. So
+    a step that changes something must not come from another site, and a server that asks for no token answers only
+    under names that cannot be rebound: addresses, `localhost`, and the host of `server.public_url`.
 
     Raises:
         Forbidden: The request is such a one.
@@ -65,8 +65,9 @@ def refuse_foreign(scope: Scope, token: str | None, public_url: str | None) -> N
     host = headers.get("host", "")
     if token is None and not _trusted(host, public_url):
         raise Forbidden(
-            f"expected a request for an address, localhost or the host of server.public_url, got one for {host[:200]!r}. "
-            "Set server.public_url (HUOYAN_PUBLIC_URL) to the address people use, or set server.token"
+            "expected a request for an address, localhost or the host of server.public_url, "
+            f"got one for {host[:200]!r}. Set server.public_url (HUOYAN_PUBLIC_URL) to the address people use, or set "
+            "server.token"
         )
     if scope["method"] in _SAFE_METHODS:
         return

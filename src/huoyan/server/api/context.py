@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
-
-PAGE_FOLDER = Path(__file__).resolve().parents[1] / "web" / "dist"
-"""Where the built page is packaged."""
+from huoyan.server.alert.service import AlertService
+from huoyan.server.collect import Bus
+from huoyan.server.incident.service import IncidentService
+from huoyan.server.ingest.http import HttpIngest
+from huoyan.server.store import Store
+from huoyan.signals.source import Source
 
 
 @dataclass(slots=True)
@@ -18,30 +20,31 @@ class Context:
     """The parts of the server that requests reach.
 
     Args:
-        started_at: When the server started, seconds since 1970 UTC.
+        source: What the signals read.
         render_metrics: Takes the Accept header and returns the metrics with their media type.
         readiness: Returns why the server is not ready to serve, empty when it is.
+        silent: Returns the sources that nothing is heard from now.
+        started_at: When the server started, seconds since 1970 UTC.
         token: What clients have to present; None asks for nothing.
         public_url: How people reach the page; its host is trusted beside loopback.
         stream_limit: How many live streams may be open at once, default 200.
-        page_folder: Where the built page is.
-        streams: How many live streams are open.
+        streams: How many are.
     """
 
-    store: Any
-    ingest: Any
-    bus: Any
-    source: Any
-    alerts: Any
-    incidents: Any
+    store: Store
+    bus: Bus
+    ingest: HttpIngest
+    source: Source
+    alerts: AlertService
+    incidents: IncidentService
     render_metrics: Callable[[str], tuple[bytes, str]]
     readiness: Callable[[], list[str]]
+    silent: Callable[[], list[str]]
     started_at: float
     clock: Clock = SYSTEM_CLOCK
     token: str | None = field(default=None, repr=False)
     public_url: str | None = None
     stream_limit: int = 200
-    page_folder: Path = PAGE_FOLDER
     streams: int = 0
 
 

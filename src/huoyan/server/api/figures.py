@@ -1,4 +1,4 @@
-"""Figures per task type and queue, put together from the signals so that every screen and rule shows the same number."""
+"""Figures per task type and queue, from the signals, so that every screen and rule shows the same number."""
 
 from collections import defaultdict
 
@@ -118,6 +118,6 @@ def queue_figures(store: Store, source: Source, now: float) -> list[Queue]:
 def values(
     source: Source, signal_id: str, now: float, window_s: float | None, where: Filter, by: tuple[str, ...]
 ) -> dict[tuple[str, ...], float]:
-    """Return the known values of a signal by its labels, without a minimum of samples: these are figures, not alarms."""
+    """Return the known values of a signal by its labels, without a minimum of samples: figures are no alarms."""
     measured = evaluate(CATALOGUE[signal_id], source, now, window_s=window_s, where=where, by=by, min_samples=1)
     return {tuple(v.labels[label] for label in by): v.value for v in measured if v.value is not None}

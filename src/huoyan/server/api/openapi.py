@@ -20,6 +20,7 @@ TAGS = (
     ("failures", "Failures grouped by cause."),
     ("signals", "Quantities that charts, rules and Prometheus share."),
     ("alerting", "Rules and the alerts they raise."),
+    ("gaps", "When nothing could be heard."),
     ("incidents", "What people are told of and deal with."),
     ("events", "How clients report."),
     ("stream", "What changes, live."),
@@ -106,7 +107,7 @@ def render() -> str:
     """Return the document as text, the same for the same API."""
     from huoyan.server.api.assembly import assemble
 
-    return json.dumps(assemble(None).openapi(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(assemble().openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+FOLDER = Path(__file__).resolve().parents[1] / "web" / "dist"
+"""Where the built page is packaged."""
+
 _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 _FOREVER = "public, max-age=31536000, immutable"
 

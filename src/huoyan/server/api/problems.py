@@ -70,11 +70,10 @@ def problem(
 
 def problem_of(error: HuoyanError, path: str) -> Response:
     """Render one of Huoyan's own errors."""
-    for kind, status, name, title in _STATUS:
-        if isinstance(error, kind):
-            break
-    else:
-        status, name, title = 500, "internal", "Internal error"
+    status, name, title = next(
+        ((status, name, title) for kind, status, name, title in _STATUS if isinstance(error, kind)),
+        (500, "internal", "Internal error"),
+    )
     headers: dict[str, str] = {}
     if status == 503:
         headers["Retry-After"] = str(_RETRY_AFTER_S)

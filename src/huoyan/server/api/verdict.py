@@ -5,7 +5,6 @@ from huoyan.server.api.context import Context
 from huoyan.server.api.figures import NOW_WINDOW_S, queue_figures, values
 from huoyan.server.api.schemas.incident import Incident, incident_documents
 from huoyan.server.api.schemas.overview import Overview, Totals, Verdict, VerdictLevel, WorkerTotals
-from huoyan.server.store import Gap
 
 _MOST_INCIDENTS = 50
 
@@ -16,8 +15,7 @@ def overview_document(here: Context) -> Overview:
     open_incidents = here.store.incidents.page(state=("open", "acknowledged"), limit=_MOST_INCIDENTS).items
     incidents = incident_documents(here.store, open_incidents)
     incidents.sort(key=lambda i: (i.level != "critical", i.state != "open", -i.opened_at))
-    silent = [gap for gap in here.store.gaps.list(since=now) if gap.ended_at is None]
-    level, text = verdict(incidents, silent)
+    level, text = verdict(incidents, here.silent())
     workers = here.store.workers.list()
     depths = [queue.depth for queue in queue_figures(here.store, here.source, now) if queue.depth is not None]
 
@@ -42,7 +40,7 @@ def overview_document(here: Context) -> Overview:
     )
 
 
-def verdict(incidents: list[Incident], silent: list[Gap]) -> tuple[VerdictLevel, str]:
+def verdict(incidents: list[Incident], silent: list[str]) -> tuple[VerdictLevel, str]:
     """Say in one line whether all is well.
 
     Args:
@@ -63,7 +61,7 @@ def verdict(incidents: list[Incident], silent: list[Gap]) -> tuple[VerdictLevel,
     if silent:
         if level != "critical":
             level = "blind"
-        parts.append(f"nothing is heard from {', '.join(sorted(gap.source for gap in silent))}")
+        parts.append(f"nothing is heard from {', '.join(sorted(silent))}")
     if not parts:
         return level, "All is well"
     text = "; ".join(parts)

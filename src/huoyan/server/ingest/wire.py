@@ -1,7 +1,7 @@
 """What clients post, as JSON: its types with their bounds, its schema, and how it becomes events.
 
-Every event of a batch is decoded by itself, so that one that is wrong does not keep the others out; the answer names the
-field, what was expected and what came. Members that are not known are ignored: a newer client may say more.
+Every event of a batch is decoded by itself, so that one that is wrong does not keep the others out; the answer names
+the field, what was expected and what came. Members that are not known are ignored: a newer client may say more.
 """
 
 import math
@@ -78,7 +78,7 @@ def _about(name: str, description: str, example: dict[str, Any] | None = None) -
 
 
 class WireException(Struct, kw_only=True):
-    """An exception as text. `fingerprint` is the identity of its failure group; the server makes one when it is absent."""
+    """An exception as text. `fingerprint` is the identity of its failure group; absent: made by the server."""
 
     type: Annotated[str, Meta(min_length=1, max_length=300)]
     message: LongText = ""
@@ -253,7 +253,24 @@ _time = msgspec.json.Decoder(Time | None)
 _raw_list = msgspec.json.Decoder(list[Raw])
 _raw_object = msgspec.json.Decoder(dict[str, Raw])
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?", re.DOTALL)
-_EXPECTED = re.compile(r"Expected (?P<expected>.*?)(?:, got (?P<got>.*))?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
+_STEP = re.compile(r"\.([A-Za-z_]+)|\[(\d+)\]")
+_WORDS = (
+    ("float | datetime", "seconds since 1970 or an RFC 3339 time"),
+    ("datetime with a timezone component", "an RFC 3339 time with an offset or Z"),
+    ("Invalid RFC3339 encoded datetime", "an RFC 3339 time"),
+    ("Number out of range", "a number within the range of a double"),
+    ("Integer value out of range", "a whole number within range"),
+    ("str of length", "text of length"),
+    ("str matching regex", "text that matches"),
+    ("str", "text"),
+    ("int", "a whole number"),
+    ("float", "a number"),
+)
+"""What msgspec calls things, and what their senders do."""
+_SURROGATES = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 
 
 def decode(body: bytes, received_at: float) -> Decoded:
@@ -268,7 +285,14 @@ def decode(body: bytes, received_at: float) -> Decoded:
     """
     decoded = Decoded()
     try:
-        envelope = _envelope(body, decoded)
+        try:
+            envelope = _envelope(body, decoded)
+        except msgspec.DecodeError:
+            # Half a surrogate pair is no text, yet encoders write it; one such string must not cost the whole batch.
+            repaired = _SURROGATES.sub(_whole_pair, body)
+            if repaired == body:
+                raise
+            envelope = _envelope(repaired, decoded)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         decoded.rejected.append(Rejected(None, None, "body", "JSON", _complaint(error)))
         return decoded
@@ -337,7 +361,7 @@ def _read_event(raw: Raw, index: int, received_at: float, decoded: Decoded) -> T
             if payload is not None and not isinstance(payload, (str, int, bool)):
                 _check_payload(payload, name)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, _PayloadError) as error:
-        decoded.rejected.append(_rejected(error, index, _run_id(text), prefix))
+        decoded.rejected.append(_rejected(error, index, _run_id(text), prefix, text))
         return None
     return _task_event(wire, received_at)
 
@@ -348,13 +372,13 @@ def _read_queues(raw: Raw | None, decoded: Decoded) -> Iterator[WireQueue]:
     try:
         items = _raw_list.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        decoded.rejected.append(_rejected(error, None, None, "queues"))
+        decoded.rejected.append(_rejected(error, None, None, "queues", bytes(raw)))
         return
     for index, item in enumerate(items):
         try:
             yield _queue.decode(_without_nul(bytes(item)))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            decoded.rejected.append(_rejected(error, None, None, f"queues[{index}]"))
+            decoded.rejected.append(_rejected(error, None, None, f"queues[{index}]", bytes(item)))
 
 
 def _part(parts: dict[str, Raw], name: str, decoder: "msgspec.json.Decoder[Any]", decoded: Decoded) -> Any:
@@ -364,7 +388,7 @@ def _part(parts: dict[str, Raw], name: str, decoder: "msgspec.json.Decoder[Any]"
     try:
         return decoder.decode(_without_nul(bytes(raw)))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        decoded.rejected.append(_rejected(error, None, None, name))
+        decoded.rejected.append(_rejected(error, None, None, name, bytes(raw)))
         return None
 
 
@@ -374,6 +398,11 @@ def _without_nul(text: bytes) -> bytes:
         return text
     # An even number of backslashes before means that they escape each other and no NUL is meant.
     return re.sub(rb"(?<!\\)((?:\\\\)*)\\u0000", rb"\1\\ufffd", text)
+
+
+def _whole_pair(match: re.Match[bytes]) -> bytes:
+    pair = match[2] if len(match[2]) > 6 else b"\\ufffd"
+    return match[1] + pair
 
 
 class _PayloadError(Exception):
@@ -466,20 +495,36 @@ def _finite(value: float | None) -> float | None:
     return value if value is None or math.isfinite(value) else None
 
 
-def _rejected(error: Exception, index: int | None, run_id: str | None, prefix: str) -> Rejected:
+def _rejected(error: Exception, index: int | None, run_id: str | None, prefix: str, text: bytes) -> Rejected:
+    """Say in our words what msgspec found."""
     if isinstance(error, _PayloadError):
         return Rejected(index, run_id, f"{prefix}.{error.path}", error.expected, error.got)
     if not isinstance(error, msgspec.ValidationError):
         return Rejected(index, run_id, prefix, "JSON", _complaint(error))
     match = _MESSAGE.fullmatch(str(error))
-    what, path = (match["what"], match["path"] or "") if match is not None else (str(error), "")
-    missing = re.fullmatch(r"Object missing required field `(?P<name>[^`]*)`", what)
+    what, path = (match["what"], (match["path"] or "")[1:]) if match is not None else (str(error), "")
+    missing = _MISSING.fullmatch(what)
     if missing is not None:
-        return Rejected(index, run_id, f"{prefix}{path[1:]}.{missing['name']}", "a value", "nothing")
-    told = _EXPECTED.fullmatch(what)
-    expected = what if told is None else told["expected"]
-    got = "another value" if told is None or told["got"] is None else told["got"]
-    return Rejected(index, run_id, f"{prefix}{path[1:]}", expected.replace("`", ""), got.replace("`", ""))
+        return Rejected(index, run_id, f"{prefix}{path}.{missing['name']}", "a value", "nothing")
+    got = _found(text, path)
+    if what.startswith("Invalid enum value"):
+        known = Evidence if path.endswith("evidence") else EventKind
+        return Rejected(index, run_id, f"{prefix}{path}", f"one of {', '.join(known)}", got)
+    expected = what.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
+    for theirs, ours in _WORDS:
+        expected = expected.replace(theirs, ours)
+    return Rejected(index, run_id, f"{prefix}{path}", expected, got)
+
+
+def _found(text: bytes, path: str) -> str:
+    """Return what stands at a path like `.progress.at`, as far as it can be told."""
+    try:
+        value = msgspec.json.decode(text)
+        for name, position in _STEP.findall(path):
+            value = value[name] if name else value[int(position)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, LookupError, TypeError, ValueError):
+        return "another value"
+    return _shown(msgspec.json.encode(value))
 
 
 def _complaint(error: Exception) -> str:

@@ -1,1 +1,1 @@
-"""The documents of the API, one module per noun. They are made from the model's objects and know nothing of the store."""
+"""The documents of the API, one module per noun, made from the model's objects."""

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
+from huoyan.server.api.schemas.base import Document, documented
 from huoyan.signals import spec
 from huoyan.signals.promql import promql
-from huoyan.server.api.schemas.base import Document, documented
 
 EXAMPLE = {
     "id": "task_failure_ratio",

@@ -1,0 +1,268 @@
+"""The server put together: which part knows which other, in what order they start and stop."""
+
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+
+import anyio.to_thread
+import uvicorn
+from fastapi import FastAPI
+
+from huoyan import __version__
+from huoyan.clock import SYSTEM_CLOCK, Clock
+from huoyan.errors import HuoyanError
+from huoyan.server.alert.service import AlertService
+from huoyan.server.api.assembly import assemble
+from huoyan.server.api.context import Context
+from huoyan.server.collect import Bus, Collector, CollectorSettings
+from huoyan.server.config import Settings
+from huoyan.server.export import Exposition, Reading, Sample
+from huoyan.server.incident.facts import failure_facts
+from huoyan.server.incident.service import IncidentService
+from huoyan.server.ingest.celery_events import CeleryEventIngest
+from huoyan.server.ingest.http import HttpIngest
+from huoyan.server.notify.notifier import Notifier
+from huoyan.server.occupancy import listen, occupy
+from huoyan.server.periodic import Schedule
+from huoyan.server.retention import IncidentRetention
+from huoyan.server.store import Store
+from huoyan.signals.metrics import ALERTS_FIRING, INCIDENTS_OPEN
+
+DRAIN_TIMEOUT_S = 8.0
+"""How long a stopping server goes on storing what it has taken."""
+
+REQUEST_TIMEOUT_S = 3
+"""How long a stopping server waits for requests that are under way."""
+
+_LOG = logging.getLogger(__name__)
+_DAY_S = 86_400.0
+
+
+class Server:
+    """The parts of one server process.
+
+    Args:
+        settings: Checked settings.
+        clock: The time.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.context: Context | None = None
+        self.ingests: list[CeleryEventIngest] = []
+        self._parts = ExitStack()
+
+    def start(self) -> Context:
+        """Open the store and start every thread. Starting twice does nothing.
+
+        Raises:
+            AlreadyRunning: Another server uses the data directory.
+            ConfigurationError: A setting is wrong.
+            Unreachable: The database does not answer.
+        """
+        if self.context is not None:
+            return self.context
+        with ExitStack() as parts:
+            context = self._start(parts)
+            # From here on stopping is the business of `stop`; until here a failure takes down what was started.
+            self._parts = parts.pop_all()
+        self.context = context
+        return context
+
+    def stop(self) -> None:
+        """Stop in the order of the flow, so that what was taken is stored: sources, services, collector, store."""
+        self.context = None
+        self._parts.close()
+
+    def silent(self) -> list[str]:
+        """Return the sources that nothing is heard from now."""
+        return [status.source for status in (ingest.status() for ingest in self.ingests) if not status.connected]
+
+    def _start(self, parts: ExitStack) -> Context:
+        settings, clock = self.settings, self.clock
+        settings.check()
+        retention_s = settings.server.retention_days * _DAY_S
+        parts.callback(occupy(settings.server.data_dir))
+        store = Store.open(settings.store_url, clock)
+        parts.callback(store.close)
+        bus = Bus()
+        parts.callback(bus.close)
+        collector = Collector(store, clock, bus, CollectorSettings(retention_s=retention_s))
+        collector.start()
+        parts.callback(collector.stop, DRAIN_TIMEOUT_S)
+        source = collector.source()
+        rules = settings.alert_rules()
+        notifier = Notifier(
+            store.notifications,
+            store.incidents,
+            store.alerts,
+            settings.notify_receivers(),
+            rules=rules,
+            clock=clock,
+            public_url=settings.public_url,
+        )
+        parts.callback(notifier.stop)
+        incidents = IncidentService(
+            store.incidents,
+            store.alerts,
+            clock=clock,
+            bus=bus,
+            facts=failure_facts(store.failures),
+            on_entry=notifier.wake,
+        )
+        alerts = AlertService(
+            store.alerts,
+            source,
+            rules,
+            clock=clock,
+            bus=bus,
+            on_transition=incidents.handle,
+            is_blind=lambda: bool(self.silent()),
+        )
+        retention = IncidentRetention(store.incidents, clock, retention_s)
+        schedule = Schedule([*collector.services(), alerts, incidents, notifier, retention], clock)
+        schedule.start()
+        parts.callback(schedule.stop)
+        self.ingests = self._celery(collector)
+        for ingest in self.ingests:
+            ingest.start()
+            parts.callback(ingest.stop)
+        return Context(
+            store=store,
+            bus=bus,
+            ingest=HttpIngest(collector, clock),
+            source=source,
+            alerts=alerts,
+            incidents=incidents,
+            render_metrics=_metrics(collector, alerts, store),
+            readiness=lambda: _readiness(store),
+            silent=self.silent,
+            started_at=clock.now(),
+            clock=clock,
+            token=settings.token,
+            public_url=settings.server.public_url,
+        )
+
+    def _celery(self, collector: Collector) -> list[CeleryEventIngest]:
+        return [
+            CeleryEventIngest(
+                celery.url.get_secret_value(),
+                collector,
+                service=celery.service,
+                clock=self.clock,
+                spool=self.settings.server.data_dir / f"celery-{number}.spool",
+            )
+            for number, celery in enumerate(self.settings.celery)
+        ]
+
+
+def create_app(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> FastAPI:
+    """Return the application, whose lifespan starts and stops the server's parts; `app.state.server` is the `Server`.
+
+    Args:
+        settings: Checked settings.
+        clock: The time.
+    """
+    server = Server(settings, clock)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.context = await anyio.to_thread.run_sync(server.start)
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(server.stop)
+
+    app = assemble(lifespan)
+    app.state.server = server
+    return app
+
+
+def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
+    """Run the server until it is told to stop.
+
+    Args:
+        settings: Checked settings.
+        say: Takes the line that says where it is and where data is kept.
+
+    Raises:
+        AlreadyRunning: The port or the data directory is taken.
+        ConfigurationError: A setting is wrong.
+        Unreachable: The database does not answer.
+    """
+    settings.check()
+    _log_to_stderr(settings.server.log_level)
+    with listen(settings.server.host, settings.server.port) as listening:
+        port = listening.getsockname()[1]
+        if port != settings.server.port:
+            settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
+        app = create_app(settings)
+        server: Server = app.state.server
+        # Started here and not in the lifespan, where uvicorn would bury the reason of a failure in a traceback.
+        server.start()
+        try:
+            _Uvicorn(app, settings, lambda: say(_line(settings, server))).run(sockets=[listening])
+        finally:
+            server.stop()
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, app: FastAPI, settings: Settings, on_started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                log_level=max(logging.WARNING, logging.getLevelNamesMapping()[settings.server.log_level.upper()]),
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=REQUEST_TIMEOUT_S,
+                timeout_keep_alive=15,
+                h11_max_incomplete_event_size=64 * 1024,
+            )
+        )
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+def _line(settings: Settings, server: Server) -> str:
+    watching = "".join(f" · watching {ingest.source}" for ingest in server.ingests)
+    return f"Huoyan {__version__} at {settings.address} · data in {settings.shown_store}{watching}"
+
+
+def _metrics(collector: Collector, alerts: AlertService, store: Store) -> Callable[[str], tuple[bytes, str]]:
+    exposition = Exposition(__version__)
+
+    def render(accept: str) -> tuple[bytes, str]:
+        firing = [
+            Reading(count, {"rule": rule, "level": level}) for (rule, level), count in alerts.firing_counts().items()
+        ]
+        opened = [Reading(count, {"level": level}) for level, count in store.incidents.open_counts().items()]
+        samples: dict[str, Sequence[Sample]] = {**collector.metrics.collect()}
+        samples |= {ALERTS_FIRING.name: firing, INCIDENTS_OPEN.name: opened}
+        return exposition.render(samples, accept)
+
+    return render
+
+
+def _readiness(store: Store) -> list[str]:
+    try:
+        store.ping()
+    except HuoyanError as error:
+        return [error.message]
+    return []
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    # What these say at info is about every request and message, and none of it is ours.
+    for noisy in ("uvicorn", "httpx", "apprise", "kombu", "amqp", "alembic"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import apprise
 
 from huoyan.errors import Undelivered
+from huoyan.server.notify.channel import hush
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -51,6 +52,7 @@ class _Reader(logging.Handler):
 @contextmanager
 def reading() -> Iterator[list[tuple[int, str]]]:
     """Give the (level, text) of what Apprise logs in this thread meanwhile."""
+    hush()
     _LOG.setLevel(logging.DEBUG)
     _LOG.propagate = False
     reader = _Reader()

@@ -1,5 +1,6 @@
 """What a channel is: one way to reach people. Each is a package in `channels/` that imports no other."""
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
@@ -7,6 +8,16 @@ from huoyan.server.notify.message import Message
 
 TIMEOUT_S = 10.0
 """How long a channel waits for the other side, in seconds, unless the receiver says otherwise."""
+
+_TALKATIVE = ("httpx", "httpcore", "urllib3")
+
+
+def hush() -> None:
+    """Keep what carries messages from logging where they go: httpx and urllib3 write addresses with their tokens."""
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        if logger.level < logging.WARNING:
+            logger.setLevel(logging.WARNING)
 
 
 class Channel(Protocol):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from huoyan.errors import Undelivered
-from huoyan.server.notify.channel import TIMEOUT_S
+from huoyan.server.notify.channel import TIMEOUT_S, hush
 from huoyan.server.notify.message import Message
 from huoyan.server.notify.settings import HIDDEN, Settings
 
@@ -37,6 +37,7 @@ class WebhookChannel:
         Raises:
             Undelivered: No answer, or another one. 4xx are for good but for 408, 425 and 429.
         """
+        hush()
         headers = {"User-Agent": "Huoyan", "Idempotency-Key": message.key, **self.headers}
         try:
             answer = httpx.post(

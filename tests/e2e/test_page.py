@@ -11,7 +11,7 @@ from tests.servers import HuoyanServer, wait_until
 
 CONFIG = """
 [[rules]]
-name = "many failures"
+name = "many-failures"
 signal = "task_failure_ratio"
 op = ">"
 threshold = 0.5

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, Histogram
 from huoyan.server.export import Exposition, Reading
-from huoyan.server.export.negotiation import TextFormat, negotiate
+from huoyan.server.export.negotiation import Format, negotiate
 from huoyan.signals.metrics import METRICS, TASK_RUNS
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -16,6 +16,7 @@ PROMETHEUS_2_42 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 PAY = {"service": "orders", "task": "pay", "queue": "default"}
 
 Samples = dict[str, list[Reading]]
@@ -132,7 +133,7 @@ def test_series_that_are_gone_are_forgotten(exposition):
     for batch in range(5):
         series = [Reading(1, {"worker": f"w{batch}-{n}"}) for n in range(1000)]
         exposition.render({"huoyan_worker_up": series})
-    assert sum(len(labels) for labels in exposition._labels.values()) <= 4000
+    assert sum(len(labels) for labels in exposition._text._labels.values()) <= 4000
     body, _ = exposition.render({"huoyan_worker_up": [Reading(1, {"worker": "last"})]})
     assert body.count(b"huoyan_worker_up{") == 1
 
@@ -177,19 +178,23 @@ def test_every_metric_has_its_help_text_from_the_vocabulary(exposition):
 @pytest.mark.parametrize(
     ("accept", "expected"),
     [
-        (None, TextFormat.TEXT),
-        ("", TextFormat.TEXT),
-        ("*/*", TextFormat.TEXT),
-        ("text/html,application/xhtml+xml,*/*;q=0.8", TextFormat.TEXT),
-        (PROMETHEUS_2_42, TextFormat.OPENMETRICS),
-        ("application/openmetrics-text", TextFormat.OPENMETRICS),
-        ('application/openmetrics-text; version="1.0.0"', TextFormat.OPENMETRICS),
-        ("application/openmetrics-text;version=0.0.1", TextFormat.TEXT),
-        ("application/openmetrics-text;version=2.0.0", TextFormat.TEXT),
-        ("application/openmetrics-text;q=0.2,text/plain;q=0.9", TextFormat.TEXT),
-        ("application/openmetrics-text;q=0", TextFormat.TEXT),
-        ("application/openmetrics-text;q=many", TextFormat.TEXT),
-        (";;,,=;q", TextFormat.TEXT),
+        (None, Format.TEXT),
+        ("", Format.TEXT),
+        ("*/*", Format.TEXT),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", Format.TEXT),
+        (PROMETHEUS_2_42, Format.OPENMETRICS),
+        ("application/openmetrics-text", Format.OPENMETRICS),
+        ('application/openmetrics-text; version="1.0.0"', Format.OPENMETRICS),
+        ("application/openmetrics-text;version=0.0.1", Format.TEXT),
+        ("application/openmetrics-text;version=2.0.0", Format.TEXT),
+        ("application/openmetrics-text;q=0.2,text/plain;q=0.9", Format.TEXT),
+        ("application/openmetrics-text;q=0", Format.TEXT),
+        ("application/openmetrics-text;q=many", Format.TEXT),
+        (f"{PROTOBUF},{PROMETHEUS_2_42}", Format.PROTOBUF),
+        (f"{PROTOBUF};q=0.1,{PROMETHEUS_2_42}", Format.OPENMETRICS),
+        ("application/vnd.google.protobuf;proto=other;encoding=delimited", Format.TEXT),
+        (PROTOBUF.replace("delimited", "text"), Format.TEXT),
+        (";;,,=;q", Format.TEXT),
     ],
     ids=str,
 )

@@ -1,0 +1,144 @@
+"""The protobuf format of Prometheus, the one that carries native histograms.
+
+A stream of messages `io.prometheus.client.MetricFamily`, each after its length; the fields are those of
+https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto. Prometheus asks for it when
+it keeps native histograms. Distributions leave in both forms, so that it may keep the classic buckets as well.
+"""
+
+import struct
+from collections.abc import Iterable
+
+from prometheus_client import Metric as ClientMetric
+
+from huoyan.model.histogram import Histogram
+from huoyan.model.varint import put, zigzag
+from huoyan.server.export.buckets import SPARE, Buckets
+from huoyan.server.export.families import Family, Key
+from huoyan.signals.metrics import METRICS, Metric, MetricKind
+
+_DOUBLE = struct.Struct("<d")
+_COUNTER, _GAUGE, _HISTOGRAM = 0, 1, 4
+_TYPES = {MetricKind.COUNTER: _COUNTER, MetricKind.GAUGE: _GAUGE, MetricKind.DISTRIBUTION: _HISTOGRAM}
+# Field of `Metric` that holds a value of the type.
+_FIELDS = {_COUNTER: 3, _GAUGE: 2, _HISTOGRAM: 7}
+_VARINT, _FIXED64, _BYTES = 0, 1, 2
+
+
+class ProtobufWriter:
+    """Writes families as protobuf.
+
+    Args:
+        buckets: The classic buckets.
+    """
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+        self._labels: dict[str, dict[Key, bytes]] = {name: {} for name in METRICS}
+
+    def write(self, families: Iterable[Family], process: Iterable[ClientMetric]) -> bytes:
+        """Return the body.
+
+        Args:
+            families: What the server counted.
+            process: What is known of the process, as prometheus-client collects it.
+        """
+        out = bytearray()
+        for family in families:
+            metric = family.metric
+            kind = _TYPES[metric.kind]
+            message = _head(metric.name, metric.help, kind)
+            labels = self._encoded_labels(family)
+            if kind == _HISTOGRAM:
+                for key, histogram, counts in zip(
+                    family.keys, family.distributions, self._buckets.counts(family), strict=True
+                ):
+                    value = self._histogram(histogram, counts)
+                    _field(message, 4, labels[key] + _message(_FIELDS[kind], value))
+            else:
+                for key, number in zip(family.keys, family.numbers, strict=True):
+                    _field(message, 4, labels[key] + _message(_FIELDS[kind], _double(1, number)))
+            put(out, len(message))
+            out += message
+        for found in process:
+            counter = found.type == "counter"
+            kind = _COUNTER if counter else _GAUGE
+            message = _head(f"{found.name}_total" if counter else found.name, found.documentation, kind)
+            for sample in found.samples:
+                _field(message, 4, _message(_FIELDS[kind], _double(1, float(sample.value))))
+            put(out, len(message))
+            out += message
+        return bytes(out)
+
+    def _encoded_labels(self, family: Family) -> dict[Key, bytes]:
+        encoded = self._labels[family.metric.name]
+        if len(encoded) > 2 * len(family.keys) + SPARE:
+            encoded = self._labels[family.metric.name] = {}
+        for key in family.keys:
+            if key not in encoded:
+                encoded[key] = _label_pairs(family.metric, key)
+        return encoded
+
+    def _histogram(self, histogram: Histogram, counts: list[int]) -> bytes:
+        native = histogram.to_native()
+        out = bytearray()
+        _number(out, 1, native.count)
+        out += _double(2, native.sum)
+        for bound, count in zip(self._buckets.bounds_s, counts, strict=True):
+            bucket = bytearray()
+            _number(bucket, 1, count)
+            bucket += _double(2, bound)
+            _field(out, 3, bucket)
+        _number(out, 5, zigzag(native.schema))
+        out += _double(6, native.zero_threshold)
+        _number(out, 7, native.zero_count)
+        # A histogram without any bucket is taken for a classic one; an empty span says that it is not.
+        for offset, length in native.spans or ((0, 0),):
+            span = bytearray()
+            _number(span, 1, zigzag(offset))
+            _number(span, 2, length)
+            _field(out, 12, span)
+        if native.deltas:
+            packed = bytearray()
+            for delta in native.deltas:
+                put(packed, zigzag(delta))
+            _field(out, 13, packed)
+        return bytes(out)
+
+
+def _head(name: str, help_text: str, kind: int) -> bytearray:
+    message = bytearray()
+    _field(message, 1, name.encode())
+    _field(message, 2, help_text.encode())
+    _number(message, 3, kind)
+    return message
+
+
+def _label_pairs(metric: Metric, key: Key) -> bytes:
+    out = bytearray()
+    for label, value in zip(metric.labels, key, strict=True):
+        pair = bytearray()
+        _field(pair, 1, label.encode())
+        _field(pair, 2, value.encode())
+        _field(out, 1, pair)
+    return bytes(out)
+
+
+def _number(out: bytearray, field: int, value: int) -> None:
+    put(out, field << 3 | _VARINT)
+    put(out, value)
+
+
+def _double(field: int, value: float) -> bytes:
+    return bytes((field << 3 | _FIXED64,)) + _DOUBLE.pack(value)
+
+
+def _field(out: bytearray, field: int, content: bytes | bytearray) -> None:
+    put(out, field << 3 | _BYTES)
+    put(out, len(content))
+    out += content
+
+
+def _message(field: int, content: bytes) -> bytes:
+    out = bytearray()
+    _field(out, field, content)
+    return bytes(out)

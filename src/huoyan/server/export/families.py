@@ -37,7 +37,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric and its series in the order of `keys`: `numbers` of counters and gauges, `distributions` of the others."""
+    """A metric and its series in the order of `keys`: `numbers` of counters and gauges, else `distributions`."""
 
     metric: Metric
     keys: list[Key]

@@ -120,7 +120,7 @@ class Server:
             clock=clock,
             bus=bus,
             on_transition=incidents.handle,
-            is_blind=lambda: bool(self.silent()),
+            silent=self.silent,
         )
         retention = IncidentRetention(store.incidents, clock, retention_s)
         schedule = Schedule([*collector.services(), alerts, incidents, notifier, retention], clock)

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -27,11 +27,9 @@ BLINDNESS = Rule(
     threshold=0.0,
     level=Level.CRITICAL,
     for_s=10.0,
-    annotations={
-        "summary": "Huoyan cannot see: until events come again, no alert resolves and nothing is judged missing."
-    },
+    annotations={"summary": "Huoyan sees less than there is: no alert resolves, nothing is taken to be missing."},
 )
-"""The rule that is always there: say once that ingest is cut, while every other rule holds still."""
+"""The rule that is always there: say once that a source of events is cut off, while every other rule holds still."""
 
 
 class Publisher(Protocol):
@@ -70,7 +68,7 @@ class AlertService:
         on_transition: Called with every alert that starts to fire, resolves or changes while firing, after it was
             written; returns the incident it belongs to. An alert that fires and got none (the callback failed) is
             handed over again the next time.
-        is_blind: Whether ingest is cut at this moment.
+        silent: Gives the sources of events that nothing can be heard from at this moment.
         catalogue: The signals by id.
     """
 
@@ -86,7 +84,7 @@ class AlertService:
         clock: Clock = SYSTEM_CLOCK,
         bus: Publisher | None = None,
         on_transition: Callable[[Transition], Incident | None] | None = None,
-        is_blind: Callable[[], bool] = lambda: False,
+        silent: Callable[[], Collection[str]] = tuple,
         catalogue: Mapping[str, Signal] = CATALOGUE,
     ) -> None:
         self._rows = alerts
@@ -95,7 +93,7 @@ class AlertService:
         self._clock = clock
         self._bus = bus
         self._on_transition = on_transition
-        self._is_blind = is_blind
+        self._silent = silent
         self._catalogue = catalogue
         self._active: dict[str, dict[str, Alert]] | None = None
         self._failing: set[tuple[str, str]] = set()
@@ -113,15 +111,18 @@ class AlertService:
             What changed and was written.
         """
         now = self._clock.now()
-        blind = self._is_blind()
+        silent = self._silent()
         active = self._load()
         written: list[Transition] = []
         for rule in self._rules.values():
             previous = active.get(rule.name, {})
             try:
-                values = self._values(rule, now, previous, blind)
-                # The rule about blindness is the one that is not blind itself.
-                transitions = evaluate(now, rule, values, previous, blind=blind and rule is not BLINDNESS)
+                if rule is BLINDNESS:
+                    # The rule about blindness is the one that is not blind itself.
+                    transitions = evaluate(now, rule, _blindness(silent, previous), previous)
+                else:
+                    values = self._values(rule, now, previous)
+                    transitions = evaluate(now, rule, values, previous, blind=bool(silent))
             except Exception:  # noqa: BLE001 - one rule that cannot be judged must not silence the others
                 self._say_failing(rule.name, "judged")
                 continue
@@ -165,9 +166,7 @@ class AlertService:
                 self._active = loaded
         return self._active
 
-    def _values(self, rule: Rule, now: float, previous: Mapping[str, Alert], blind: bool) -> list[Value]:
-        if rule is BLINDNESS:
-            return [Value({}, 1.0 if blind else 0.0, 1)]
+    def _values(self, rule: Rule, now: float, previous: Mapping[str, Alert]) -> list[Value]:
         signal = self._catalogue[rule.signal]
         values = measure(signal, self._source, now, rule.window_s, rule.where, rule.by, rule.min_samples)
         seen = {labels_key(value.labels) for value in values}
@@ -251,6 +250,13 @@ class AlertService:
         if (rule, what) not in self._failing:
             self._failing.add((rule, what))
             _LOG.exception("rule %s could not be %s; trying again every second", rule, what)
+
+
+def _blindness(silent: Collection[str], previous: Mapping[str, Alert]) -> list[Value]:
+    """Return 1 for each source that is cut off, and 0 for those that were."""
+    cut = dict.fromkeys(silent, 1.0)
+    before = {alert.labels.get("source", ""): 0.0 for alert in previous.values()}
+    return [Value({"source": source}, value, 1) for source, value in {**before, **cut}.items()]
 
 
 def _told(transition: Transition) -> dict[str, Any]:

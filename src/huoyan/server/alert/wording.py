@@ -18,8 +18,8 @@ INGEST_CUT = "ingest_cut"
 
 # Where "name value (> limit)" would be stilted: (English, Chinese), said after the subject.
 _PLAIN = {
-    "workers_down": ("stopped reporting", "停止上报"),
-    INGEST_CUT: ("no events can be received", "无法接收事件"),
+    "workers_down": ("down, it stopped reporting", "已停止上报"),
+    INGEST_CUT: ("cut off, no events come from it", "已中断，收不到事件"),
 }
 
 
@@ -60,11 +60,14 @@ def span(seconds: float, language: str = "en") -> str:
 def subject(labels: Mapping[str, str], language: str = "en") -> str:
     """Name what labels point at: `orders.take_payment`, `queue mail (shop)`, `worker celery@a`."""
     service, task, queue, worker = (labels.get(name, "") for name in ("service", "task", "queue", "worker"))
+    source = labels.get("source")
     chinese = language == "zh"
     if task:
         if not service or task.startswith(f"{service}."):
             return task
         return f"{service}/{task}" if "." in task else f"{service}.{task}"
+    if source:
+        return f"来源 {source}" if chinese else f"source {source}"
     if worker:
         return f"工作进程 {worker}" if chinese else f"worker {worker}"
     if "queue" in labels:
@@ -107,8 +110,6 @@ def condition(alert: Alert, language: str = "en") -> str:
 
 def headline(alert: Alert, language: str = "en") -> str:
     """Say what is wrong with what: `orders.take_payment: failure ratio 62 % (> 20 %)`."""
-    if alert.signal == INGEST_CUT:
-        return condition(alert, language)
     mark = "：" if language == "zh" else ": "
     return f"{subject(alert.labels, language)}{mark}{condition(alert, language)}"
 
@@ -119,24 +120,24 @@ def pending(alert: Alert, for_s: float) -> str:
 
 
 def firing(alert: Alert) -> str:
-    """Say that the condition holds, and since when if it had to last."""
+    """Say that the condition holds, and for how long it did before it fired."""
     lasted = (alert.fired_at or alert.pending_at) - alert.pending_at
     return f"{_holding(alert)}, for {span(lasted)} before it fired" if lasted >= 1 else _holding(alert)
 
 
 def recovering(alert: Alert, keep_firing_s: float) -> str:
     """Say that the value is good again and how long it has to stay so."""
-    return f"{_now(alert)}, good again; it resolves when this lasts {span(keep_firing_s)}"
+    return f"{_now(alert)}; it resolves when this lasts {span(keep_firing_s)}"
 
 
 def recovered(alert: Alert, lasted_s: float) -> str:
     """Say that the value has been good for long enough."""
-    return f"{_now(alert)}, good again for {span(lasted_s)}" if lasted_s >= 1 else f"{_now(alert)}, good again"
+    return _now(alert, f" for {span(lasted_s)}" if lasted_s >= 1 else "")
 
 
 def cancelled(alert: Alert) -> str:
     """Say that the condition ended before it had lasted long enough."""
-    return f"{_now(alert)}, good again before it fired"
+    return f"{_now(alert)} before it fired"
 
 
 def cancelled_without_value(alert: Alert) -> str:
@@ -159,7 +160,7 @@ def vanished(alert: Alert, lasted_s: float) -> str:
 
 def blind(alert: Alert) -> str:
     """Say that nothing is decided while no events can be received."""
-    return f"{_holding(alert)} when last seen; no events can be received, so nothing resolves"
+    return f"{_holding(alert)} when last seen; a source of events is cut off, so nothing resolves"
 
 
 def withdrawn(alert: Alert) -> str:
@@ -168,6 +169,8 @@ def withdrawn(alert: Alert) -> str:
 
 
 def _holding(alert: Alert) -> str:
+    if is_plain(alert.signal):
+        return f"{subject(alert.labels)} is {condition(alert)}"
     unit = unit_of(alert.signal)
     window = f" over {span(alert.window_s)}" if alert.window_s else ""
     return (
@@ -176,10 +179,12 @@ def _holding(alert: Alert) -> str:
     )
 
 
-def _now(alert: Alert) -> str:
+def _now(alert: Alert, lasted: str = "") -> str:
+    if is_plain(alert.signal):
+        return f"{subject(alert.labels)} is back{lasted}"
     unit = unit_of(alert.signal)
     return (
-        f"{quantity(alert.signal)} of {subject(alert.labels)} is {amount(alert.value, unit)} "
+        f"{quantity(alert.signal)} of {subject(alert.labels)} is good again{lasted}: {amount(alert.value, unit)} "
         f"(not {alert.op} {amount(alert.threshold, unit)})"
     )
 

@@ -45,10 +45,8 @@ def summary(incident: Incident, alerts: Sequence[Alert], failure: TopFailure | N
 
 def _what(lead: Alert, *, over: bool) -> str:
     """Say the leading alert's condition, in the present or the past."""
-    if lead.signal == wording.INGEST_CUT:
-        return "no events could be received" if over else "no events can be received"
     if wording.is_plain(lead.signal):
-        return f"{wording.subject(lead.labels)} {wording.condition(lead)}"
+        return f"{wording.subject(lead.labels)} {'was' if over else 'is'} {wording.condition(lead)},"
     unit = wording.unit_of(lead.signal)
     limit = f"{lead.op} {wording.amount(lead.threshold, unit)}"
     name = f"{wording.quantity(lead.signal)} of {wording.subject(lead.labels)}"

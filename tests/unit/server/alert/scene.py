@@ -4,7 +4,6 @@ from huoyan.server.alert.rules import parse_rules
 from huoyan.server.alert.service import AlertService
 from huoyan.server.incident.service import IncidentService
 from huoyan.server.store import Store
-from huoyan.server.store.schema import metadata
 from huoyan.signals.metrics import TASK_RUNS
 from huoyan.testing.memory_source import MemorySource
 
@@ -46,12 +45,6 @@ class Board:
         self.published.append((topic, data))
 
 
-def open_store(url, clock):
-    store = Store.open(url, clock)
-    metadata.create_all(store.engine)
-    return store
-
-
 class Scene:
     """Rules over a source in memory, with alerts and incidents in a real database."""
 
@@ -59,9 +52,9 @@ class Scene:
         self.clock = Hand()
         self.source = MemorySource()
         self.bus = Board()
-        self.blind = False
+        self.silent = []
         self.rules = parse_rules(rules or [BURST])
-        self.store = open_store(url, self.clock)
+        self.store = Store.open(url, self.clock)
         self.incidents = IncidentService(
             self.store.incidents,
             self.store.alerts,
@@ -81,7 +74,7 @@ class Scene:
             clock=self.clock,
             bus=self.bus,
             on_transition=self.incidents.handle,
-            is_blind=lambda: self.blind,
+            silent=lambda: self.silent,
         )
 
     def runs(self, labels=PAY, succeeded=0, failed=0):

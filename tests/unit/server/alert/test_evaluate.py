@@ -111,7 +111,7 @@ def test_it_resolves_when_the_value_has_been_good_for_long_enough():
     assert life.at(24.9, 0.1) == []
     assert life.at(25, 0.1) == ["resolved"]
     assert life.seen[-1].alert.resolved_at == START + 25
-    assert life.seen[-1].reason == ("failure ratio of orders.take_payment is 10 % (not > 20 %), good again for 15 s")
+    assert life.seen[-1].reason == ("failure ratio of orders.take_payment is good again for 15 s: 10 % (not > 20 %)")
 
 
 def test_flapping_fires_once():

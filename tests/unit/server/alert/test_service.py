@@ -74,18 +74,29 @@ def test_a_restart_between_any_two_seconds_makes_no_difference(url, tmp_path):
     assert [kind for _, kind, _ in told[0]].count("resolved") == 1
 
 
-def test_while_ingest_is_cut_nothing_resolves_and_one_alert_says_so(url):
+def test_while_a_source_is_cut_off_nothing_resolves_and_one_alert_says_so(url):
     scene = Scene(url)
     scene.runs(succeeded=5, failed=5)
     scene.judge()
-    scene.blind = True
+    scene.silent = ["celery redis://broker"]
     scene.pass_s(300)
     firing = {alert.rule for alert in scene.alerts.active() if alert.state is AlertState.FIRING}
     assert firing == {"burst", BLINDNESS.name}
-    scene.blind = False
+    titles = [incident.title for incident in scene.store.incidents.page().items]
+    assert "source celery redis://broker: cut off, no events come from it" in titles
+    scene.silent = []
     scene.runs(succeeded=50)
     scene.pass_s(20)
     assert scene.alerts.active() == []
+
+
+def test_a_source_that_is_cut_off_for_a_moment_is_nobodys_business(url):
+    scene = Scene(url)
+    scene.silent = ["celery redis://broker"]
+    scene.pass_s(9)
+    scene.silent = []
+    scene.pass_s(5)
+    assert scene.store.incidents.page().items == []
 
 
 def test_an_alert_that_could_not_be_handed_over_is_handed_over_again(url, caplog):

@@ -53,6 +53,7 @@ def test_a_duration_is_said_in_at_most_two_units(seconds, said):
         ({"service": "shop", "queue": "mail"}, "queue mail (shop)", "队列 mail (shop)"),
         ({"queue": ""}, "queue (unknown)", "队列 （未知）"),
         ({"worker": "celery@a"}, "worker celery@a", "工作进程 celery@a"),
+        ({"source": "celery redis://a"}, "source celery redis://a", "来源 celery redis://a"),
         ({"service": "shop"}, "service shop", "服务 shop"),
         ({"host": "a", "disk": "/"}, "disk=/, host=a", "disk=/, host=a"),
         ({}, "everything", "全部"),

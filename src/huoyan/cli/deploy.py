@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from huoyan.errors import ConfigurationError
-from huoyan.signals.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from huoyan.signals.promql import Buckets
 
 app = typer.Typer(
     name="deploy",
@@ -23,6 +25,10 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="FILE", help="File to write; standard output by default.", dir_okay=False),
+]
+Native = Annotated[
+    bool,
+    typer.Option("--native-histograms", help="For a Prometheus that keeps native histograms; percentiles are finer."),
 ]
 
 
@@ -85,18 +91,20 @@ def write_rules(
             "--thresholds", help="Also alert at the default thresholds of signals that no rule of the server judges."
         ),
     ] = False,
+    native_histograms: Native = False,
     out: Out = None,
 ) -> None:
     """Write recording rules for every signal, and alerting rules for what the server itself judges."""
     from huoyan.deploy.rules import Condition, default_conditions, rules
     from huoyan.server.config import load
+    from huoyan.signals.catalogue import CATALOGUE
 
     conditions: list[Condition] = list(load(config=config).alert_rules())
     if thresholds:
         judged = {condition.signal for condition in conditions}
         others = [signal for signal in CATALOGUE.values() if signal.id not in judged]
         conditions += default_conditions(others)
-    _write(rules(conditions), out)
+    _write(rules(conditions, buckets=_buckets(native_histograms)), out)
 
 
 @app.command("grafana")
@@ -104,12 +112,20 @@ def write_grafana(
     language: Annotated[
         DashboardLanguage, typer.Option(help="Language of titles and descriptions.")
     ] = DashboardLanguage.EN,
+    native_histograms: Native = False,
     out: Out = None,
 ) -> None:
     """Write a Grafana dashboard with a panel for each signal, as JSON."""
     from huoyan.deploy.grafana import grafana
 
-    _write(grafana(language="zh" if language is DashboardLanguage.ZH else "en"), out)
+    chosen: Literal["en", "zh"] = "zh" if language is DashboardLanguage.ZH else "en"
+    _write(grafana(language=chosen, buckets=_buckets(native_histograms)), out)
+
+
+def _buckets(native_histograms: bool) -> "Buckets":
+    from huoyan.signals.promql import Buckets
+
+    return Buckets.NATIVE if native_histograms else Buckets.CLASSIC
 
 
 def _addresses(option: str, given: Sequence[str] | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 
 from huoyan.signals.catalogue import CATALOGUE
-from huoyan.signals.promql import promql
+from huoyan.signals.promql import Buckets, promql
 from huoyan.signals.spec import Op, PanelKind, Signal, Unit
 
 Language = Literal["en", "zh"]
@@ -52,6 +52,7 @@ def grafana(
     signals: Sequence[Signal] = tuple(CATALOGUE.values()),
     language: Language = "en",
     refresh_s: int = 15,
+    buckets: Buckets = Buckets.CLASSIC,
 ) -> str:
     """Write the dashboard as JSON, to be imported or provisioned.
 
@@ -59,6 +60,7 @@ def grafana(
         signals: What to draw.
         language: Language of titles and descriptions, `en` or `zh`.
         refresh_s: How often an open dashboard reads anew, in seconds.
+        buckets: How Prometheus keeps distributions; classic buckets by default.
 
     Returns:
         The text of a dashboard file.
@@ -87,7 +89,7 @@ def grafana(
             number += 1
             guests = [signal for signal in signals if signal.panel.joins == host.id]
             drawn = [signal for signal in signals if signal is host or signal in guests]
-            board = board.with_panel(_panel(host, drawn, number, language))
+            board = board.with_panel(_panel(host, drawn, number, language, buckets))
     return json.dumps(board.build(), cls=JSONEncoder, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
@@ -108,7 +110,7 @@ def _variable(label: str, before: Sequence[str], language: Language) -> dashboar
     )
 
 
-def _panel(host: Signal, drawn: Sequence[Signal], number: int, language: Language) -> Drawing:
+def _panel(host: Signal, drawn: Sequence[Signal], number: int, language: Language, buckets: Buckets) -> Drawing:
     title = host.panel.title_zh if language == "zh" else host.panel.title
     panel = (
         _drawing(host, language)
@@ -131,7 +133,7 @@ def _panel(host: Signal, drawn: Sequence[Signal], number: int, language: Languag
             prometheus.Dataquery()
             .ref_id(chr(ord("A") + position))
             .datasource(_SOURCE)
-            .expr(promql(signal, patterns=patterns))
+            .expr(promql(signal, patterns=patterns, buckets=buckets))
             .legend_format(legend)
             .range()
         )

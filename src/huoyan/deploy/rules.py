@@ -12,7 +12,7 @@ import yaml
 
 from huoyan.deploy.settings import Monitoring
 from huoyan.signals.catalogue import CATALOGUE
-from huoyan.signals.promql import duration, number, promql, quoted, recording_rule_name
+from huoyan.signals.promql import Buckets, duration, number, promql, quoted, recording_rule_name
 from huoyan.signals.spec import Signal, Unit
 
 _HEAD = """\
@@ -131,6 +131,7 @@ def rules(
     conditions: Sequence[Condition] | None = None,
     signals: Sequence[Signal] = tuple(CATALOGUE.values()),
     monitoring: Monitoring | None = None,
+    buckets: Buckets = Buckets.CLASSIC,
 ) -> str:
     """Write recording rules for every signal and alerting rules for every condition.
 
@@ -138,6 +139,7 @@ def rules(
         conditions: What to alert on; the default thresholds of the signals where None.
         signals: The signals to record.
         monitoring: Names the job whose absence is an alert as well.
+        buckets: How Prometheus keeps distributions; classic buckets by default.
 
     Returns:
         The text of a rule file, YAML.
@@ -147,20 +149,20 @@ def rules(
     known = {signal.id: signal for signal in signals}
     groups: dict[str, list[dict[str, Any]]] = {}
     for signal in signals:
-        recording = {"record": recording_rule_name(signal), "expr": promql(signal)}
+        recording = {"record": recording_rule_name(signal), "expr": promql(signal, buckets=buckets)}
         groups.setdefault(signal.panel.section, []).append(recording)
     for condition in conditions:
         signal = known[condition.signal]
-        groups[signal.panel.section].append(_alert(condition, signal))
+        groups[signal.panel.section].append(_alert(condition, signal, buckets))
     groups.setdefault("self", []).append(_absence((monitoring or Monitoring()).job))
     document = {"groups": [{"name": f"huoyan-{section}", "rules": found} for section, found in groups.items()]}
     return _HEAD + yaml.dump(document, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _alert(condition: Condition, signal: Signal) -> dict[str, Any]:
+def _alert(condition: Condition, signal: Signal, buckets: Buckets) -> dict[str, Any]:
     rule: dict[str, Any] = {
         "alert": condition.name,
-        "expr": f"{_left_side(condition, signal)} {condition.op} {number(condition.threshold)}",
+        "expr": f"{_left_side(condition, signal, buckets)} {condition.op} {number(condition.threshold)}",
     }
     if condition.for_s > 0:
         rule["for"] = duration(condition.for_s)
@@ -179,14 +181,14 @@ def _alert(condition: Condition, signal: Signal) -> dict[str, Any]:
     return rule
 
 
-def _left_side(condition: Condition, signal: Signal) -> str:
+def _left_side(condition: Condition, signal: Signal, buckets: Buckets) -> str:
     """Return the recorded series where it is what the condition asks for, else the whole expression."""
     by = signal.by if condition.by is None else condition.by
     window_s = signal.window_s if condition.window_s is None else condition.window_s
     fewest = signal.min_samples if condition.min_samples is None else condition.min_samples
     if not condition.where and (by, window_s, fewest) == (signal.by, signal.window_s, signal.min_samples):
         return recording_rule_name(signal)
-    return f"({promql(signal, window_s, condition.where, by, min_samples=fewest)})"
+    return f"({promql(signal, window_s, condition.where, by, min_samples=fewest, buckets=buckets)})"
 
 
 def _absence(job: str) -> dict[str, Any]:

@@ -70,3 +70,11 @@ def test_a_file_that_cannot_be_written_is_named(run):
     result = run("grafana", "--out", "no/such/folder/board.json")
     assert isinstance(result.exception, ConfigurationError)
     assert "no/such/folder/board.json" in str(result.exception)
+
+
+def test_native_histograms_are_queried_without_buckets(run):
+    for command in ("rules", "grafana"):
+        assert "huoyan_task_duration_seconds_bucket" in run(command).stdout
+        native = run(command, "--native-histograms").stdout
+        assert "_bucket" not in native
+        assert "histogram_quantile(0.95, sum by (service, task) (rate(huoyan_task_duration_seconds" in native

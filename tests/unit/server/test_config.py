@@ -38,7 +38,7 @@ class TestSources:
         assert settings.server.data_dir == Path("huoyan-data")
         assert settings.token is None
         assert settings.store_url == f"sqlite:///{Path.cwd() / 'huoyan-data' / 'huoyan.db'}"
-        assert [rule.name for rule in settings.alert_rules()][0] == "task-failure-burst"
+        assert settings.alert_rules()[0].name == "task-failure-burst"
 
     def test_a_variable_beats_the_file_and_a_flag_beats_both(self) -> None:
         text = '[server]\nport = 1001\nhost = "127.0.0.2"\nlog_level = "error"'
@@ -151,7 +151,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("[server]\nprot = 1", "server.prot: expected a setting of [server], got 'prot'. Did you mean port or host?"),
+            (
+                "[server]\nprot = 1",
+                "server.prot: expected a setting of [server], got 'prot'. Did you mean port or host?",
+            ),
             ("[sevrer]", "sevrer: expected a section, got 'sevrer'. Did you mean server or celery?"),
             (
                 '[[celery]]\nurl = "redis://a"\nservcie = "x"',
@@ -160,7 +163,10 @@ class TestRefusals:
             ("[[celery]]", "celery[0].url: expected a value, got nothing. Write url = …"),
             ("server = 3", "server: expected a table, got 3"),
             ("celery = 3", "celery: expected tables [[celery]], got 3"),
-            ('[server]\nlog_level = "loud"', "server.log_level: expected 'debug', 'info', 'warning' or 'error', got 'loud'"),
+            (
+                '[server]\nlog_level = "loud"',
+                "server.log_level: expected 'debug', 'info', 'warning' or 'error', got 'loud'",
+            ),
             (
                 '[server]\npublic_url = "huoyan"',
                 "server.public_url: expected an address such as https://huoyan.example.com, got '://huoyan'",

@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from huoyan import __version__
+from huoyan.server.api.schemas.base import Document
 from huoyan.server.api.schemas.problem import Problem
 from huoyan.server.ingest.wire import schema_components
 
@@ -61,6 +63,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
     schemas.update(schema_components("#/components/schemas/{name}"))
+    for kind in _documents(Document):
+        # FastAPI leaves out what is null, and an example without its nulls does not meet its own schema.
+        extra = kind.model_config.get("json_schema_extra")
+        if kind.__name__ in schemas and isinstance(extra, dict):
+            schemas[kind.__name__].update(extra)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "The server's token."},
@@ -74,6 +81,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 operation["security"] = [] if public else [{}, {"token": []}, {"cookie": []}]
                 _add_errors(operation, path, method)
     return document
+
+
+def _documents(kind: type[Document]) -> Iterator[type[Document]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _documents(each)
 
 
 def _add_errors(operation: dict[str, Any], path: str, method: str) -> None:

@@ -4,8 +4,10 @@ Every event of a batch is decoded by itself, so that one that is wrong does not 
 the field, what was expected and what came. Members that are not known are ignored: a newer client may say more.
 """
 
+import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -552,3 +554,7 @@ def _names(parts: dict[str, Raw]) -> str:
 def _shown(value: str | bytes, limit: int = 120) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(batch_schema(), indent=2, ensure_ascii=False) + "\n")

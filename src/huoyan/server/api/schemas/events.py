@@ -1,5 +1,7 @@
 """The answer to a posted batch as JSON."""
 
+from pydantic import ConfigDict
+
 from huoyan.server.api.schemas.base import Document, documented
 from huoyan.server.api.schemas.problem import Problem
 
@@ -7,7 +9,7 @@ REJECTION_EXAMPLE = {
     "index": 3,
     "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
     "field": "events[3].at",
-    "expected": "float or RFC 3339 time",
+    "expected": "seconds since 1970 or an RFC 3339 time",
     "got": "null",
 }
 
@@ -37,5 +39,21 @@ class Receipt(Document):
 
 class BatchProblem(Problem):
     """A batch of which nothing could be accepted."""
+
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:huoyan:problem:invalid-events",
+                    "title": "Invalid events",
+                    "status": 422,
+                    "detail": "events[3].at: expected seconds since 1970 or an RFC 3339 time, got null",
+                    "instance": "/api/v1/events",
+                    "rejected": [REJECTION_EXAMPLE],
+                }
+            ]
+        },
+    )
 
     rejected: list[Rejection]

@@ -110,8 +110,17 @@ def condition(alert: Alert, language: str = "en") -> str:
 
 def headline(alert: Alert, language: str = "en") -> str:
     """Say what is wrong with what: `orders.take_payment: failure ratio 62 % (> 20 %)`."""
+    said = condition(alert, language)
+    if not any(alert.labels.values()):
+        return f"{said[:1].upper()}{said[1:]}"
     mark = "：" if language == "zh" else ": "
-    return f"{subject(alert.labels, language)}{mark}{condition(alert, language)}"
+    return f"{subject(alert.labels, language)}{mark}{said}"
+
+
+def quantity_of(alert: Alert) -> str:
+    """Name what was measured of what: `failure ratio of orders.take_payment`."""
+    name = quantity(alert.signal)
+    return f"{name} of {subject(alert.labels)}" if any(alert.labels.values()) else name
 
 
 def pending(alert: Alert, for_s: float) -> str:
@@ -142,20 +151,17 @@ def cancelled(alert: Alert) -> str:
 
 def cancelled_without_value(alert: Alert) -> str:
     """Say that the value went missing before the condition had lasted long enough."""
-    return f"{quantity(alert.signal)} of {subject(alert.labels)} has no value any more; it had not fired"
+    return f"{quantity_of(alert)} has no value any more; it had not fired"
 
 
 def absent(alert: Alert, stale_s: float) -> str:
     """Say that the value is missing and for how long it may be."""
-    return (
-        f"{quantity(alert.signal)} of {subject(alert.labels)} has no value any more; "
-        f"it resolves when this lasts {span(stale_s)}"
-    )
+    return f"{quantity_of(alert)} has no value any more; it resolves when this lasts {span(stale_s)}"
 
 
 def vanished(alert: Alert, lasted_s: float) -> str:
     """Say that the value has been missing for so long that there is nothing left to alert on."""
-    return f"{quantity(alert.signal)} of {subject(alert.labels)} has had no value for {span(lasted_s)}"
+    return f"{quantity_of(alert)} has had no value for {span(lasted_s)}"
 
 
 def blind(alert: Alert) -> str:
@@ -173,10 +179,7 @@ def _holding(alert: Alert) -> str:
         return f"{subject(alert.labels)} is {condition(alert)}"
     unit = unit_of(alert.signal)
     window = f" over {span(alert.window_s)}" if alert.window_s else ""
-    return (
-        f"{quantity(alert.signal)} of {subject(alert.labels)} is {amount(alert.value, unit)}{window} "
-        f"({alert.op} {amount(alert.threshold, unit)})"
-    )
+    return f"{quantity_of(alert)} is {amount(alert.value, unit)}{window} ({alert.op} {amount(alert.threshold, unit)})"
 
 
 def _now(alert: Alert, lasted: str = "") -> str:
@@ -184,7 +187,7 @@ def _now(alert: Alert, lasted: str = "") -> str:
         return f"{subject(alert.labels)} is back{lasted}"
     unit = unit_of(alert.signal)
     return (
-        f"{quantity(alert.signal)} of {subject(alert.labels)} is good again{lasted}: {amount(alert.value, unit)} "
+        f"{quantity_of(alert)} is good again{lasted}: {amount(alert.value, unit)} "
         f"(not {alert.op} {amount(alert.threshold, unit)})"
     )
 

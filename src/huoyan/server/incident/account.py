@@ -49,7 +49,7 @@ def _what(lead: Alert, *, over: bool) -> str:
         return f"{wording.subject(lead.labels)} {'was' if over else 'is'} {wording.condition(lead)},"
     unit = wording.unit_of(lead.signal)
     limit = f"{lead.op} {wording.amount(lead.threshold, unit)}"
-    name = f"{wording.quantity(lead.signal)} of {wording.subject(lead.labels)}"
+    name = wording.quantity_of(lead)
     window = f" over {wording.span(lead.window_s)}" if lead.window_s else ""
     return f"{name} was {limit}{window}" if over else f"{name} is {wording.amount(lead.value, unit)}{window} ({limit})"
 

@@ -218,6 +218,8 @@ def _end_title(alert: Alert, language: str) -> str:
     name, mark = wording.quantity(alert.signal, language), _WORDS[language]["mark"]
     limit = f"{alert.op} {wording.amount(alert.threshold, wording.unit_of(alert.signal), language)}"
     limited = f"{name}（{limit}）" if language == "zh" else f"{name} ({limit})"
+    if not any(alert.labels.values()):
+        return f"{limited[:1].upper()}{limited[1:]}"
     return f"{wording.subject(alert.labels, language)}{mark}{limited}"
 
 

@@ -2,11 +2,10 @@
 
 import os
 import traceback as tracebacks
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from huoyan.client.guard import warn
-from huoyan.client.payload import represent
 from huoyan.client.scrub import Scrubber
 from huoyan.model.event import ExceptionInfo, Payload
 from huoyan.model.fingerprint import fingerprint
@@ -23,11 +22,15 @@ class Capture:
 
     Args:
         enabled: False sends neither arguments nor results; exceptions are described all the same.
+        names: Further names whose values are secret, beside the built-in ones.
+
+    Raises:
+        ConfigurationError: A name has no letters.
     """
 
-    def __init__(self, *, enabled: bool = True) -> None:
+    def __init__(self, *, enabled: bool = True, names: Iterable[str] = ()) -> None:
         self._enabled = enabled
-        self._scrubber = Scrubber()
+        self._scrubber = Scrubber(names=tuple(names))
 
     def call(
         self, function: Callable[..., Any] | None, args: tuple[Any, ...] | list[Any], kwargs: Mapping[str, Any]
@@ -46,7 +49,7 @@ class Capture:
         if not self._enabled or value is None:
             return None
         try:
-            return self._scrubber.scrub_value(represent(value))
+            return self._scrubber.represent(value)
         except Exception as error:  # noqa: BLE001
             warn("capture.value", "huoyan: a value could not be shown", error=error)
             return None

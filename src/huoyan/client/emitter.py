@@ -18,6 +18,7 @@ _EVENT_BYTES = 1024 * 1024
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 30.0
 _MAX_QUEUES = 1000
+_FIRST_REPORT_S = 1.0
 
 
 class Emitter:
@@ -174,13 +175,14 @@ class Emitter:
     def _drop(self, count: int, why: str, detail: object) -> None:
         self.dropped += count
         self._settled += count
-        warn("drop", "huoyan: events are dropped (%d so far): " + why, self.dropped, detail)
+        warn(f"drop: {why}", "huoyan: events are dropped (%d so far): " + why, self.dropped, detail)
 
     def _start(self) -> None:
         if self._stopping or sys.is_finalizing():
             return
         thread = threading.Thread(target=self._run, name="huoyan-emitter", daemon=True)
         self._thread = thread
+        self._report_at = self._clock.monotonic() + min(self._settings.flush_interval_s, _FIRST_REPORT_S)
         try:
             thread.start()
         except RuntimeError as error:

@@ -1,6 +1,5 @@
 """One execution of a run in this process, from start to end: what every adapter does around the code it watches."""
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from contextvars import Token
@@ -13,6 +12,7 @@ from huoyan.client.reporter import Reporter
 from huoyan.model.event import EventKind, ExceptionInfo, Payload, Progress
 
 _PROGRESS_INTERVAL_S = 0.5
+_CANCELLATIONS = frozenset({"CancelledError", "Cancelled", "GreenletExit"})
 
 
 def new_run_id() -> str:
@@ -124,7 +124,7 @@ class Execution:
 
     def fail(self, error: BaseException) -> None:
         """Report what an exception says: cancellation is `revoked`, everything else `failed`."""
-        if isinstance(error, asyncio.CancelledError):
+        if is_cancellation(error):
             when = "while it ran" if self.started else "before it could start"
             self.end(EventKind.REVOKED, reason=f"cancelled {when}{_said(error)}")
             return
@@ -184,6 +184,12 @@ def task_name(function: Callable[..., Any]) -> str:
     module = getattr(inner, "__module__", None)
     name = str(getattr(inner, "__qualname__", "")).replace(".<locals>", "")
     return f"{module}.{name}" if isinstance(module, str) and module else name
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether an exception says that its coroutine or greenlet was cancelled; by name, so no library is
+    imported."""
+    return any(kind.__name__ in _CANCELLATIONS for kind in type(error).__mro__)
 
 
 def _said(error: BaseException) -> str:

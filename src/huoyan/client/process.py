@@ -144,7 +144,7 @@ class Client:
     def _apply(self, settings: Settings, transport: Transport | None) -> None:
         self.settings = settings
         self.process.belongs_to(settings.service, "")
-        self.capture = Capture(enabled=settings.capture)
+        self.capture = Capture(enabled=settings.capture, names=settings.scrub)
         if transport is None and settings.connected:
             from huoyan.client.transport.http import HttpTransport
 

@@ -6,7 +6,7 @@ keyword argument that is not known is refused.
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -27,6 +27,8 @@ class Settings:
         enabled: False turns everything off: `watch` returns its argument untouched, `@huoyan.task` returns the
             function.
         capture: Send arguments and results, scrubbed and bounded; False keeps them in the process.
+        scrub: Further names whose values are secret wherever they stand, beside password, token, card number, …; in the
+            environment separated by commas.
         buffer_events: How many events wait for the server at most (default 10,000); the oldest are dropped and counted.
         buffer_bytes: How many bytes of payload wait at most (default 16 MiB).
         flush_interval_s: How long an event waits for company, in seconds (default 0.25).
@@ -41,6 +43,7 @@ class Settings:
     service: str = ""
     enabled: bool = True
     capture: bool = True
+    scrub: tuple[str, ...] = ()
     buffer_events: int = 10_000
     buffer_bytes: int = 16 * 1024 * 1024
     flush_interval_s: float = 0.25
@@ -129,6 +132,17 @@ def _text(written: str, value: object) -> str:
     return value.strip()
 
 
+def _names(written: str, value: object) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, Iterable):
+        raise ConfigurationError(written, "names, separated by commas", value)
+    names = tuple(name.strip() if isinstance(name, str) else name for name in items)
+    for name in names:
+        if not isinstance(name, str) or (name and not any(c.isalpha() for c in name)):
+            raise ConfigurationError(written, "names with letters in them", name)
+    return tuple(name for name in names if name)
+
+
 def _switch(written: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -174,6 +188,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "service": _text,
     "enabled": _switch,
     "capture": _switch,
+    "scrub": _names,
     "buffer_events": _whole(1, 10_000_000),
     "buffer_bytes": _whole(64 * 1024, 16 * 1024**3),
     "flush_interval_s": _seconds(0.01, 60),

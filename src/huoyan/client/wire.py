@@ -12,6 +12,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 _lenient = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), skipkeys=True, default=repr)
 
 _TEXTS = ("task", "service", "framework", "queue", "worker", "execution", "parent_id", "root_id", "group_id", "reason")
+_CLIPPED = {"execution": 500, "reason": 10_000}
+_NAME_CHARS = 300
+_MAX_LABELS = 64
 _NUMBERS = ("attempt", "eta", "expires", "duration_s")
 _PAYLOADS = ("args", "kwargs", "result", "breakdown")
 
@@ -22,6 +25,8 @@ def event_fields(event: TaskEvent) -> dict[str, Any]:
     for name in _TEXTS:
         value = getattr(event, name)
         if value:
+            if len(value) > _NAME_CHARS:
+                value = value[: _CLIPPED.get(name, _NAME_CHARS)]
             out[name] = value
     for name in _NUMBERS:
         value = getattr(event, name)
@@ -32,7 +37,8 @@ def event_fields(event: TaskEvent) -> dict[str, Any]:
         if value is not None:
             out[name] = value
     if event.labels:
-        out["labels"] = event.labels
+        labels = list(event.labels.items())[:_MAX_LABELS]
+        out["labels"] = {name[:100]: value[:_NAME_CHARS] for name, value in labels if name}
     if event.exception is not None:
         out["exception"] = _filled(event.exception)
     if event.progress is not None:

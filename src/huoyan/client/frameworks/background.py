@@ -8,7 +8,6 @@ is answered. Tasks that never got their turn are reported too: `dead` when an ea
 `revoked` when the server cancelled the response (a shutdown).
 """
 
-import asyncio
 import functools
 import threading
 import weakref
@@ -17,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from huoyan.client import context, process
-from huoyan.client.execution import Execution, new_run_id, task_name
+from huoyan.client.execution import Execution, is_cancellation, new_run_id, task_name
 from huoyan.client.guard import guard, warn
 from huoyan.client.reporter import Reporter
 from huoyan.client.routes import UNMATCHED, template
@@ -47,7 +46,7 @@ class _Planned:
         waiting, self.waiting = self.waiting, {}
         earlier = self.latest.task if self.latest is not None else "an earlier task"
         for execution in waiting.values():
-            if isinstance(error, asyncio.CancelledError):
+            if is_cancellation(error):
                 execution.fail(error)
             else:
                 why = f"never started: {earlier} of the same response failed with {type(error).__name__}"

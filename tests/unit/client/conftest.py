@@ -1,0 +1,54 @@
+"""A client of its own for each test, with a transport that keeps what it is sent."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from huoyan.client import guard, process, watch
+from huoyan.client.process import Client
+from huoyan.client.settings import Settings
+from huoyan.client.transport.memory import MemoryTransport
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test see its warnings, which are logged once a minute at most."""
+    monkeypatch.setattr(guard, "_last_told_at", {})
+
+
+@pytest.fixture
+def transport() -> MemoryTransport:
+    """Keep what the client of the test sends."""
+    return MemoryTransport()
+
+
+@pytest.fixture
+def client(transport: MemoryTransport) -> Iterator[Client]:
+    """Install a client that sends to `transport`, and put the one before back afterwards."""
+    with installed(Client(Settings(service="shop", flush_interval_s=0.01), transport=transport)) as new:
+        yield new
+
+
+@pytest.fixture
+def local_client() -> Iterator[Client]:
+    """Install a client without a server, which counts in the process."""
+    with installed(Client(Settings(service="shop"))) as new:
+        yield new
+
+
+class installed:  # noqa: N801 - reads like a function
+    """Install a client for a block."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __enter__(self) -> Client:
+        self._before = process.install(self._client)
+        self._given = dict(watch._given)
+        return self._client
+
+    def __exit__(self, *_: object) -> None:
+        process.install(self._before)
+        watch._given.clear()
+        watch._given.update(self._given)
+        self._client.close()

@@ -9,7 +9,9 @@ what happened meanwhile was never heard.
 """
 
 import logging
+import sys
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from typing import Protocol
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import HuoyanError, InvalidEvent, Unreachable
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.scrubbing import TextScrubber
 from huoyan.server.collect.pipeline import Collector, Receipt
 from huoyan.server.ingest.celery_address import parse_address
 from huoyan.server.ingest.celery_control import CeleryControl
@@ -69,6 +72,8 @@ class IngestStatus:
 
 
 class _Stream(Protocol):
+    behind: bool
+
     def start(self) -> None: ...
 
     def stop(self, timeout_s: float = 5.0) -> None: ...
@@ -108,7 +113,7 @@ class CeleryEventIngest:
         self._clock = clock
         self.source = f"celery {self._address.shown}"
         self._handover = handover if handover is not None else Handover(spool)
-        self._translator = Translator(service)
+        self._translator = Translator(service, scrub=TextScrubber().scrub_text)
         self._redis = RedisMessages() if self._address.kind == "redis" else None
         self._stream = self._make_stream()
         self._control = CeleryControl(
@@ -141,6 +146,9 @@ class CeleryEventIngest:
 
     def start(self) -> None:
         """Start reading. Returns at once; a broker that is away is tried again and again."""
+        if self._address.tls is not None:
+            # TLS hands the reading thread 16 kB at a time, and after each it has to get the interpreter lock back.
+            sys.setswitchinterval(min(sys.getswitchinterval(), 0.001))
         self._thread.start()
         self._stream.start()
         self._control.start()
@@ -274,6 +282,7 @@ class CeleryEventIngest:
         """Translate what was read, as much as makes a good batch, and hand it to the collector."""
         batch: list[TaskEvent] = []
         while item is not None:
+            self._let_the_reader_go_on()
             at, data, begins = item
             with self._lock:
                 self._working_since = at
@@ -284,6 +293,13 @@ class CeleryEventIngest:
         with self._lock:
             self._working_since = None
         self._settle()
+
+    def _let_the_reader_go_on(self) -> None:
+        """Leave the interpreter to the reading thread while more arrives than it can take, for a second at most."""
+        for _ in range(500):
+            if not self._stream.behind:
+                return
+            time.sleep(0.002)
 
     def _translate(self, data: bytes, begins: bool, at: float, batch: list[TaskEvent]) -> None:
         task_event = self._translator.task_event

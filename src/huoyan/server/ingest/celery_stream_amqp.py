@@ -61,6 +61,8 @@ class AmqpEventStream:
         self._on_cut = on_cut
         self._on_refused = on_refused
         self._full = False
+        self.behind = False
+        """Never: what is not read yet waits in the broker."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="huoyan-celery-read", daemon=True)
         self._queue = Queue(

@@ -3,10 +3,14 @@
 Redis ends a subscriber whose unread output passes 32 MB (`client-output-buffer-limit pubsub`), and what it published
 meanwhile is gone. So one thread does nothing but read the socket and put the raw bytes into a `Handover`; parsing them
 is the work of whoever takes them out again.
+After every read it has to get the interpreter lock back from threads that compute, which takes up to
+`sys.getswitchinterval()`; so when much arrives it lets the kernel gather a megabyte for each read.
 """
 
 import random
 import socket
+import ssl
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -21,6 +25,9 @@ from huoyan.server.ingest.celery_address import BrokerAddress
 from huoyan.server.ingest.handover import Handover
 
 RECEIVE_BYTES = 256 * 1024
+BUSY_BYTES = 64 * 1024
+GATHER_BYTES = 1024 * 1024
+GATHER_S = 0.01
 RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
 POLL_S = 0.5
@@ -92,6 +99,8 @@ class RedisEventStream:
         self._on_cut = on_cut
         self._stopping = threading.Event()
         self._socket: socket.socket | None = None
+        self.behind = False
+        """Whether the kernel had more than fits one read last time: whoever computes should let the reader go on."""
         self._thread = threading.Thread(target=self._run, name="huoyan-celery-read", daemon=True)
 
     def start(self) -> None:
@@ -150,21 +159,30 @@ class RedisEventStream:
                 reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             except OSError:
                 pass
-            reading.settimeout(POLL_S)
+            _set_receive_timeout(reading, POLL_S)
             self._pump(reading)
         finally:
             self._socket = None
+            self.behind = False
             connection.disconnect()
             client.close()
 
     def _pump(self, reading: socket.socket) -> None:
         put, now, monotonic = self._handover.put, self._clock.now, self._clock.monotonic
+        # TLS hands out one record at a time whatever is asked of it.
+        can_gather = not isinstance(reading, ssl.SSLSocket)
         begins = True
+        gathers = False
         heard_at = pinged_at = monotonic()
         while not self._stopping.is_set():
             try:
-                data = reading.recv(RECEIVE_BYTES)
-            except TimeoutError:
+                data = reading.recv(GATHER_BYTES, socket.MSG_WAITALL) if gathers else reading.recv(RECEIVE_BYTES)
+            except (TimeoutError, BlockingIOError):
+                self.behind = False
+                if gathers:
+                    gathers = False
+                    _set_receive_timeout(reading, POLL_S)
+                    continue
                 silent_s = monotonic() - heard_at
                 if silent_s > SILENT_AFTER_S:
                     raise Unreachable(f"expected {self._address.shown} to answer, got silence") from None
@@ -175,6 +193,10 @@ class RedisEventStream:
             if not data:
                 raise Unreachable(f"expected {self._address.shown} to go on, it closed the connection")
             heard_at = monotonic()
+            self.behind = len(data) == GATHER_BYTES
+            if can_gather and gathers is not (len(data) >= BUSY_BYTES):
+                gathers = not gathers
+                _set_receive_timeout(reading, GATHER_S if gathers else POLL_S)
             if begins and data.startswith(b"-"):
                 raise Unreachable(f"expected a subscription, got {data.splitlines()[0].decode(errors='replace')}")
             if not put(now(), data, begins):
@@ -213,6 +235,17 @@ class RedisMessages:
             self._reader = hiredis.Reader()
             raise InvalidEvent("stream", "the protocol of Redis", str(error)) from error
         return messages
+
+
+def _set_receive_timeout(reading: socket.socket, timeout_s: float) -> None:
+    """Let the kernel end a read that waits: Python's own time-out would keep it from gathering."""
+    if isinstance(reading, ssl.SSLSocket):
+        reading.settimeout(timeout_s)
+        return
+    reading.settimeout(None)
+    whole_s = int(timeout_s)
+    timeval = struct.pack("@ll", whole_s, int((timeout_s - whole_s) * 1_000_000))
+    reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
 
 
 def _literal(topic: str) -> str:

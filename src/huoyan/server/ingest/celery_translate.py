@@ -17,6 +17,7 @@ Celery 5.6.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from huoyan.model.event import EventKind, ExceptionInfo, Payload, ProcessReport, TaskEvent
 from huoyan.model.fingerprint import fingerprint, parse_exception_repr
@@ -29,6 +30,7 @@ MAX_PAYLOAD_CHARACTERS = 8 * 1024
 """Celery itself bounds arguments and results to 1,024 characters, unless an application raises that."""
 MAX_TRACEBACK_CHARACTERS = 64 * 1024
 MAX_WORKERS = 10_000
+_SHORT_CHARACTERS = 512
 
 _UNREGISTERED = "NotRegistered("
 _EMPTY: Mapping[str, list[Payload] | dict[str, Payload]] = {"()": [], "[]": [], "{}": {}}
@@ -48,6 +50,9 @@ class Translator:
     ) -> None:
         self._service = service
         self._scrub = scrub
+        # The same text comes twice or more: a task is sent and received, and failures repeat.
+        self._scrub_short = lru_cache(maxsize=4_096)(scrub)
+        self._described = lru_cache(maxsize=256)(self._describe)
         self._deliveries = deliveries if deliveries is not None else Deliveries()
         self._processes: dict[tuple[str, int | None], str] = {}
         self.only_queue: Mapping[str, str] = {}
@@ -246,12 +251,17 @@ class Translator:
             return _EMPTY[text].copy()
         if len(text) > MAX_PAYLOAD_CHARACTERS:
             text = text[:MAX_PAYLOAD_CHARACTERS] + "…"
-        return self._scrub(text)
+        return self._scrub_short(text) if len(text) <= _SHORT_CHARACTERS else self._scrub(text)
 
     def _exception(self, text: object, traceback: object) -> ExceptionInfo | None:
         """Return an exception, which Celery sends as its repr and a formatted traceback."""
-        trace = self._scrub(_middle_cut(traceback)) if isinstance(traceback, str) else ""
-        if not isinstance(text, str) or text == "None":
+        return self._described(
+            text if isinstance(text, str) else None, _middle_cut(traceback) if isinstance(traceback, str) else ""
+        )
+
+    def _describe(self, text: str | None, traceback: str) -> ExceptionInfo | None:
+        trace = self._scrub(traceback)
+        if text is None or text == "None":
             # `Task.retry` was called without an exception.
             return (
                 ExceptionInfo("Retry", traceback=trace, fingerprint=fingerprint("Retry", "", trace)) if trace else None

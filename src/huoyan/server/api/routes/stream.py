@@ -1,6 +1,6 @@
 """The live stream: what changed, as server-sent events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from fastapi import APIRouter
@@ -51,7 +51,7 @@ async def open_stream(here: Here) -> Response:
     # Counted here and not in the generator, which starts later: a burst of requests must not slip through.
     here.streams += 1
     return EventSourceResponse(
-        _messages(here),
+        messages(here),
         ping=HEARTBEAT_S,
         ping_message_factory=lambda: ServerSentEvent(comment="alive", sep="\n"),
         sep="\n",
@@ -59,7 +59,8 @@ async def open_stream(here: Here) -> Response:
     )
 
 
-async def _messages(here: Context) -> AsyncIterator[ServerSentEvent]:
+async def messages(here: Context) -> AsyncGenerator[ServerSentEvent]:
+    """Yield `hello` and then what the bus says, until the reader leaves or the bus closes; then one stream is less."""
     try:
         with here.bus.subscribe() as subscription:
             yield JSONServerSentEvent(

@@ -26,7 +26,7 @@ def store(request, tmp_path):
     opened.close()
 
 
-def _alert(**changes):
+def _alert(**changes) -> Alert:
     whole = {
         "rule": "burst",
         "signal": "task_failure_ratio",
@@ -49,7 +49,7 @@ def _alert(**changes):
     return Alert(**{**whole, **changes})
 
 
-def _incident(**changes):
+def _incident(**changes) -> Incident:
     whole = {
         "group_key": "burst{}",
         "title": "orders.take_payment: failure ratio 62 %",
@@ -63,11 +63,11 @@ def _incident(**changes):
     return Incident(**{**whole, **changes})
 
 
-def _entry(kind=EntryKind.OPENED, **changes):
+def _entry(kind=EntryKind.OPENED, **changes) -> TimelineEntry:
     return TimelineEntry(**{"at": T, "kind": kind, "text": "a", "data": {"value": 0.62}, **changes})
 
 
-def _message(key, **changes):
+def _message(key, **changes) -> Notification:
     whole = {
         "receiver": "ops",
         "event": "opened",

@@ -11,7 +11,7 @@ import pytest
 from huoyan.errors import Undelivered
 from huoyan.server.notify.message import Message, trial
 from huoyan.server.notify.notifier import send_test
-from huoyan.server.notify.receivers import parse_receiver
+from huoyan.server.notify.receivers import Receiver, parse_receiver
 from tests.servers.http import HttpSink
 from tests.servers.mail import SmtpServer
 from tests.servers.process import free_port
@@ -42,10 +42,10 @@ class Far:
     table: dict[str, Any]
     secrets: tuple[str, ...]
 
-    def receiver(self, **changes):
+    def receiver(self, **changes) -> Receiver:
         return parse_receiver({**self.table, **changes}, 0)
 
-    def arrived(self):
+    def arrived(self) -> list[tuple[str, str]]:
         """Return (title, everything) of what arrived."""
         if isinstance(self.server, SmtpServer):
             return [(mail.subject, mail.text) for mail in self.server.messages]
@@ -53,19 +53,19 @@ class Far:
             return [(request.json()["title"], request.json()["text"]) for request in self.server.requests]
         return [(request.json()["title"], request.json()["message"]) for request in self.server.requests]
 
-    def trouble(self, *, for_good):
+    def trouble(self, *, for_good) -> None:
         if isinstance(self.server, SmtpServer):
             self.server.refusal = "554 5.7.1 go away" if for_good else "451 4.3.0 try later"
         else:
             self.server.status = 410 if for_good else 503
 
-    def recover(self):
+    def recover(self) -> None:
         if isinstance(self.server, SmtpServer):
             self.server.refusal = None
         else:
             self.server.status = 200
 
-    def elsewhere(self):
+    def elsewhere(self) -> Receiver:
         """Return a receiver at a port where nobody listens."""
         port = free_port()
         if isinstance(self.server, SmtpServer):
@@ -270,7 +270,7 @@ def test_a_webhooks_answer_decides_whether_to_try_again(http_sink, status, retry
     assert refused.value.retryable is retryable
 
 
-def _mail(server, **changes):
+def _mail(server, **changes) -> Receiver:
     table = {
         "name": "ops",
         "kind": "email",

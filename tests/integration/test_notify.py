@@ -1,11 +1,14 @@
 """From the first failures to the mail and back, with real threads, a real database, a real mail and web server."""
 
 import time
+from typing import Any
 
 import pytest
 
 from huoyan.clock import SYSTEM_CLOCK
 from huoyan.errors import Conflict
+from huoyan.model.incident import Incident
+from huoyan.model.notification import Notification
 from huoyan.server.alert.rules import parse_rules
 from huoyan.server.alert.service import AlertService
 from huoyan.server.incident.service import IncidentService
@@ -39,7 +42,7 @@ MAIL_QUEUE = {"service": "mail", "queue": "bulk"}
 class Line:
     """The line from signals to people, running at its real pace."""
 
-    def __init__(self, url, receivers, rules=(BURST, DEEP)):
+    def __init__(self, url, receivers, rules=(BURST, DEEP)) -> None:
         self.source = MemorySource()
         self.store = Store.open(url)
         self.receivers = parse_receivers(receivers)
@@ -57,32 +60,32 @@ class Line:
         self.schedule = Schedule([self.alerts, self.incidents, self.notifier])
         self.schedule.start()
 
-    def stop(self):
+    def stop(self) -> None:
         self.schedule.stop()
         self.notifier.stop()
         self.store.close()
 
-    def burst(self):
+    def burst(self) -> float:
         """Let runs fail; return the moment from which the condition holds."""
         now = SYSTEM_CLOCK.now()
         self.source.add(TASK_RUNS, {**PAY, "state": "succeeded"}, now, 38)
         self.source.add(TASK_RUNS, {**PAY, "state": "failed"}, now, 62)
         return time.monotonic()
 
-    def recover(self):
+    def recover(self) -> float:
         """Let so many runs succeed that the ratio is good; return the moment."""
         self.source.add(TASK_RUNS, {**PAY, "state": "succeeded"}, SYSTEM_CLOCK.now(), 2000)
         return time.monotonic()
 
-    def queue(self, depth):
+    def queue(self, depth) -> None:
         self.source.set(QUEUE_DEPTH, MAIL_QUEUE, SYSTEM_CLOCK.now(), depth)
 
-    def incident(self):
+    def incident(self) -> Incident:
         (incident,) = wait_until(lambda: self.store.incidents.page().items, 10)
         return incident
 
-    def messages(self):
-        return self.store.notifications.for_incident(self.incident().id)
+    def messages(self) -> list[Notification]:
+        return self.store.notifications.for_incident(self.incident().id or 0)
 
 
 @pytest.fixture
@@ -98,7 +101,7 @@ def line(tmp_path):
         started.stop()
 
 
-def _mail(server, **changes):
+def _mail(server, **changes) -> dict[str, Any]:
     return {
         "name": "ops",
         "kind": "email",
@@ -114,7 +117,7 @@ def _mail(server, **changes):
     }
 
 
-def _hook(sink, **changes):
+def _hook(sink, **changes) -> dict[str, Any]:
     return {"name": "hook", "kind": "webhook", "url": f"{sink.url}/hook", **changes}
 
 

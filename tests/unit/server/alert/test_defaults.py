@@ -2,6 +2,7 @@
 
 import pytest
 
+from huoyan.model.alert import Alert
 from huoyan.server.alert.defaults import DEFAULTS
 from huoyan.signals.metrics import EVENTS_LOST, INGEST_LAG, QUEUE_DEPTH, QUEUE_OLDEST_AGE, TASK_WAIT, WORKER_UP
 from tests.unit.server.alert.scene import MAIL, PAY, Scene
@@ -12,7 +13,7 @@ def scene(tmp_path):
     return Scene(f"sqlite:///{tmp_path / 'huoyan.db'}", *DEFAULTS)
 
 
-def _healthy_second(scene, second):
+def _healthy_second(scene, second) -> None:
     """A busy system: 20 runs a second of which 1 % fail, short queues, short waits, three workers."""
     scene.runs(PAY, succeeded=20, failed=1 if second % 5 == 0 else 0)
     if second % 30 == 0:
@@ -27,7 +28,7 @@ def _healthy_second(scene, second):
         scene.source.set(WORKER_UP, {"worker": worker}, at, 1.0)
 
 
-def _fired(scene, seconds):
+def _fired(scene, seconds) -> tuple[int | None, list[Alert]]:
     seen = []
     for second in range(seconds):
         seen += [kind for kind, _ in scene.pass_s(1)]

@@ -19,7 +19,7 @@ MAIL = {"service": "mail", "task": "mail.send"}
 START = 1_000_000.0
 
 
-def _rule(**changes):
+def _rule(**changes) -> Rule:
     settings = {"name": "failing", "signal": "task_failure_ratio", "op": Op.ABOVE, "threshold": 0.2, **changes}
     return Rule(**settings)
 
@@ -27,25 +27,24 @@ def _rule(**changes):
 class Life:
     """Feeds values to one rule and keeps the alerts that come of it, as the service does."""
 
-    def __init__(self, rule):
+    def __init__(self, rule) -> None:
         self.rule = rule
         self.now = START
         self.alerts: dict[str, Alert] = {}
         self.seen: list[Transition] = []
         self._id = 0
 
-    def at(self, after_s, *values, blind=False):
+    def at(self, after_s, *values, blind=False) -> list[str]:
         """Judge `after_s` seconds after the start; values are numbers for PAY, or (labels, number)."""
         self.now = START + after_s
-        given_values = [
-            Value(PAY, value, 10) if not isinstance(value, tuple) else Value(*value, 10) for value in values
-        ]
+        labelled = [value if isinstance(value, tuple) else (PAY, value) for value in values]
+        given_values = [Value(labels, value, 10) for labels, value in labelled]
         transitions = evaluate(self.now, self.rule, given_values, self.alerts, blind=blind)
         for transition in transitions:
             self.keep(transition)
         return [transition.kind.value for transition in transitions]
 
-    def keep(self, transition):
+    def keep(self, transition) -> None:
         alert = transition.alert
         if alert.id is None:
             self._id += 1
@@ -57,7 +56,7 @@ class Life:
             self.alerts[alert.labels_key] = alert
 
     @property
-    def alert(self):
+    def alert(self) -> Alert:
         return self.alerts[labels_key(PAY)]
 
 
@@ -228,7 +227,7 @@ _rules = st.builds(
 )
 
 
-def _play(rule, steps, reload=False):
+def _play(rule, steps, reload=False) -> tuple[Life, float]:
     life = Life(rule)
     after_s = 0.0
     for pause_s, value, blind in steps:
@@ -239,7 +238,7 @@ def _play(rule, steps, reload=False):
     return life, after_s
 
 
-def _reloaded(alert):
+def _reloaded(alert) -> Alert:
     """Return an alert as it comes back from a database: through JSON, with plain words for its state and level."""
     fields = json.loads(json.dumps(asdict(alert)))
     return Alert(**{**fields, "state": AlertState(fields["state"]), "level": Level(fields["level"])})
@@ -248,7 +247,7 @@ def _reloaded(alert):
 @given(_rules, _steps)
 def test_every_alert_fires_and_resolves_at_most_once_and_in_order(rule, steps):
     life, _ = _play(rule, steps)
-    stories: dict[int, list[str]] = {}
+    stories: dict[int | None, list[str]] = {}
     for transition in life.seen:
         stories.setdefault(transition.alert.id, []).append(transition.kind.value)
     for story in stories.values():
@@ -271,7 +270,7 @@ def test_nothing_fires_before_the_condition_has_held_for_its_time(rule, steps):
     for pause_s, _, _ in steps:
         times.append(times[-1] + pause_s)
     held_since: float | None = None
-    holding: dict[float, float] = {}
+    holding: dict[float | None, float] = {}
     for at, (_, value, blind) in zip(times[1:], steps, strict=True):
         believed = not (blind and rule.op in (Op.BELOW, Op.AT_MOST))
         holds = isinstance(value, float) and rule.op.holds(value, rule.threshold) and believed

@@ -135,7 +135,7 @@ def test_a_rule_that_cannot_be_judged_silences_no_other_and_is_logged_once(url, 
     ]
 
 
-def test_a_change_that_could_not_be_written_is_decided_again(url, caplog):
+def test_a_change_that_could_not_be_written_is_decided_again(url, monkeypatch):
     scene = Scene(url)
     save, failures = scene.store.alerts.save, iter([True, False])
 
@@ -144,7 +144,7 @@ def test_a_change_that_could_not_be_written_is_decided_again(url, caplog):
             raise OSError("disk full")
         return save(alert)
 
-    scene.store.alerts.save = sometimes
+    monkeypatch.setattr(scene.store.alerts, "save", sometimes)
     scene.runs(failed=9)
     assert scene.judge() == []
     assert scene.alerts.active() == []

@@ -22,7 +22,7 @@ def store(tmp_path):
     opened.close()
 
 
-def _alert(signal="task_failure_ratio", labels=None):
+def _alert(signal="task_failure_ratio", labels=None) -> Alert:
     return Alert(
         rule="burst",
         signal=signal,
@@ -36,7 +36,7 @@ def _alert(signal="task_failure_ratio", labels=None):
     )
 
 
-def _fail(store, series, kind, title, count, at=START):
+def _fail(store, series, kind, title, count, at=START) -> None:
     with store.engine.begin() as connection:
         known = {PAY: 1, MAIL: 2}
         for each, number in known.items():

@@ -7,7 +7,7 @@ from huoyan.server.incident.grouping import group_key, group_labels
 from huoyan.signals.spec import Op
 
 
-def _rule(**changes):
+def _rule(**changes) -> Rule:
     return Rule(**{"name": "a", "signal": "task_failures", "op": Op.ABOVE, "threshold": 1.0, **changes})
 
 

@@ -18,7 +18,7 @@ def scene(tmp_path):
     return Scene(f"sqlite:///{tmp_path / 'huoyan.db'}", rule, facts=lambda alert, now: TOP)
 
 
-def _message(scene, language="en", kind=None, public_url="https://huoyan.example.com/"):
+def _message(scene, language="en", kind=None, public_url="https://huoyan.example.com/") -> Message:
     incident = scene.incident()
     entries = [entry for entry in scene.store.incidents.timeline(incident.id) if entry.kind in TOLD]
     entry = entries[-1] if kind is None else next(entry for entry in entries if entry.kind == kind)
@@ -26,12 +26,12 @@ def _message(scene, language="en", kind=None, public_url="https://huoyan.example
     return compose(incident, entry, alerts, language=language, public_url=public_url)
 
 
-def _burst(scene):
+def _burst(scene) -> None:
     scene.runs(PAY, succeeded=38, failed=62)
     scene.judge()
 
 
-def _end(scene):
+def _end(scene) -> None:
     scene.pass_s(60)
     scene.runs(PAY, succeeded=97, failed=3)
     scene.pass_s(16)

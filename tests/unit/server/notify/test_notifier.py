@@ -6,7 +6,8 @@ import pytest
 
 from huoyan.errors import Undelivered
 from huoyan.model.alert import Level
-from huoyan.model.notification import NotificationState
+from huoyan.model.notification import Notification, NotificationState
+from huoyan.server.notify.message import Message
 from huoyan.server.notify.notifier import NEWS_S, RETRY_S, Notifier, send_test
 from huoyan.server.notify.receivers import Receiver
 from tests.servers.waiting import wait_until
@@ -18,13 +19,13 @@ SECRET = "tok-1234567"
 class Box:
     """A channel that keeps what it is given, or fails as told."""
 
-    def __init__(self, failures=()):
-        self.messages = []
-        self.delivered_before = []
+    def __init__(self, failures=()) -> None:
+        self.messages: list[Message] = []
+        self.delivered_before: list[tuple[str, ...]] = []
         self.failures = list(failures)
         self.tries = 0
 
-    def send(self, message, delivered=()):
+    def send(self, message, delivered=()) -> None:
         self.tries += 1
         self.delivered_before.append(tuple(delivered))
         if self.failures:
@@ -33,31 +34,31 @@ class Box:
                 raise failure
         self.messages.append(message)
 
-    def secrets(self):
+    def secrets(self) -> tuple[str, ...]:
         return (SECRET,)
 
-    def describe(self):
+    def describe(self) -> str:
         return "a box"
 
     @property
-    def events(self):
+    def events(self) -> list[str]:
         return [message.event for message in self.messages]
 
 
-def _receiver(box, name="ops", **changes):
+def _receiver(box, name="ops", **changes) -> Receiver:
     return Receiver(**{"name": name, "kind": "webhook", "channel": box, **changes})
 
 
 class Post:
     """A scene with a notifier that sends within `run_once`."""
 
-    def __init__(self, url, *receivers, rules=(BURST,), **settings):
+    def __init__(self, url, *receivers, rules=(BURST,), **settings) -> None:
         self.scene = Scene(url, *rules)
         self.receivers = receivers
         self.settings = settings
         self.start()
 
-    def start(self):
+    def start(self) -> None:
         store = self.scene.store
         self.notifier = Notifier(
             store.notifications,
@@ -70,20 +71,20 @@ class Post:
             **{"threaded": False, **self.settings},
         )
 
-    def burst(self, labels=PAY, succeeded=0, failed=10):
+    def burst(self, labels=PAY, succeeded=0, failed=10) -> None:
         self.scene.runs(labels, succeeded=succeeded, failed=failed)
         self.scene.judge()
 
-    def end(self):
+    def end(self) -> None:
         self.scene.pass_s(76)
 
-    def later(self, seconds):
+    def later(self, seconds) -> None:
         self.scene.clock.at += seconds
         self.notifier.run_once()
 
-    def rows(self):
+    def rows(self) -> list[Notification]:
         (incident,) = self.scene.store.incidents.page().items
-        return self.scene.store.notifications.for_incident(incident.id)
+        return self.scene.store.notifications.for_incident(incident.id or 0)
 
 
 @pytest.fixture
@@ -99,8 +100,8 @@ def test_every_receiver_hears_of_the_beginning_and_of_the_end_once(url):
         post.later(1)
     assert (box.events, other.events) == (["opened"], ["opened"])
     assert other.messages[0].title.startswith("[严重]")
-    post.scene.incidents.acknowledge(post.scene.incident().id, "Ann")
-    post.scene.incidents.resolve(post.scene.incident().id, "Ann")
+    post.scene.incidents.acknowledge(post.scene.incident_id(), "Ann")
+    post.scene.incidents.resolve(post.scene.incident_id(), "Ann")
     post.later(1)
     assert (box.events, other.events) == (["opened", "resolved"], ["opened", "resolved"])
     assert [row.state for row in post.rows()] == [NotificationState.SENT] * 4
@@ -126,7 +127,7 @@ def test_a_receiver_of_critical_incidents_hears_of_an_escalation_and_its_end_alo
     assert box.events == []
     post.burst(failed=50)
     post.later(1)
-    post.scene.incidents.resolve(post.scene.incident().id, "Ann")
+    post.scene.incidents.resolve(post.scene.incident_id(), "Ann")
     post.later(1)
     assert box.events == ["escalated", "resolved"]
 
@@ -193,7 +194,7 @@ def test_nobody_hears_of_the_end_before_the_beginning(url):
     post = Post(url, _receiver(box))
     post.burst()
     post.later(0)
-    post.scene.incidents.resolve(post.scene.incident().id, "Ann")
+    post.scene.incidents.resolve(post.scene.incident_id(), "Ann")
     post.later(1)
     assert box.events == []
     post.later(5)
@@ -205,7 +206,7 @@ def test_a_message_that_was_given_up_does_not_hold_up_the_next(url):
     post = Post(url, _receiver(box))
     post.burst()
     post.later(0)
-    post.scene.incidents.resolve(post.scene.incident().id, "Ann")
+    post.scene.incidents.resolve(post.scene.incident_id(), "Ann")
     post.later(1)
     assert box.events == ["resolved"]
 
@@ -223,7 +224,7 @@ def test_a_receiver_in_trouble_keeps_no_other_waiting(url):
     stuck, free = threading.Event(), Box()
 
     class Stuck(Box):
-        def send(self, message, delivered=()):
+        def send(self, message, delivered=()) -> None:
             stuck.wait(30)
             super().send(message, delivered)
 
@@ -268,7 +269,7 @@ def test_a_line_written_before_a_crash_is_told_after_the_restart_once(url):
     assert box.events == ["opened"]
 
 
-def test_a_crash_between_two_receivers_leaves_neither_out(url):
+def test_a_crash_between_two_receivers_leaves_neither_out(url, monkeypatch):
     ops, dev = Box(), Box()
     post = Post(url, _receiver(ops), _receiver(dev, "dev"))
     post.burst()
@@ -280,10 +281,10 @@ def test_a_crash_between_two_receivers_leaves_neither_out(url):
             return insert(message)
         raise SystemExit
 
-    store._insert = crash
-    with pytest.raises(SystemExit):
-        post.later(1)
-    store._insert = insert
+    with monkeypatch.context() as crashing:
+        crashing.setattr(store, "_insert", crash)
+        with pytest.raises(SystemExit):
+            post.later(1)
     post.start()
     post.later(1)
     assert (ops.events, dev.events) == (["opened"], ["opened"])

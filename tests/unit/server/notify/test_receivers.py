@@ -9,6 +9,7 @@ import pytest
 from huoyan.errors import ConfigurationError
 from huoyan.model.alert import Level
 from huoyan.server.alert.rules import parse_rules
+from huoyan.server.notify.channels.email import MailChannel
 from huoyan.server.notify.receivers import CHANNELS, check_receivers, parse_receiver, parse_receivers
 
 SECRET = "pass/wörd%41&geheim"
@@ -30,21 +31,27 @@ HOOK = {
 CHAT = {"name": "chat", "kind": "apprise", "url": "slack://tokSECRETA/tokSECRETB/tokSECRETCtokSECRETCtokS/#ops"}
 
 
+def _channel(table) -> MailChannel:
+    channel = parse_receiver(table, 0).channel
+    assert isinstance(channel, MailChannel)
+    return channel
+
+
 def test_a_mail_receiver_is_read_with_its_defaults():
     receiver = parse_receiver(MAIL, 0)
     assert (receiver.name, receiver.kind, receiver.language, receiver.level) == ("ops", "email", "en", Level.WARNING)
-    channel = receiver.channel
+    channel = _channel(MAIL)
     assert (channel.port, channel.security, channel.verify, channel.timeout_s) == (587, "starttls", True, 10.0)
     assert (channel.sender, channel.sender_name) == ("huoyan@example.com", "Huoyan")
 
 
 @pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465), ("plain", 25)])
 def test_the_port_follows_the_security(security, port):
-    assert parse_receiver({**MAIL, "security": security}, 0).channel.port == port
+    assert _channel({**MAIL, "security": security}).port == port
 
 
 def test_the_sender_may_have_a_name_and_to_may_be_one_address():
-    channel = parse_receiver({**MAIL, "from": "Wächter <w@example.com>", "to": "a@example.com"}, 0).channel
+    channel = _channel({**MAIL, "from": "Wächter <w@example.com>", "to": "a@example.com"})
     assert (channel.sender, channel.sender_name, channel.to) == ("w@example.com", "Wächter", ("a@example.com",))
 
 

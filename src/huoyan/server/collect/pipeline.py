@@ -1,16 +1,49 @@
-"""The collector: one thread that makes runs, rollups and live facts of what sources report."""
+"""The collector: one thread that makes runs, rollups and live facts of what sources report.
 
+    submit ─► queue ─► prepare (skew, service, fingerprint) ─► fold by run ─► write, one transaction ─► futures, bus
+                                                        │                      │
+                                                        └── runs in hand ◄─────┘
+
+What cannot be written because the database is away is tried again until it can be; meanwhile the queue fills, and when it is
+full, sources have to wait. What can never be written (an event that breaks the merge) is set apart and rejected by name.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Protocol
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
+from huoyan.errors import Unreachable
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.server.collect.active import Active
+from huoyan.server.collect.announcer import Announcer
+from huoyan.server.collect.fold import Bounds
+from huoyan.server.collect.gauges import Gauges
+from huoyan.server.collect.housekeeping import GaugeSampler, Retention, TextIndexer
 from huoyan.server.collect.live import Bus
+from huoyan.server.collect.liveness import Liveness
 from huoyan.server.collect.metrics import Metrics
+from huoyan.server.collect.recent import MINUTE_S, Recent
+from huoyan.server.collect.recorder import Outcome, Recorder
+from huoyan.server.collect.registry import Registry
+from huoyan.server.collect.samples import Samples
+from huoyan.server.collect.skew import SkewEstimator
 from huoyan.server.collect.source import LiveSource
+from huoyan.server.collect.submission import Receipt, Submission
 from huoyan.server.store import Store
+from huoyan.server.store.codec import decode_rollup
+from huoyan.signals.metrics import EVENTS_LOST, EVENTS_RECEIVED
+
+__all__ = ["Collector", "CollectorSettings", "Receipt", "Service"]
+
+_LOG = logging.getLogger(__name__)
+
+_SERIES_KNOWN_S = 86_400.0
 
 
 class Service(Protocol):
@@ -19,24 +52,9 @@ class Service(Protocol):
     name: str
     interval_s: float
 
-    def run_once(self) -> None:
+    def run_once(self) -> object:
         """Do what is due now."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """An event that could not be merged; `index` is its place in the submission."""
-
-    index: int
-    run_id: str
-    reason: str
-
-
-class Receipt(int):
-    """How many events of a submission are stored; `rejected` names the others."""
-
-    rejected: tuple[Rejection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +63,17 @@ class CollectorSettings:
 
     Attributes:
         max_pending_events: Events that may wait to be stored; beyond it `submit` blocks and `offer` refuses.
-        max_batch_events: Events that are stored in one transaction at most.
-        submit_timeout_s: How long `submit` blocks before it gives up.
+        max_batch_events: Events that are stored in one transaction at most, but for a single larger submission.
+        linger_s: How long after a transaction the next one waits for company, in seconds, while little is waiting.
+        submit_timeout_s: How long `submit` blocks before it gives up, in seconds.
         live_runs: Runs that have not ended kept in memory to spare reading them again.
-        series_budget: Series (service, task, queue) counted apart; further tasks are counted as `other`.
-        retention_s: How long runs, rollups and gaps are kept.
+        series_budget: Series (service, task, queue) counted apart; what is beyond is counted as `other`.
+        retention_s: How long runs, rollups and gaps are kept, in seconds.
     """
 
     max_pending_events: int = 200_000
     max_batch_events: int = 20_000
+    linger_s: float = 0.05
     submit_timeout_s: float = 10.0
     live_runs: int = 50_000
     series_budget: int = 10_000
@@ -68,10 +88,6 @@ class Collector:
         metrics: The counters, distributions and gauges for `/metrics`.
     """
 
-    store: Store
-    bus: Bus
-    metrics: Metrics
-
     def __init__(
         self,
         store: Store,
@@ -79,15 +95,69 @@ class Collector:
         bus: Bus | None = None,
         settings: CollectorSettings | None = None,
     ) -> None:
-        ...
+        self.store = store
+        self.bus = bus if bus is not None else Bus()
+        self.settings = settings if settings is not None else CollectorSettings()
+        self._clock = clock
+        skew = SkewEstimator()
+        self._registry = Registry(skew)
+        self._active = Active()
+        self._gauges = Gauges(self._active, self._registry, clock)
+        self.metrics = Metrics(self._gauges.read)
+        self._recent = Recent(clock.now())
+        self._bounds = Bounds(self.settings.series_budget)
+        self._announcer = Announcer(self.bus)
+        self._recorder = Recorder(store, clock, self._bounds, self._registry, skew, self.settings.live_runs)
+        samples = Samples(clock.now())
+        self._source = LiveSource(store, self._recent, samples, self._gauges, clock)
+        self._liveness = Liveness(store, self._registry, self.bus, clock, self._emit)
+        self._sampler = GaugeSampler(store, self._gauges, samples, self.metrics, clock)
+        self._services: list[Service] = [
+            self._liveness,
+            self._sampler,
+            TextIndexer(store.texts),
+            Retention(store, self._registry, clock, self.settings.retention_s, self._active_changed),
+        ]
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
+        self._moved = threading.Condition(self._lock)
+        self._pending: deque[Submission] = deque()
+        self._pending_events = 0
+        self._working = threading.Lock()
+        self._stopping = False
+        self._stop_at = float("inf")
+        self._restored = False
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Restore what is live from the store and start the thread."""
-        ...
+        with self._working:
+            self._restore()
+        if self._thread is None:
+            self._stopping = False
+            self._thread = threading.Thread(target=self._run, name="huoyan-collector", daemon=True)
+            self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Store what waits, then end the thread. What cannot be stored in time fails its future and counts as lost."""
-        ...
+        with self._lock:
+            self._stopping = True
+            self._stop_at = time.monotonic() + timeout_s
+            self._arrived.notify_all()
+            self._moved.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout_s + 5.0)
+            self._thread = None
+        elif self._restored:
+            self.run_once()
+        with self._lock:
+            left, self._pending = list(self._pending), deque()
+            self._pending_events = 0
+        for submission in left:
+            self._give_up(submission)
+        self._announcer.flush()
+        if self._restored:
+            self._sampler.save()
 
     def submit(
         self,
@@ -105,14 +175,27 @@ class Collector:
             events: Facts; the collector owns them from now on.
             process: What the sending process says of itself.
             queues: Readings of queues.
-            received_at: When the server got it, seconds since 1970 UTC; default now.
-            sent_at: When the sender sent it, by its own clock; None for streams.
+            received_at: When the server got it, seconds since 1970 UTC; default now. An event's own `received_at` goes
+                before it.
+            sent_at: When the sender sent it, by its own clock; None when it does not say.
             source: What it came through, for messages and counters: `http`, `celery-events`.
 
         Raises:
-            Unreachable: The bound was hit and nothing moved for `submit_timeout_s`.
+            Unreachable: The bound was hit and nothing moved for `submit_timeout_s`, or the collector is stopping.
         """
-        ...
+        submission = self._submission(events, process, queues, received_at, sent_at, source)
+        deadline = time.monotonic() + self.settings.submit_timeout_s
+        with self._lock:
+            while not self._room(submission):
+                left = deadline - time.monotonic()
+                if self._stopping or left <= 0:
+                    raise Unreachable(
+                        f"collector: expected room for {len(events)} events within {self.settings.submit_timeout_s:g} s, "
+                        f"got none: {self._pending_events} wait to be stored"
+                    )
+                self._moved.wait(left)
+            self._enqueue(submission)
+        return submission.future
 
     def offer(
         self,
@@ -125,15 +208,57 @@ class Collector:
         source: str = "stream",
     ) -> Future[Receipt] | None:
         """Do as `submit` but never block: None says that the bound was hit and nothing was taken."""
-        ...
+        submission = self._submission(events, process, queues, received_at, sent_at, source)
+        with self._lock:
+            if not self._room(submission):
+                return None
+            self._enqueue(submission)
+        return submission.future
+
+    def _submission(
+        self,
+        events: Sequence[TaskEvent],
+        process: ProcessReport | None,
+        queues: Sequence[QueueReading],
+        received_at: float | None,
+        sent_at: float | None,
+        source: str,
+    ) -> Submission:
+        at = self._clock.now() if received_at is None else received_at
+        return Submission(events, process, queues, at, sent_at, source)
+
+    def _room(self, submission: Submission) -> bool:
+        # A submission larger than the bound must get through all the same, alone.
+        return not self._stopping and (
+            not self._pending or self._pending_events + submission.weight <= self.settings.max_pending_events
+        )
+
+    def _enqueue(self, submission: Submission) -> None:
+        self._pending.append(submission)
+        self._pending_events += submission.weight
+        self._arrived.notify()
 
     def count_lost(self, events: int, source: str) -> None:
         """Count events that a source had to drop for good in `huoyan_events_lost_total`."""
-        ...
+        if events > 0:
+            _LOG.warning("%s: %d events are lost", source, events)
+            self._count({EVENTS_LOST.name: events})
+
+    def _count(self, increases: dict[str, float]) -> None:
+        for metric, increase in increases.items():
+            self.metrics.count(metric, increase)
+        self._recent.count(increases, self._clock.now())
 
     def run_once(self) -> int:
         """Store what waits in the calling thread and return how many events that were; for use without `start`."""
-        ...
+        with self._working:
+            self._restore()
+            done = 0
+            while batch := self._take():
+                done += sum(len(submission.events) for submission in batch)
+                self._work(batch)
+            self._announcer.flush()
+            return done
 
     def flush(self, timeout_s: float = 10.0) -> None:
         """Wait until everything handed over so far is stored.
@@ -141,12 +266,162 @@ class Collector:
         Raises:
             Unreachable: It took longer than `timeout_s`.
         """
-        ...
+        if self._thread is None:
+            self.run_once()
+            return
+        with self._lock:
+            last = self._pending[-1].future if self._pending else None
+        deadline = time.monotonic() + timeout_s
+        try:
+            if last is not None:
+                last.exception(timeout_s)
+        except TimeoutError as error:
+            raise Unreachable(
+                f"collector: expected to have stored everything within {timeout_s:g} s, it has not"
+            ) from error
+        # What was taken before is stored when the thread is not at work, or is at work on something younger.
+        if not self._working.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise Unreachable(f"collector: expected to have stored everything within {timeout_s:g} s, it has not")
+        self._working.release()
 
     def source(self) -> LiveSource:
         """Return what the signals read: the last hour by 5 seconds, what was before by the minute."""
-        ...
+        return self._source
 
     def services(self) -> list[Service]:
-        """Return the periodic services of collecting: liveness, gauges, search index, rollups by the hour, retention."""
-        ...
+        """Return the periodic services of collecting: liveness, gauges, search index, retention."""
+        return self._services
+
+    @property
+    def pending_events(self) -> int:
+        """How many events wait to be stored."""
+        return self._pending_events
+
+    def _active_changed(self) -> None:
+        """Read anew how many runs are being executed, after runs were deleted."""
+        with self._working:
+            self._active.restore(self._recorder.active())
+
+    def _emit(self, events: list[TaskEvent]) -> None:
+        self.submit(events, source="liveness")
+
+    def _restore(self) -> None:
+        if self._restored:
+            return
+        now = self._clock.now()
+        store = self.store
+        self._registry.restore(store.workers.list(), now)
+        self._active.restore(self._recorder.active())
+        known = store.rollups.series(now - _SERIES_KNOWN_S)
+        self.metrics.know(self._bounds.series(series) for series in known.values())
+        minute = int(now // MINUTE_S) * MINUTE_S
+        present = {
+            known[row.series_id]: decode_rollup(row.data)
+            for row in store.rollups.read(minute, minute + MINUTE_S)
+            if row.series_id in known
+        }
+        if present:
+            self._recent.restore(minute, present)
+        self._restored = True
+
+    def _run(self) -> None:
+        began = -self.settings.linger_s
+        while True:
+            with self._lock:
+                while not self._pending and not self._stopping:
+                    # Rows that were held back for the page go out even when nothing more comes.
+                    self._arrived.wait(self._announcer.due_in_s())
+                    if self._announcer.due_in_s() == 0.0:
+                        break
+                if self._stopping and not self._pending:
+                    return
+            self._linger(began)
+            began = time.monotonic()
+            with self._working:
+                batch = self._take()
+                if batch:
+                    self._work(batch)
+            self._announcer.tell()
+
+    def _linger(self, began: float) -> None:
+        """Let company arrive while there is little to do: a transaction costs more than a few more rows in it."""
+        until = began + self.settings.linger_s
+        with self._lock:
+            while self._pending_events < self.settings.max_batch_events // 10 and not self._stopping:
+                left = until - time.monotonic()
+                if left <= 0:
+                    return
+                self._arrived.wait(left)
+
+    def _take(self) -> list[Submission]:
+        batch: list[Submission] = []
+        weight = 0
+        with self._lock:
+            while self._pending:
+                weight += self._pending[0].weight
+                if batch and weight > self.settings.max_batch_events:
+                    break
+                submission = self._pending.popleft()
+                self._pending_events -= submission.weight
+                batch.append(submission)
+            self._moved.notify_all()
+        return batch
+
+    def _work(self, batch: list[Submission]) -> None:
+        try:
+            outcome = self._recorder.record(batch, self._may_try_again)
+        except Exception:
+            # A mistake of ours must not end the collector, nor leave anybody waiting.
+            _LOG.exception("a batch could not be stored")
+            outcome = None
+        if outcome is None:
+            for submission in batch:
+                self._give_up(submission)
+            return
+        now = self._clock.now()
+        self._believe(outcome, now)
+        self._count({EVENTS_RECEIVED.name: outcome.stored, EVENTS_LOST.name: outcome.dropped})
+        newest = max((s.received_at for s in batch if s.events), default=None)
+        if newest is not None:
+            self._gauges.stored(newest, now)
+        for submission in batch:
+            rejected = tuple(outcome.rejected.get(id(submission), {}).values())
+            receipt = Receipt(len(submission.events) - len(rejected))
+            receipt.rejected = rejected
+            _settle(submission.future, receipt)
+        self._announcer.note(outcome)
+
+    def _believe(self, outcome: Outcome, now: float) -> None:
+        """Take what is stored now into what is known in memory."""
+        for changes in outcome.changes:
+            self._recent.add(changes.rollups)
+            self.metrics.add(changes.plain, changes.news)
+            self._active.add(changes.active.items())
+        self._gauges.readings(outcome.queues)
+        self._recent.prune(now)
+
+    def _may_try_again(self, waited_s: float) -> bool:
+        """Return whether to go on trying to store, after waiting for the time that the back-off asks for."""
+        until = time.monotonic() + waited_s
+        with self._lock:
+            while (left := min(until, self._stop_at) - time.monotonic()) > 0:
+                self._arrived.wait(left)
+                if self._stopping and time.monotonic() >= self._stop_at:
+                    break
+            return not (self._stopping and time.monotonic() >= self._stop_at)
+
+    def _give_up(self, submission: Submission) -> None:
+        self.count_lost(len(submission.events), submission.source)
+        error = Unreachable("collector: expected to store these events, got no answer from the database before the end")
+        try:
+            submission.future.set_exception(error)
+        except InvalidStateError:
+            return
+
+
+def _settle(future: Future[Receipt], receipt: Receipt) -> None:
+    try:
+        future.set_result(receipt)
+    except InvalidStateError:
+        # Whoever waited has given up; the events are stored all the same.
+        return

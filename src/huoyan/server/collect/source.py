@@ -1,7 +1,68 @@
 """What the signals read while the server runs: now, and the last hour by 5 seconds, over the store's minutes."""
 
-from huoyan.server.store.source import StoreSource
+from collections.abc import Sequence
+
+from huoyan.clock import Clock
+from huoyan.server.collect.gauges import Gauges
+from huoyan.server.collect.recent import SLOT_S, Recent
+from huoyan.server.collect.samples import Samples
+from huoyan.server.store import Store
+from huoyan.server.store.source import Merges, Selection, StoreSource, Sums, combined, key_of, matches
+from huoyan.signals.source import Combination, Conditions, Key
 
 
 class LiveSource(StoreSource):
     """The `Source` of the running server: slides by 5 seconds within the last hour, and knows the gauges of now."""
+
+    def __init__(self, store: Store, recent: Recent, samples: Samples, gauges: Gauges, clock: Clock) -> None:
+        super().__init__(store)
+        self._recent = recent
+        self._samples = samples
+        self._gauges = gauges
+        self._clock = clock
+
+    def gauge(
+        self, metric: str, where: Conditions, by: tuple[str, ...], at: float, combine: Combination
+    ) -> dict[Key, float]:
+        """Return the values at one moment, several series of a key combined. Older than 60 s is unknown."""
+        if at < self._clock.now() - SLOT_S:
+            found = self.gauge_range(metric, where, by, at - 1.0, at, 1.0, combine)
+            return {key: value for key, values in found.items() if (value := values[0]) is not None}
+        known = ((dict(labels), value) for labels, value in self._gauges.read(metric).items())
+        return combined(((key_of(labels, by), value) for labels, value in known if matches(labels, where)), combine)
+
+    def gauge_range(
+        self,
+        metric: str,
+        where: Conditions,
+        by: tuple[str, ...],
+        since: float,
+        until: float,
+        step_s: float,
+        combine: Combination,
+    ) -> dict[Key, Sequence[float | None]]:
+        """Return the value at the end of each step, None where it is unknown."""
+        kept = self._samples if since >= self._samples.since else super()
+        rows = kept.gauge_range(metric, where, by, since, until, step_s, combine)
+        if abs(until - self._clock.now()) <= SLOT_S:
+            # The last point of a chart is the value of now, the same that rules and the first screen see.
+            steps = max(1, round((until - since) / step_s))
+            merged = {key: list(values) for key, values in rows.items()}
+            for key, value in self.gauge(metric, where, by, until, combine).items():
+                merged.setdefault(key, [None] * steps)[-1] = value
+            return dict(merged)
+        return rows
+
+    def _own_increases(self, metric: str, since: float, until: float) -> list[tuple[float, float]]:
+        cut = self._recent.since
+        earlier = super()._own_increases(metric, since, min(until, cut)) if since < cut else []
+        return earlier + self._recent.own_increases(metric, max(since, cut), until)
+
+    def _collect(
+        self, into: Sums | Merges, selection: Selection, since: float, until: float, step_s: float, steps: int
+    ) -> None:
+        cut = self._recent.since
+        if since < cut:
+            super()._collect(into, selection, since, min(until, cut), step_s, steps)
+        if until > cut:
+            self._recent.collect(into, selection, max(since, cut), until, since, step_s, steps)

@@ -63,6 +63,12 @@ def kinds(connection: Connection, filters: RunFilters, part_of_task: str = "") -
     return [(row.task, row.state) for row in connection.execute(query.distinct())]
 
 
+def number_of(connection: Connection, filters: RunFilters) -> int:
+    """Return how many runs meet the filters as far as they are on what is counted."""
+    query = select(func.coalesce(func.sum(run_counts.c.runs), 0)).where(*_counted_conditions(filters))
+    return int(connection.execute(query).scalar_one())
+
+
 def active(connection: Connection) -> dict[tuple[str, str, str], int]:
     """Return how many runs are being executed of each service, task and queue."""
     table = run_counts.c

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, or_, text
+from sqlalchemy import ColumnElement, literal_column, or_
 
 from huoyan.errors import InvalidQuery
 from huoyan.model.run import FINAL_STATES, RunState
@@ -75,7 +75,7 @@ class RunFilters:
     @property
     def narrow(self) -> bool:
         """Whether a filter with an index of its own leaves few runs."""
-        return bool(self.failure or self.worker or self.parent or self.root or self.group)
+        return any(value is not None for value in (self.failure, self.parent, self.root, self.group))
 
     @property
     def beyond_dimensions(self) -> bool:
@@ -84,17 +84,22 @@ class RunFilters:
         return any(value is not None for value in others)
 
 
-def dimension_conditions(filters: RunFilters, without: tuple[str, ...] = ()) -> list[ColumnElement[bool]]:
-    """Return the conditions on what runs are counted by, without those on some of it."""
+def dimension_conditions(
+    filters: RunFilters, without: tuple[str, ...] = (), unindexed: bool = False
+) -> list[ColumnElement[bool]]:
+    """Return the conditions on what runs are counted by.
+
+    Args:
+        filters: Checked filters.
+        without: Leave out the conditions on these.
+        unindexed: Say them so that no index over these columns is used, because another one yields the right order.
+    """
     found: list[ColumnElement[bool]] = []
     for name in DIMENSIONS:
         values = getattr(filters, name)
         if values and name not in without:
-            column = runs.c[name]
+            column = runs.c[name].concat("") if unindexed else runs.c[name]
             found.append(column == values[0] if len(values) == 1 else column.in_(values))
-    if filters.worker and "worker" not in without and all(filters.worker):
-        # Said once more in the words of the partial index, or the database cannot know that it may use it.
-        found.append(text("runs.worker <> ''"))  # type: ignore[arg-type]
     return found
 
 
@@ -106,7 +111,8 @@ def conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
     if filters.until is not None:
         found.append(runs.c.sort_at < filters.until)
     if filters.failure is not None:
-        found += [runs.c.fingerprint == filters.failure, text("runs.fingerprint <> ''")]  # type: ignore[list-item]
+        # Said once more in the words of the partial index, or the database cannot know that it may use it.
+        found += [runs.c.fingerprint == filters.failure, runs.c.fingerprint != literal_column("''")]
     if filters.parent is not None:
         found += [runs.c.parent_id == filters.parent, runs.c.parent_id.is_not(None)]
     if filters.root is not None:
@@ -115,3 +121,8 @@ def conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
     if filters.group is not None:
         found.append(runs.c.group_id == filters.group)
     return found
+
+
+def worker_condition(worker: str) -> ColumnElement[bool]:
+    """Return the condition that a run was executed by `worker`, in words that let the partial index be used."""
+    return (runs.c.worker == worker) & (runs.c.worker != literal_column("''"))

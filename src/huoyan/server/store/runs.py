@@ -6,17 +6,18 @@ A page is read along an index that yields runs in the right order. How many runs
 
 import heapq
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, or_, select
 
 from huoyan.clock import Clock
 from huoyan.errors import InvalidQuery
 from huoyan.model.run import Run
 from huoyan.server.store.codec import decode_run
-from huoyan.server.store.counts import RunCounts, count_runs, kinds, take_back
-from huoyan.server.store.filters import RunFilters, conditions, dimension_conditions
+from huoyan.server.store.counts import RunCounts, count_runs, kinds, number_of, take_back
+from huoyan.server.store.filters import DIMENSIONS, RunFilters, conditions, dimension_conditions, worker_condition
 from huoyan.server.store.page import Page, decode_cursor, encode_cursor
 from huoyan.server.store.schema import run_states, runs, unindexed
 from huoyan.server.store.search import TextIndex
@@ -82,45 +83,27 @@ class RunStore:
     def _places(self, connection: Connection, filters: RunFilters, most: int, after: _Place | None) -> list[_Place]:
         if filters.nothing:
             return []
-        base = conditions(filters)
         if filters.q:
             found: set[_Place] = set()
-            for matching in self._matching(connection, filters):
-                found.update(_read(connection, [*base, *dimension_conditions(filters), *matching], most, after))
+            for where in self._matching(connection, filters):
+                found.update(_read(connection, where, most, after))
             return sorted(found, reverse=True)[:most]
-        if not filters.dimensions or filters.narrow:
-            return _read(connection, [*base, *dimension_conditions(filters)], most, after)
-        present = kinds(connection, filters)
-        if not present:
-            return []
-        if filters.states_only:
-            lists = [
-                _read(connection, [*base, runs.c.state == state], most, after)
-                for state in sorted({state for _, state in present})
-            ]
-        elif len(present) <= _MOST_KINDS:
-            rest = dimension_conditions(filters, without=("task", "state"))
-            lists = [
-                _read(connection, [*base, *rest, runs.c.task == task, runs.c.state == state], most, after)
-                for task, state in present
-            ]
-        else:
-            # So many kinds are met soon when the newest runs are looked at one by one.
-            return _read(connection, [*base, *dimension_conditions(filters)], most, after)
+        lists = [_read(connection, where, most, after) for where in _ways(connection, filters)]
         return list(islice(heapq.merge(*lists, reverse=True), most))
 
     def _matching(self, connection: Connection, filters: RunFilters) -> Iterable[list[ColumnElement[bool]]]:
         """Yield the ways in which a run can contain the text that is looked for; each is read along its own index."""
-        q = (filters.q or "").strip()
-        yield [runs.c.id == q]
+        q = filters.q or ""
+        where = [*conditions(filters), *dimension_conditions(filters, unindexed=True)]
+        yield [*where, runs.c.id == q]
         if len(q) >= _SHORTEST_ID_PREFIX:
-            yield [runs.c.id > q, runs.c.id < q + _LAST_CHARACTER]
-        named = sorted({task for task, _ in kinds(connection, filters, q)})
+            yield [*where, runs.c.id > q, runs.c.id < q + _LAST_CHARACTER]
+        named = tuple(sorted({task for task, _ in kinds(connection, filters, q)}))
         if named:
-            yield [runs.c.task.in_(named)]
+            yield from _ways(connection, replace(filters, q=None, task=named))
         matching = self._texts.condition(connection, q)
         if matching is not None:
-            yield [matching]
+            yield [*where, matching]
 
     def counts(self, filters: RunFilters) -> RunCounts:
         """Return how many runs there are of each state, task, queue, worker, service and framework.
@@ -132,16 +115,14 @@ class RunStore:
         with self._engine.connect() as connection:
             matching: ColumnElement[bool] | None = None
             if filters.q:
-                ways = [self._all(way) for way in self._matching(connection, filters)]
-                matching = or_(*ways)
+                free = replace(filters, **dict.fromkeys(DIMENSIONS, ()))
+                named = sorted({task for task, _ in kinds(connection, free, filters.q)})
+                ways = [runs.c.id == filters.q, runs.c.task.in_(named)]
+                if len(filters.q) >= _SHORTEST_ID_PREFIX:
+                    ways.append(and_(runs.c.id > filters.q, runs.c.id < filters.q + _LAST_CHARACTER))
+                text = self._texts.condition(connection, filters.q)
+                matching = or_(*ways, *([] if text is None else [text]))
             return count_runs(connection, filters, matching)
-
-    @staticmethod
-    def _all(way: list[ColumnElement[bool]]) -> ColumnElement[bool]:
-        first, *others = way
-        for other in others:
-            first = first & other
-        return first
 
     def children(self, run_id: str) -> list[Run]:
         """Return the direct children of a run, oldest first, at most 500."""
@@ -152,11 +133,19 @@ class RunStore:
             )
             return _states(connection, list(connection.execute(query).scalars()))
 
+    def lost_on(self, worker: str) -> list[Run]:
+        """Return the newest runs that are taken for lost with `worker`, at most 5,000."""
+        return self._on(worker, "lost")
+
     def started_on(self, worker: str) -> list[Run]:
-        """Return the runs that are being executed, as far as is known, by `worker`."""
+        """Return the runs that are being executed, as far as is known, by `worker`, at most 5,000."""
+        return self._on(worker, "started")
+
+    def _on(self, worker: str, state: str) -> list[Run]:
+        filters = RunFilters(worker=(worker,), state=(state,))
         with self._engine.connect() as connection:
-            query = select(runs.c.n).where(runs.c.state == "started", runs.c.worker == worker)
-            return _states(connection, list(connection.execute(query).scalars()))
+            places = self._places(connection, filters, _MOST_IDS, None)
+            return _states(connection, [place.n for place in places])
 
     def delete_before(self, at: float, limit: int = 1000) -> int:
         """Delete up to `limit` of the oldest runs from before `at` and return how many; 0 says there are none left."""
@@ -165,7 +154,7 @@ class RunStore:
                 # The order of locks: reading first and writing later would fail when somebody writes in between.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             query = (
-                select(runs.c.n, *(runs.c[name] for name in _COUNTED))
+                select(runs.c.n, *(runs.c[name] for name in DIMENSIONS))
                 .where(runs.c.sort_at < at)
                 .order_by(runs.c.sort_at)
                 .limit(limit)
@@ -187,7 +176,28 @@ class RunStore:
         return int(self.counts(RunFilters()).total)
 
 
-_COUNTED = ("service", "framework", "task", "queue", "worker", "state")
+def _ways(connection: Connection, filters: RunFilters) -> list[list[ColumnElement[bool]]]:
+    """Return conditions that together yield the runs asked for, each along an index that has them in order."""
+    base = conditions(filters)
+    if not filters.dimensions or filters.narrow:
+        return [[*base, *dimension_conditions(filters)]]
+    if filters.states_only:
+        return [[*base, runs.c.state == state] for state in filters.state]
+    present = kinds(connection, filters)
+    if not present:
+        return []
+    tasks = tuple(sorted({task for task, _ in present}))
+    states = tuple(sorted({state for _, state in present}))
+    if filters.worker:
+        by_worker = number_of(connection, RunFilters(worker=filters.worker))
+        if len(present) > _MOST_KINDS or by_worker <= number_of(connection, RunFilters(task=tasks, state=states)):
+            rest = dimension_conditions(filters, without=("worker",), unindexed=True)
+            return [[*base, *rest, worker_condition(worker)] for worker in filters.worker]
+    if len(present) <= _MOST_KINDS:
+        rest = dimension_conditions(filters, without=("task", "state"), unindexed=True)
+        return [[*base, *rest, runs.c.task == task, runs.c.state == state] for task, state in present]
+    # So many kinds are met soon when the newest runs are looked at one by one.
+    return [[*base, *dimension_conditions(filters, unindexed=True)]]
 
 
 def _place(cursor: str) -> _Place:
@@ -213,8 +223,3 @@ def _states(connection: Connection, numbers: list[int]) -> list[Run]:
     rows = connection.execute(select(run_states).where(run_states.c.n.in_(numbers)))
     found: dict[int, Any] = {row.n: row.state for row in rows}
     return [decode_run(found[n]) for n in numbers if n in found]
-
-
-def newest_number(connection: Connection) -> int:
-    """Return the highest number a run has, 0 when there are none."""
-    return int(connection.execute(select(func.coalesce(func.max(runs.c.n), 0))).scalar_one())

@@ -40,7 +40,8 @@ runs = Table(
     metadata,
     # Numbered by the collector, so that both rows of a run can be written without asking for a key in between.
     Column("n", _KEY, primary_key=True, autoincrement=False),
-    Column("id", Text, nullable=False, unique=True),
+    # Compared byte by byte everywhere, so that the ids with one beginning lie together.
+    Column("id", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False, unique=True),
     Column("task", Text, nullable=False),
     Column("service", Text, nullable=False),
     Column("framework", Text, nullable=False),

@@ -140,7 +140,7 @@ def upgrade() -> None:
     op.create_table(
         "runs",
         sa.Column("n", _KEY, autoincrement=False, nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("task", sa.Text(), nullable=False),
         sa.Column("service", sa.Text(), nullable=False),
         sa.Column("framework", sa.Text(), nullable=False),

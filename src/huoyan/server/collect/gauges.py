@@ -1,0 +1,90 @@
+"""What is the case now: runs being executed, readings of queues, workers, and how far behind we are."""
+
+import threading
+from collections.abc import Iterable, Mapping
+
+from huoyan.clock import Clock
+from huoyan.model.event import QueueReading
+from huoyan.server.collect.active import Active
+from huoyan.server.collect.metrics import Labels
+from huoyan.server.collect.registry import Registry
+from huoyan.server.store.source import STALE_S
+from huoyan.signals.metrics import CLOCK_SKEW, INGEST_LAG, QUEUE_DEPTH, QUEUE_OLDEST_AGE, TASKS_ACTIVE, WORKER_UP
+
+NAMES = (
+    TASKS_ACTIVE.name,
+    QUEUE_DEPTH.name,
+    QUEUE_OLDEST_AGE.name,
+    WORKER_UP.name,
+    CLOCK_SKEW.name,
+    INGEST_LAG.name,
+)
+"""The gauges that are known here."""
+
+
+class Gauges:
+    """The gauges. Safe to use from any thread.
+
+    A reading of a queue that is older than 60 s is unknown, not its last value, and not zero.
+    """
+
+    def __init__(self, active: Active, registry: Registry, clock: Clock) -> None:
+        self._active = active
+        self._registry = registry
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._readings: dict[tuple[str, str], QueueReading] = {}
+        self._lag_s: float | None = None
+
+    def readings(self, readings: Iterable[QueueReading]) -> None:
+        """Take new readings of queues."""
+        with self._lock:
+            for reading in readings:
+                key = (reading.service, reading.queue)
+                known = self._readings.get(key)
+                if known is None or known.at <= reading.at:
+                    self._readings[key] = reading
+
+    def stored(self, received_at: float, now: float) -> None:
+        """Note that the newest events were received at one time and are stored at another."""
+        self._lag_s = max(0.0, now - received_at)
+
+    def read(self, metric: str) -> Mapping[Labels, float]:
+        """Return the values of a gauge now by its labels; what is unknown is left out."""
+        if metric == TASKS_ACTIVE.name:
+            return {tuple(one._asdict().items()): float(number) for one, number in self._active.now().items()}
+        if metric == QUEUE_DEPTH.name:
+            return {_queue_labels(reading): float(reading.depth) for reading in self._fresh()}
+        if metric == QUEUE_OLDEST_AGE.name:
+            return {
+                _queue_labels(reading): reading.oldest_age_s
+                for reading in self._fresh()
+                if reading.oldest_age_s is not None
+            }
+        if metric == WORKER_UP.name:
+            return {
+                (("worker", worker.worker),): 1.0 if worker.state == "up" else 0.0
+                for worker in self._registry.all()
+                if worker.state != "closed"
+            }
+        if metric == CLOCK_SKEW.name:
+            return {
+                (("worker", worker.worker),): worker.clock_skew_s
+                for worker in self._registry.all()
+                if worker.state == "up"
+            }
+        if metric == INGEST_LAG.name:
+            return {} if self._lag_s is None else {(): self._lag_s}
+        return {}
+
+    def _fresh(self) -> list[QueueReading]:
+        oldest = self._clock.now() - STALE_S
+        with self._lock:
+            stale = [key for key, reading in self._readings.items() if reading.at < oldest]
+            for key in stale:
+                del self._readings[key]
+            return list(self._readings.values())
+
+
+def _queue_labels(reading: QueueReading) -> Labels:
+    return (("service", reading.service), ("queue", reading.queue))

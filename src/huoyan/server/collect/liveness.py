@@ -1,0 +1,165 @@
+"""Saying which workers are gone, and which of their runs are lost with them."""
+
+from collections.abc import Callable, Iterable
+
+from huoyan.clock import Clock
+from huoyan.model.event import EventKind, Evidence, TaskEvent
+from huoyan.model.run import Execution, Run
+from huoyan.server.collect.live import Bus
+from huoyan.server.collect.registry import Departure, Registry
+from huoyan.server.store import Store
+from huoyan.server.store.workers import Worker
+
+SOURCE = "liveness"
+INTERVAL_S = 1.0
+_PAUSED_S = 5.0
+_LEAST_GOODBYE_S = 2.0
+
+
+class Liveness:
+    """The service that judges silence, by the time at which reports were received.
+
+    A worker is down when three of its reports are overdue. What it was executing is then lost, as far as anybody can tell: an
+    inferred verdict, which the worker's own word corrects when it is heard again. Nobody is judged for silence while the
+    source is cut or this process itself was paused.
+
+    Args:
+        emit: Takes the verdicts on runs, as events.
+    """
+
+    name = "liveness"
+    interval_s = INTERVAL_S
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        bus: Bus,
+        clock: Clock,
+        emit: Callable[[list[TaskEvent]], None],
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._bus = bus
+        self._clock = clock
+        self._emit = emit
+        self._last_monotonic: float | None = None
+        self._listening_from = 0.0
+        self._judged_goodbyes: dict[str, float] = {}
+        self._departures: list[Departure] = []
+        self._returned: list[Worker] = []
+
+    def run_once(self) -> None:
+        """Judge once."""
+        now = self._clock.now()
+        monotonic = self._clock.monotonic()
+        if self._last_monotonic is not None and monotonic - self._last_monotonic > self._pause_s():
+            # The machine slept or was too busy to listen: everybody gets the time of three reports again.
+            self._listening_from = now
+        self._last_monotonic = monotonic
+        # Kept until their runs are judged: the store may fail in between, and nobody departs twice.
+        self._departures += self._registry.overdue(now, self._blind(now), self._listening_from)
+        self._departures += self._goodbyes(now)
+        self._returned += self._registry.returned()
+        events: list[TaskEvent] = []
+        for departure in self._departures:
+            events += _losses(self._store.runs.started_on(departure.worker), departure, now)
+        for worker in self._returned:
+            events += _signs_of_life(self._store.runs.lost_on(worker.worker), worker, now)
+        if events:
+            self._emit(events)
+        self._departures, self._returned = [], []
+        changed = self._registry.unsaved()
+        if changed:
+            self._store.workers.save(changed)
+            self._registry.saved(changed)
+            self._bus.publish("workers", {"workers": [worker.worker for worker in changed[:200]]})
+
+    def _pause_s(self) -> float:
+        return _PAUSED_S + self.interval_s
+
+    def _blind(self, now: float) -> frozenset[str]:
+        """Return the sources that are cut. What came over one comes under the name of its kind, `celery-events`."""
+        cut: set[str] = set()
+        for gap in self._store.gaps.list(since=now - 3600.0):
+            if gap.ended_at is None:
+                cut.add(gap.source)
+                if gap.source.startswith(("celery", "redis", "amqp", "rediss", "amqps")):
+                    cut.add("celery-events")
+            else:
+                self._listening_from = max(self._listening_from, gap.ended_at)
+        return frozenset(cut)
+
+    def _goodbyes(self, now: float) -> list[Departure]:
+        """Return the workers that said goodbye a while ago: the end of what they executed would have been heard."""
+        found = []
+        for worker in self._registry.closed_before(now - _LEAST_GOODBYE_S):
+            known = self._judged_goodbyes.get(worker.worker)
+            if known == worker.last_seen_at or now - worker.last_seen_at < min(worker.interval_s, 10.0):
+                continue
+            self._judged_goodbyes[worker.worker] = worker.last_seen_at
+            reason = f"worker {worker.worker} said goodbye while it was executing this"
+            found.append(Departure(worker.worker, 0, None, reason))
+        return found
+
+
+def _losses(runs: Iterable[Run], departure: Departure, now: float) -> list[TaskEvent]:
+    """Return the verdict for every execution that ended with a worker."""
+    return [
+        TaskEvent(
+            kind=EventKind.LOST,
+            run_id=run.id,
+            at=max(now, execution.seen_at or 0.0),
+            attempt=execution.number,
+            execution=_named(execution),
+            worker=departure.worker,
+            evidence=Evidence.INFERRED,
+            reason=departure.reason,
+            source=SOURCE,
+        )
+        for run in runs
+        for execution in run.executions.values()
+        if execution.worker == departure.worker and execution.state() == "started" and _ended_with(execution, departure)
+    ]
+
+
+def _ended_with(execution: Execution, departure: Departure) -> bool:
+    if not departure.pid:
+        return True
+    _, mark, pid = execution.key.rpartition("#")
+    if mark and pid.isdecimal():
+        return int(pid) == departure.pid
+    if departure.started_before is None or execution.started_at is None:
+        return False
+    return execution.started_at < departure.started_before
+
+
+def _signs_of_life(runs: Iterable[Run], worker: Worker, now: float) -> list[TaskEvent]:
+    """Return what takes the verdicts back: the process that executes these runs was only not heard."""
+    return [
+        TaskEvent(
+            kind=EventKind.PROGRESS,
+            run_id=run.id,
+            at=max(now, (execution.lost_at or 0.0) + 0.001),
+            attempt=execution.number,
+            execution=_named(execution),
+            worker=worker.worker,
+            evidence=Evidence.INFERRED,
+            source=SOURCE,
+        )
+        for run in runs
+        for execution in run.executions.values()
+        if execution.worker == worker.worker and execution.state() == "lost" and _of_process(execution, worker)
+    ]
+
+
+def _of_process(execution: Execution, worker: Worker) -> bool:
+    _, mark, pid = execution.key.rpartition("#")
+    if mark and pid.isdecimal():
+        return not worker.pid or int(pid) == worker.pid
+    return True
+
+
+def _named(execution: Execution) -> str | None:
+    """Return the execution's identity, None for one that was never named."""
+    return None if execution.key.startswith("?") else execution.key

@@ -1,0 +1,125 @@
+"""What is done to each event before it is merged: clock, service, fingerprint, and a look whether it makes sense."""
+
+import math
+from collections.abc import Iterable
+
+from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.server.collect.fold import add_fingerprint, reason_to_reject
+from huoyan.server.collect.registry import Registry
+from huoyan.server.collect.skew import SkewEstimator
+from huoyan.server.collect.submission import Rejection, Submission
+
+_STREAMS = frozenset({"celery-events", "stream"})
+"""Sources whose events are sent as they happen."""
+
+_OWN = "liveness"
+
+Told = list[tuple[TaskEvent, Submission, int]]
+"""Events of one run, each with its submission and its place in it."""
+
+Rejected = dict[int, dict[int, Rejection]]
+"""`id(submission)` → place in it → why it was rejected."""
+
+_LARGEST = 2**53
+
+
+class Preparation:
+    """Makes submissions ready to be merged."""
+
+    def __init__(self, registry: Registry, skew: SkewEstimator) -> None:
+        self._registry = registry
+        self._skew = skew
+
+    def prepare(self, submission: Submission, told: dict[str, Told], rejected: Rejected) -> int:
+        """Sort the events of a submission by run, corrected.
+
+        Args:
+            submission: Its events are changed in place.
+            told: Run id → what is told of it, to which is added.
+            rejected: `id(submission)` → events that make no sense, to which is added.
+
+        Returns:
+            How many events the reporting process dropped since it last said so.
+        """
+        dropped = 0
+        skew_s = 0.0
+        process = submission.process
+        if submission.sent_at is not None and abs(submission.sent_at) < 1e11:
+            name = process.worker if process is not None else ""
+            if name:
+                skew_s = self._skew.sent(name, submission.sent_at, submission.received_at)
+            else:
+                skew_s = _skew_of_batch(submission.sent_at, submission.received_at)
+        if process is not None and _sane_report(process):
+            dropped = self._registry.report(process, submission.received_at, submission.source)
+        streamed = submission.source in _STREAMS
+        service_of = self._registry.service_of
+        for index, event in enumerate(submission.events):
+            reason = reason_to_reject(event)
+            if reason:
+                rejected.setdefault(id(submission), {})[index] = Rejection(index, event.run_id, reason)
+                continue
+            received_at = event.received_at
+            if received_at is None:
+                received_at = event.received_at = submission.received_at
+            worker = event.worker
+            if streamed:
+                skew_s = self._skew.streamed(worker, event.at, received_at) if worker else 0.0
+            if skew_s:
+                event.at -= skew_s
+                if event.progress is not None:
+                    event.progress.at -= skew_s
+            if event.at > received_at and submission.source != _OWN:
+                # What is told has happened; a clock that is a little ahead must not put it into the future.
+                event.at = received_at
+            if worker:
+                event.service = service_of(worker, event.service)
+            if event.exception is not None:
+                add_fingerprint(event)
+            known = told.get(event.run_id)
+            if known is None:
+                told[event.run_id] = [(event, submission, index)]
+            else:
+                known.append((event, submission, index))
+        return dropped
+
+
+def sane_readings(readings: Iterable[QueueReading]) -> list[QueueReading]:
+    """Return the readings that can be stored."""
+    return [
+        reading
+        for reading in readings
+        if 0 <= reading.depth <= _LARGEST
+        and math.isfinite(reading.at)
+        and (reading.oldest_age_s is None or math.isfinite(reading.oldest_age_s))
+        and _storable(reading.queue)
+        and _storable(reading.service)
+    ]
+
+
+def _sane_report(report: ProcessReport) -> bool:
+    """Return whether a report can be stored; one that cannot must not keep the events beside it from being stored."""
+    texts = (report.worker, report.service, report.framework, report.host, report.version, *report.queues)
+    return (
+        bool(report.worker)
+        and all(_storable(text) for text in texts)
+        and math.isfinite(report.interval_s)
+        and math.isfinite(report.started_at)
+    )
+
+
+def _storable(text: str) -> bool:
+    """Return whether every database takes a text: no NUL, no half of a surrogate pair."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _skew_of_batch(sent_at: float, received_at: float) -> float:
+    """Return the skew that one batch shows; it was on its way for no more than a moment."""
+    skew_s = sent_at - received_at
+    return skew_s if abs(skew_s) >= 2.0 else 0.0

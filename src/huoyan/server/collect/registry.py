@@ -1,0 +1,214 @@
+"""Who executes runs: the workers and processes heard of, and the services they belong to."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from huoyan.model.event import ProcessReport
+from huoyan.server.collect.skew import SkewEstimator
+from huoyan.server.store.workers import Worker
+
+MISSED_REPORTS = 3
+"""So many reports overdue, and a worker is down."""
+
+_SHORTEST_INTERVAL_S = 0.5
+_LONGEST_INTERVAL_S = 3600.0
+_MOST_SERVICES = 50_000
+_SAVE_EVERY_S = 5.0
+_LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A worker that no longer executes what it had started.
+
+    Attributes:
+        pid: The process meant, where the worker's name is used again by another; 0 means every process of that name.
+        started_before: Only what started before this time, seconds since 1970 UTC; None means everything.
+        reason: Why, in one sentence.
+    """
+
+    worker: str
+    pid: int
+    started_before: float | None
+    reason: str
+
+
+class Registry:
+    """Workers by name. Safe to use from any thread.
+
+    Args:
+        skew: Where clock skews are learned.
+    """
+
+    def __init__(self, skew: SkewEstimator) -> None:
+        self._skew = skew
+        self._lock = threading.Lock()
+        self._workers: dict[str, Worker] = {}
+        self._sources: dict[str, str] = {}
+        self._saved_at: dict[str, float] = {}
+        self._services: OrderedDict[str, str] = OrderedDict()
+        self._unsaved: set[str] = set()
+        self._departures: list[Departure] = []
+        self._returned: list[Worker] = []
+        self._grace_from = 0.0
+
+    def restore(self, workers: Iterable[Worker], now: float) -> None:
+        """Take what the store knows. Silence before `now` says nothing: nobody listened."""
+        with self._lock:
+            for worker in workers:
+                self._workers[worker.worker] = worker
+                if worker.service:
+                    self._services[worker.worker] = worker.service
+            self._grace_from = now
+
+    def report(self, report: ProcessReport, received_at: float, source: str) -> int:
+        """Take what a process says of itself, and return how many events it dropped since it last did."""
+        with self._lock:
+            known = self._workers.get(report.worker)
+            reborn = known is not None and _reborn(known, report)
+            # A count that starts over belongs to a new process.
+            before = known.dropped if known is not None and not reborn else 0
+            dropped = _bounded(report.dropped)
+            worker = Worker(
+                worker=report.worker,
+                service=report.service or (known.service if known is not None else ""),
+                framework=report.framework or (known.framework if known is not None else ""),
+                host=report.host or (known.host if known is not None else ""),
+                pid=_bounded(report.pid),
+                version=report.version,
+                state="closed" if report.closing else "up",
+                first_seen_at=known.first_seen_at if known is not None else received_at,
+                last_seen_at=received_at if known is None else max(received_at, known.last_seen_at),
+                started_at=report.started_at or (known.started_at if known is not None and not reborn else 0.0),
+                interval_s=min(max(report.interval_s, _SHORTEST_INTERVAL_S), _LONGEST_INTERVAL_S),
+                active=_bounded(report.active),
+                clock_skew_s=self._skew.of(report.worker),
+                dropped=dropped,
+                queues=report.queues or (known.queues if known is not None else []),
+            )
+            self._workers[report.worker] = worker
+            self._sources[report.worker] = source
+            if worker.service:
+                self._remember(report.worker, worker.service)
+            if known is not None and reborn and known.state != "closed":
+                self._departures.append(
+                    Departure(
+                        known.worker,
+                        known.pid,
+                        worker.started_at or None,
+                        f"worker {known.worker} was started anew; what it executed before ended with it",
+                    )
+                )
+            elif known is not None and known.state == "down" and worker.state == "up":
+                self._returned.append(worker)
+            if known is None or _differs(known, worker) or self._due(worker):
+                self._unsaved.add(worker.worker)
+        return max(0, dropped - before)
+
+    def service_of(self, worker: str, said: str) -> str:
+        """Return the service of a worker: what an event says, or what is known of the worker when it says nothing."""
+        if said:
+            if self._services.get(worker) != said:
+                with self._lock:
+                    self._remember(worker, said)
+            return said
+        return self._services.get(worker, "")
+
+    def overdue(self, now: float, blind: frozenset[str], silent_from: float) -> list[Departure]:
+        """Judge silence, and return who departed since the last call.
+
+        Args:
+            now: Seconds since 1970 UTC, by the server's clock.
+            blind: Sources that nothing can be heard from; the silence of their workers says nothing.
+            silent_from: Silence from before this time does not count, because nobody listened then.
+        """
+        with self._lock:
+            self._grace_from = max(self._grace_from, silent_from)
+            for name, worker in self._workers.items():
+                if worker.state != "up" or self._sources.get(name, "") in blind:
+                    continue
+                silence_s = now - max(worker.last_seen_at, self._grace_from)
+                if silence_s <= MISSED_REPORTS * worker.interval_s:
+                    continue
+                self._workers[name] = replace(worker, state="down")
+                self._unsaved.add(name)
+                self._departures.append(
+                    Departure(
+                        name,
+                        0,
+                        None,
+                        f"worker {name} fell silent: no report for {now - worker.last_seen_at:.0f} s, "
+                        f"expected one every {worker.interval_s:g} s",
+                    )
+                )
+            departed, self._departures = self._departures, []
+        return departed
+
+    def closed_before(self, at: float) -> list[Worker]:
+        """Return the workers that said goodbye before `at`."""
+        with self._lock:
+            return [w for w in self._workers.values() if w.state == "closed" and w.last_seen_at <= at]
+
+    def returned(self) -> list[Worker]:
+        """Return the workers that were down and are heard again, since the last call."""
+        with self._lock:
+            returned, self._returned = self._returned, []
+        return returned
+
+    def unsaved(self) -> list[Worker]:
+        """Return the workers to be saved; `saved` says that they are."""
+        with self._lock:
+            return [self._workers[name] for name in sorted(self._unsaved) if name in self._workers]
+
+    def saved(self, workers: Iterable[Worker]) -> None:
+        """Note what is stored now."""
+        with self._lock:
+            for worker in workers:
+                self._saved_at[worker.worker] = worker.last_seen_at
+                if self._workers.get(worker.worker) is worker:
+                    self._unsaved.discard(worker.worker)
+
+    def all(self) -> list[Worker]:
+        """Return every worker."""
+        with self._lock:
+            return list(self._workers.values())
+
+    def forget_before(self, at: float) -> None:
+        """Forget workers that are not up and were last seen before `at`."""
+        with self._lock:
+            for name in [n for n, w in self._workers.items() if w.state != "up" and w.last_seen_at < at]:
+                for known in (self._workers, self._sources, self._saved_at, self._services):
+                    known.pop(name, None)
+                self._unsaved.discard(name)
+
+    def _remember(self, worker: str, service: str) -> None:
+        self._services[worker] = service
+        if len(self._services) > _MOST_SERVICES:
+            self._services.popitem(last=False)
+
+    def _due(self, worker: Worker) -> bool:
+        return worker.last_seen_at - self._saved_at.get(worker.worker, 0.0) >= _SAVE_EVERY_S
+
+
+def _reborn(known: Worker, report: ProcessReport) -> bool:
+    """Return whether a report comes from another process than the one known by that name."""
+    return bool(known.pid and report.pid and known.pid != report.pid)
+
+
+def _differs(known: Worker, worker: Worker) -> bool:
+    """Return whether something changed that people should see at once."""
+    return (
+        known.state != worker.state
+        or known.pid != worker.pid
+        or known.service != worker.service
+        or known.framework != worker.framework
+        or known.queues != worker.queues
+        or known.dropped != worker.dropped
+        or known.clock_skew_s != worker.clock_skew_s
+    )
+
+
+def _bounded(number: int) -> int:
+    return min(max(number, 0), _LARGEST)

@@ -3,10 +3,12 @@
 import io
 import logging
 import os
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 
 from huoyan.errors import Undelivered
 from huoyan.server.notify.message import Message, trial
@@ -197,6 +199,32 @@ def test_a_server_that_insists_on_starttls_takes_nothing_in_the_plain(smtp_serve
         send_test(_mail(smtp_server, security="plain"))
     assert smtp_server.messages == []
     assert "STARTTLS" in str(refused.value) or "AUTH" in str(refused.value)
+
+
+def test_a_login_of_any_characters_reaches_the_server_as_written(smtp_server):
+    smtp_server.username, smtp_server.password = "huoyan@example.com", "p@ss:w/%41 rd&?#+"
+    send_test(_mail(smtp_server))
+    assert len(smtp_server.messages) == 1
+
+
+def test_mail_goes_over_tls_from_the_first_byte_where_that_is_asked_for(smtp_server):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(smtp_server.certificate_path, smtp_server.certificate_path.with_name("key.pem"))
+    kept: list[bytes] = []
+
+    class Keep:
+        async def handle_DATA(self, server, session, envelope):  # noqa: N802
+            kept.append(envelope.content)
+            return "250 kept"
+
+    controller = Controller(Keep(), hostname="127.0.0.1", port=free_port(), ssl_context=context)
+    controller.start()
+    try:
+        table = {"name": "o", "kind": "email", "host": "127.0.0.1", "port": controller.port, "security": "tls"}
+        send_test(parse_receiver({**table, "verify": False, "from": "a@example.com", "to": "b@example.com"}, 0))
+    finally:
+        controller.stop()
+    assert len(kept) == 1
 
 
 def test_a_mail_has_both_forms_and_the_headers_that_keep_an_incident_together(smtp_server):

@@ -11,7 +11,7 @@ from huoyan.server.notify import apprise_call
 from huoyan.server.notify.channel import TIMEOUT_S
 from huoyan.server.notify.channels.email.html import render
 from huoyan.server.notify.message import Message
-from huoyan.server.notify.settings import Settings
+from huoyan.server.notify.settings import HIDDEN, Settings
 
 _PORTS = {"starttls": 587, "tls": 465, "plain": 25}
 _MODES = {"starttls": "starttls", "tls": "ssl", "plain": "insecure"}
@@ -120,6 +120,10 @@ def channel(settings: Mapping[str, Any], at: str) -> MailChannel:
     if bool(username) != bool(password):
         missing = "password" if username else "username"
         raise table.wrong(missing, "both username and password, or neither", None)
+    for key, value in (("username", username), ("password", password)):
+        if not value.isascii():
+            # Python's smtplib encodes logins as ASCII and would fail when the first mail is due.
+            raise table.wrong(key, "ASCII characters only", HIDDEN if key == "password" else value)
     sender, sender_name = _sender(table)
     to = table.texts("to", "a list of mail addresses")
     for index, address in enumerate(to):

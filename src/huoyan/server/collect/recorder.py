@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from huoyan.clock import Clock
 from huoyan.model.event import QueueReading, TaskEvent
@@ -148,7 +147,8 @@ class Recorder:
                 self._reject(told, outcome, str(refusal))
                 return True
             except SQLAlchemyError as error:
-                self._log(error, pause_s)
+                cause = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+                self._log("the database does not take what is to be stored (%s); trying again in %g s", cause, pause_s)
                 if not may_try_again(pause_s):
                     return False
                 pause_s = min(pause_s * 2, _LONGEST_BACKOFF_S)
@@ -213,7 +213,7 @@ class Recorder:
                 run = merge_events(stored.run if stored is not None else None, [*good, event])
                 look_at(run, 0.0, self._bounds)
             except Exception as error:
-                _LOG.exception("an event of run %s cannot be merged", run_id)
+                self._log("an event of run %r cannot be merged: %r", run_id, error)
                 rejection = Rejection(index, run_id, f"cannot be merged: {type(error).__name__}: {error}"[:300])
                 outcome.rejected.setdefault(id(submission), {})[index] = rejection
             else:
@@ -230,7 +230,7 @@ class Recorder:
     def _reject(self, told: dict[str, Told], outcome: Outcome, reason: str) -> None:
         self._hand.drop(told)
         for run_id, events in told.items():
-            _LOG.error("events of run %r cannot be stored: %s", run_id, reason)
+            self._log("events of run %r cannot be stored: %s", run_id, reason)
             for _, submission, index in events:
                 rejection = Rejection(index, run_id, f"cannot be stored: {reason}"[:300])
                 outcome.rejected.setdefault(id(submission), {})[index] = rejection
@@ -260,7 +260,7 @@ class Recorder:
         Raises:
             _Changed: Somebody else wrote some of the runs first; nothing is written.
             _NotTaken: The database refuses the values; nothing is written.
-            OperationalError: The database is away or locked; nothing is written, or everything is and nobody said so, which
+            SQLAlchemyError: The database is away or locked; nothing is written, or everything is and nobody said so, which
                 the versions of the rows tell at the next try.
         """
         workers = self._registry.unsaved()
@@ -304,27 +304,26 @@ class Recorder:
             raise _Changed(changed)
         writer.note_texts(entry.n for entry in changes.texts)
 
-    def _log(self, error: Exception, pause_s: float) -> None:
+    def _log(self, message: str, *details: object) -> None:
+        """Log a warning, but not one for each of a thousand."""
         if time.monotonic() - self._logged_at >= _LOG_EVERY_S:
             self._logged_at = time.monotonic()
-            reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
-            _LOG.warning("the database does not take what is to be stored (%s); trying again in %g s", reason, pause_s)
+            _LOG.warning(message, *details)
 
 
 @contextmanager
 def _classified() -> Iterator[None]:
     """Tell a database that is away, which is tried again, from values that it will never take.
 
+    Whatever else goes wrong (a table is gone, a statement is refused) is no fault of the events: they wait until it is put
+    right.
+
     Raises:
         _NotTaken: The values are the reason.
     """
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError, PoolTimeout):
-        raise
-    except SQLAlchemyError as error:
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            raise
+    except (DataError, IntegrityError) as error:
         raise _NotTaken(" ".join(str(getattr(error, "orig", error)).split())) from error
     except (ValueError, OverflowError, TypeError) as error:
         raise _NotTaken(f"{type(error).__name__}: {error}") from error

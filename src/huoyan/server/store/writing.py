@@ -4,11 +4,13 @@ A row is only written over the version it was made from. Whoever else changed th
 merges its news into what is there now, so that two collectors on one database lose nothing.
 """
 
+# ruff: noqa: S608 - every statement here is put together from the names of columns, once, at import
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects import postgresql
 
 from huoyan.model.run import Run
 from huoyan.server.store.codec import decode_run
@@ -73,7 +75,7 @@ _MOVING = (
 _MOVING_AT = [_VALUES.index(name) for name in _MOVING]
 _STILL_AT = [index for index in range(len(_VALUES)) if index not in _MOVING_AT]
 
-_PG_TYPES = {column.name: column.type.compile() for column in runs.columns}
+_PG_TYPES = {column.name: str(column.type.compile(postgresql.dialect())) for column in runs.columns}
 
 
 def still_part(values: RowValues) -> tuple[object, ...]:
@@ -213,7 +215,7 @@ _SQLITE_UPDATE_MOVING = (
     f"UPDATE runs SET {', '.join(f'{name} = ?' for name in (*_MOVING, 'version'))} WHERE n = ? AND version = ?"
 )
 
-_ARRAYS = ", ".join(f"%s::{_PG_TYPES[name].lower()}[]" for name in _COLUMNS)
+_ARRAYS = ", ".join(f"%s::{_PG_TYPES[name].split(' COLLATE')[0].lower()}[]" for name in _COLUMNS)
 _NAMES = ", ".join(_COLUMNS)
 _PG_INSERT = (
     f"INSERT INTO runs ({_NAMES}) SELECT * FROM unnest({_ARRAYS}) AS new ({_NAMES}) ORDER BY id "
@@ -239,6 +241,8 @@ _STATE_INSERT = (
 )
 _STATE_UPDATE = (
     f"UPDATE {_STATES} SET state = ? WHERE n = ?",
-    f"UPDATE {_STATES} SET state = new.state FROM unnest(%s::bigint[], %s::bytea[]) AS new (n, state) "
-    f"WHERE {_STATES}.n = new.n",
+    (
+        f"UPDATE {_STATES} SET state = new.state FROM unnest(%s::bigint[], %s::bytea[]) AS new (n, state) "
+        f"WHERE {_STATES}.n = new.n"
+    ),
 )

@@ -1,0 +1,1 @@
+"""Worked applications that Huoyan watches; each has a README of its own."""

@@ -2,12 +2,10 @@
 
 import os
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 
 import typer
 
-from huoyan.cli import deploy, incidents
+from huoyan.cli import demo, deploy, incidents
 from huoyan.cli.check import check
 from huoyan.cli.run import run as show_run
 from huoyan.cli.runs import runs
@@ -29,8 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command("serve")(serve)
-if find_spec("huoyan.cli.demo") is not None:
-    app.command("demo")(import_module("huoyan.cli.demo").demo)
+app.add_typer(demo.app, name="demo")
 app.command("check")(check)
 app.command("runs")(runs)
 app.command("run")(show_run)

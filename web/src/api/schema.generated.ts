@@ -164,6 +164,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List times in which nothing could be heard
+         * @description List the gaps that touch the period, newest first.
+         */
+        get: operations["listGaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/failures": {
         parameters: {
             query?: never;
@@ -480,22 +500,23 @@ export interface components {
          * Alert
          * @description One rule's condition that holds or held for one combination of labels.
          * @example {
-         *       "fired_at": "2026-11-20T21:15:00.000000Z",
          *       "id": 17,
-         *       "incident_id": 4,
+         *       "rule": "payments-failing",
+         *       "signal": "task_failure_ratio",
+         *       "level": "critical",
+         *       "state": "firing",
          *       "labels": {
          *         "service": "orders",
          *         "task": "orders.take_payment"
          *       },
-         *       "level": "critical",
-         *       "op": ">",
-         *       "pending_at": "2026-11-20T21:14:30.000000Z",
-         *       "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
-         *       "rule": "payments-failing",
-         *       "signal": "task_failure_ratio",
-         *       "state": "firing",
+         *       "value": 0.29,
          *       "threshold": 0.05,
-         *       "value": 0.29
+         *       "op": ">",
+         *       "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
+         *       "pending_at": "2026-11-20T21:14:30.000000Z",
+         *       "fired_at": "2026-11-20T21:15:00.000000Z",
+         *       "resolved_at": null,
+         *       "incident_id": 4
          *     }
          */
         Alert: {
@@ -545,24 +566,26 @@ export interface components {
          * @example {
          *       "items": [
          *         {
-         *           "fired_at": "2026-11-20T21:15:00.000000Z",
          *           "id": 17,
-         *           "incident_id": 4,
+         *           "rule": "payments-failing",
+         *           "signal": "task_failure_ratio",
+         *           "level": "critical",
+         *           "state": "firing",
          *           "labels": {
          *             "service": "orders",
          *             "task": "orders.take_payment"
          *           },
-         *           "level": "critical",
-         *           "op": ">",
-         *           "pending_at": "2026-11-20T21:14:30.000000Z",
-         *           "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
-         *           "rule": "payments-failing",
-         *           "signal": "task_failure_ratio",
-         *           "state": "firing",
+         *           "value": 0.29,
          *           "threshold": 0.05,
-         *           "value": 0.29
+         *           "op": ">",
+         *           "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
+         *           "pending_at": "2026-11-20T21:14:30.000000Z",
+         *           "fired_at": "2026-11-20T21:15:00.000000Z",
+         *           "resolved_at": null,
+         *           "incident_id": 4
          *         }
-         *       ]
+         *       ],
+         *       "next": null
          *     }
          */
         AlertPage: {
@@ -618,11 +641,20 @@ export interface components {
          * BatchProblem
          * @description A batch of which nothing could be accepted.
          * @example {
-         *       "detail": "expected the id of a stored run, got '1f0c'",
-         *       "instance": "/api/v1/runs/1f0c",
-         *       "status": 404,
-         *       "title": "Not found",
-         *       "type": "urn:huoyan:problem:not-found"
+         *       "detail": "events[3].at: expected seconds since 1970 or an RFC 3339 time, got null",
+         *       "instance": "/api/v1/events",
+         *       "rejected": [
+         *         {
+         *           "expected": "seconds since 1970 or an RFC 3339 time",
+         *           "field": "events[3].at",
+         *           "got": "null",
+         *           "index": 3,
+         *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55"
+         *         }
+         *       ],
+         *       "status": 422,
+         *       "title": "Invalid events",
+         *       "type": "urn:huoyan:problem:invalid-events"
          *     }
          */
         BatchProblem: {
@@ -687,7 +719,7 @@ export interface components {
         Evidence: "inferred" | "reported" | "unknown";
         /**
          * ExceptionInfo
-         * @description An exception as text. `fingerprint` is the identity of its failure group; the server makes one when it is absent.
+         * @description An exception as text. `fingerprint` is the identity of its failure group; absent: made by the server.
          */
         ExceptionInfo: {
             type: string;
@@ -702,11 +734,19 @@ export interface components {
          * FailureGroup
          * @description Failures that have the same cause by their fingerprint; `count` and `per_minute` are of the window asked for.
          * @example {
-         *       "count": 12,
          *       "fingerprint": "5f1d3c0a9b7e2d44",
+         *       "type": "PaymentDeclined",
+         *       "title": "card issuer did not answer within <n> s",
+         *       "count": 12,
          *       "first_seen_at": "2026-11-20T21:02:11.000000Z",
-         *       "last_run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
          *       "last_seen_at": "2026-11-20T21:15:08.492000Z",
+         *       "tasks": [
+         *         "orders.take_payment"
+         *       ],
+         *       "services": [
+         *         "orders"
+         *       ],
+         *       "last_run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
          *       "per_minute": [
          *         [
          *           1795208040,
@@ -716,15 +756,7 @@ export interface components {
          *           1795208100,
          *           8
          *         ]
-         *       ],
-         *       "services": [
-         *         "orders"
-         *       ],
-         *       "tasks": [
-         *         "orders.take_payment"
-         *       ],
-         *       "title": "card issuer did not answer within <n> s",
-         *       "type": "PaymentDeclined"
+         *       ]
          *     }
          */
         FailureGroup: {
@@ -778,11 +810,19 @@ export interface components {
          * @example {
          *       "items": [
          *         {
-         *           "count": 12,
          *           "fingerprint": "5f1d3c0a9b7e2d44",
+         *           "type": "PaymentDeclined",
+         *           "title": "card issuer did not answer within <n> s",
+         *           "count": 12,
          *           "first_seen_at": "2026-11-20T21:02:11.000000Z",
-         *           "last_run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
          *           "last_seen_at": "2026-11-20T21:15:08.492000Z",
+         *           "tasks": [
+         *             "orders.take_payment"
+         *           ],
+         *           "services": [
+         *             "orders"
+         *           ],
+         *           "last_run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
          *           "per_minute": [
          *             [
          *               1795208040,
@@ -792,17 +832,10 @@ export interface components {
          *               1795208100,
          *               8
          *             ]
-         *           ],
-         *           "services": [
-         *             "orders"
-         *           ],
-         *           "tasks": [
-         *             "orders.take_payment"
-         *           ],
-         *           "title": "card issuer did not answer within <n> s",
-         *           "type": "PaymentDeclined"
+         *           ]
          *         }
-         *       ]
+         *       ],
+         *       "next": null
          *     }
          */
         FailurePage: {
@@ -815,25 +848,77 @@ export interface components {
             next: string | null;
         };
         /**
+         * Gap
+         * @description A time in which a source was cut off; what happened then may never have been heard.
+         * @example {
+         *       "source": "celery redis://127.0.0.1:6379/0",
+         *       "started_at": "2026-11-20T20:40:00.000000Z",
+         *       "ended_at": "2026-11-20T20:41:12.000000Z",
+         *       "reason": "connection refused"
+         *     }
+         */
+        Gap: {
+            /** Source */
+            source: string;
+            /**
+             * Started At
+             * Format: date-time
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            started_at: string;
+            /**
+             * Ended At
+             * @description Null while it lasts.
+             */
+            ended_at: string | null;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * GapList
+         * @description The gaps of a period, newest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "source": "celery redis://127.0.0.1:6379/0",
+         *           "started_at": "2026-11-20T20:40:00.000000Z",
+         *           "ended_at": "2026-11-20T20:41:12.000000Z",
+         *           "reason": "connection refused"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        GapList: {
+            /** Items */
+            items: components["schemas"]["Gap"][];
+            /**
+             * Next
+             * @description Always null: the list is whole.
+             */
+            next: null;
+        };
+        /**
          * Incident
          * @description What people deal with: alerts that belong together, from the first to the last.
          * @example {
-         *       "acknowledged_at": "2026-11-20T21:16:40.000000Z",
-         *       "acknowledged_by": "lin",
-         *       "alert_count": 1,
          *       "id": 4,
+         *       "title": "payments-failing: orders.take_payment",
+         *       "level": "critical",
+         *       "state": "acknowledged",
+         *       "rule": "payments-failing",
          *       "labels": {
          *         "service": "orders",
          *         "task": "orders.take_payment"
          *       },
-         *       "level": "critical",
          *       "opened_at": "2026-11-20T21:15:00.000000Z",
+         *       "acknowledged_at": "2026-11-20T21:16:40.000000Z",
+         *       "acknowledged_by": "lin",
+         *       "resolved_at": null,
          *       "resolved_by": "",
-         *       "rule": "payments-failing",
-         *       "state": "acknowledged",
-         *       "summary": "task_failure_ratio is 0.29, above 0.05",
-         *       "title": "payments-failing: orders.take_payment",
-         *       "updated_at": "2026-11-20T21:16:40.000000Z"
+         *       "updated_at": "2026-11-20T21:16:40.000000Z",
+         *       "alert_count": 1,
+         *       "summary": "task_failure_ratio is 0.29, above 0.05"
          *     }
          */
         Incident: {
@@ -892,124 +977,133 @@ export interface components {
          * IncidentDetail
          * @description An incident with everything that belongs to it.
          * @example {
-         *       "acknowledged_at": "2026-11-20T21:16:40.000000Z",
-         *       "acknowledged_by": "lin",
-         *       "alert_count": 1,
-         *       "alerts": [
-         *         {
-         *           "fired_at": "2026-11-20T21:15:00.000000Z",
-         *           "id": 17,
-         *           "incident_id": 4,
-         *           "labels": {
-         *             "service": "orders",
-         *             "task": "orders.take_payment"
-         *           },
-         *           "level": "critical",
-         *           "op": ">",
-         *           "pending_at": "2026-11-20T21:14:30.000000Z",
-         *           "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
-         *           "rule": "payments-failing",
-         *           "signal": "task_failure_ratio",
-         *           "state": "firing",
-         *           "threshold": 0.05,
-         *           "value": 0.29
-         *         }
-         *       ],
          *       "id": 4,
+         *       "title": "payments-failing: orders.take_payment",
+         *       "level": "critical",
+         *       "state": "acknowledged",
+         *       "rule": "payments-failing",
          *       "labels": {
          *         "service": "orders",
          *         "task": "orders.take_payment"
          *       },
-         *       "level": "critical",
-         *       "notifications": [
+         *       "opened_at": "2026-11-20T21:15:00.000000Z",
+         *       "acknowledged_at": "2026-11-20T21:16:40.000000Z",
+         *       "acknowledged_by": "lin",
+         *       "resolved_at": null,
+         *       "resolved_by": "",
+         *       "updated_at": "2026-11-20T21:16:40.000000Z",
+         *       "alert_count": 1,
+         *       "summary": "task_failure_ratio is 0.29, above 0.05",
+         *       "alerts": [
          *         {
-         *           "attempts": 1,
-         *           "created_at": "2026-11-20T21:15:00.010000Z",
-         *           "error": "",
-         *           "event": "opened",
-         *           "receiver": "oncall",
-         *           "sent_at": "2026-11-20T21:15:00.420000Z",
-         *           "state": "sent"
+         *           "id": 17,
+         *           "rule": "payments-failing",
+         *           "signal": "task_failure_ratio",
+         *           "level": "critical",
+         *           "state": "firing",
+         *           "labels": {
+         *             "service": "orders",
+         *             "task": "orders.take_payment"
+         *           },
+         *           "value": 0.29,
+         *           "threshold": 0.05,
+         *           "op": ">",
+         *           "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
+         *           "pending_at": "2026-11-20T21:14:30.000000Z",
+         *           "fired_at": "2026-11-20T21:15:00.000000Z",
+         *           "resolved_at": null,
+         *           "incident_id": 4
          *         }
          *       ],
-         *       "opened_at": "2026-11-20T21:15:00.000000Z",
-         *       "resolved_by": "",
-         *       "rule": "payments-failing",
+         *       "timeline": [
+         *         {
+         *           "at": "2026-11-20T21:15:00.000000Z",
+         *           "kind": "opened",
+         *           "by": "huoyan",
+         *           "text": "payments-failing fires",
+         *           "data": {}
+         *         },
+         *         {
+         *           "at": "2026-11-20T21:16:40.000000Z",
+         *           "kind": "acknowledged",
+         *           "by": "lin",
+         *           "text": "calling the provider",
+         *           "data": {}
+         *         }
+         *       ],
+         *       "notifications": [
+         *         {
+         *           "receiver": "oncall",
+         *           "event": "opened",
+         *           "state": "sent",
+         *           "created_at": "2026-11-20T21:15:00.010000Z",
+         *           "sent_at": "2026-11-20T21:15:00.420000Z",
+         *           "attempts": 1,
+         *           "error": ""
+         *         }
+         *       ],
          *       "runs": [
          *         {
+         *           "id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *           "task": "orders.take_payment",
+         *           "service": "orders",
+         *           "framework": "celery",
+         *           "queue": "payments",
+         *           "state": "failed",
+         *           "evidence": "reported",
+         *           "reason": "",
+         *           "worker": "celery@host-1",
          *           "args": [
          *             "order-1042"
          *           ],
-         *           "attempt_count": 1,
-         *           "attempts": [
-         *             {
-         *               "duplicate": false,
-         *               "duration_s": 5.012,
-         *               "evidence": "reported",
-         *               "exception": {
-         *                 "fingerprint": "5f1d3c0a9b7e2d44",
-         *                 "message": "card issuer did not answer within 5 s",
-         *                 "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
-         *                 "type": "PaymentDeclined"
-         *               },
-         *               "finished_at": "2026-11-20T21:15:08.492000Z",
-         *               "number": 1,
-         *               "reason": "",
-         *               "started_at": "2026-11-20T21:15:03.480000Z",
-         *               "state": "failed",
-         *               "worker": "celery@host-1"
-         *             }
-         *           ],
-         *           "duration_s": 5.012,
-         *           "enqueued_at": "2026-11-20T21:15:03.123456Z",
-         *           "evidence": "reported",
-         *           "exception": {
-         *             "fingerprint": "5f1d3c0a9b7e2d44",
-         *             "message": "card issuer did not answer within 5 s",
-         *             "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
-         *             "type": "PaymentDeclined"
-         *           },
-         *           "finished_at": "2026-11-20T21:15:08.492000Z",
-         *           "framework": "celery",
-         *           "id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
          *           "kwargs": {
          *             "amount": 49.9,
          *             "card": "[scrubbed]"
          *           },
+         *           "result": null,
+         *           "exception": {
+         *             "type": "PaymentDeclined",
+         *             "message": "card issuer did not answer within 5 s",
+         *             "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
+         *             "fingerprint": "5f1d3c0a9b7e2d44"
+         *           },
+         *           "parent_id": null,
+         *           "root_id": null,
+         *           "group_id": null,
+         *           "enqueued_at": "2026-11-20T21:15:03.123456Z",
+         *           "eta": null,
+         *           "started_at": "2026-11-20T21:15:03.480000Z",
+         *           "finished_at": "2026-11-20T21:15:08.492000Z",
+         *           "updated_at": "2026-11-20T21:15:08.492000Z",
+         *           "wait_s": 0.356,
+         *           "duration_s": 5.012,
+         *           "progress": null,
          *           "labels": {
          *             "tier": "critical"
          *           },
-         *           "queue": "payments",
-         *           "reason": "",
-         *           "service": "orders",
-         *           "started_at": "2026-11-20T21:15:03.480000Z",
-         *           "state": "failed",
-         *           "task": "orders.take_payment",
-         *           "updated_at": "2026-11-20T21:15:08.492000Z",
-         *           "wait_s": 0.356,
-         *           "worker": "celery@host-1"
+         *           "breakdown": null,
+         *           "attempt_count": 1,
+         *           "attempts": [
+         *             {
+         *               "number": 1,
+         *               "state": "failed",
+         *               "evidence": "reported",
+         *               "worker": "celery@host-1",
+         *               "started_at": "2026-11-20T21:15:03.480000Z",
+         *               "finished_at": "2026-11-20T21:15:08.492000Z",
+         *               "duration_s": 5.012,
+         *               "exception": {
+         *                 "type": "PaymentDeclined",
+         *                 "message": "card issuer did not answer within 5 s",
+         *                 "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
+         *                 "fingerprint": "5f1d3c0a9b7e2d44"
+         *               },
+         *               "reason": "",
+         *               "duplicate": false
+         *             }
+         *           ]
          *         }
-         *       ],
-         *       "state": "acknowledged",
-         *       "summary": "task_failure_ratio is 0.29, above 0.05",
-         *       "timeline": [
-         *         {
-         *           "at": "2026-11-20T21:15:00.000000Z",
-         *           "by": "huoyan",
-         *           "data": {},
-         *           "kind": "opened",
-         *           "text": "payments-failing fires"
-         *         },
-         *         {
-         *           "at": "2026-11-20T21:16:40.000000Z",
-         *           "by": "lin",
-         *           "data": {},
-         *           "kind": "acknowledged",
-         *           "text": "calling the provider"
-         *         }
-         *       ],
-         *       "title": "payments-failing: orders.take_payment",
-         *       "updated_at": "2026-11-20T21:16:40.000000Z"
+         *       ]
          *     }
          */
         IncidentDetail: {
@@ -1084,24 +1178,26 @@ export interface components {
          * @example {
          *       "items": [
          *         {
-         *           "acknowledged_at": "2026-11-20T21:16:40.000000Z",
-         *           "acknowledged_by": "lin",
-         *           "alert_count": 1,
          *           "id": 4,
+         *           "title": "payments-failing: orders.take_payment",
+         *           "level": "critical",
+         *           "state": "acknowledged",
+         *           "rule": "payments-failing",
          *           "labels": {
          *             "service": "orders",
          *             "task": "orders.take_payment"
          *           },
-         *           "level": "critical",
          *           "opened_at": "2026-11-20T21:15:00.000000Z",
+         *           "acknowledged_at": "2026-11-20T21:16:40.000000Z",
+         *           "acknowledged_by": "lin",
+         *           "resolved_at": null,
          *           "resolved_by": "",
-         *           "rule": "payments-failing",
-         *           "state": "acknowledged",
-         *           "summary": "task_failure_ratio is 0.29, above 0.05",
-         *           "title": "payments-failing: orders.take_payment",
-         *           "updated_at": "2026-11-20T21:16:40.000000Z"
+         *           "updated_at": "2026-11-20T21:16:40.000000Z",
+         *           "alert_count": 1,
+         *           "summary": "task_failure_ratio is 0.29, above 0.05"
          *         }
-         *       ]
+         *       ],
+         *       "next": null
          *     }
          */
         IncidentPage: {
@@ -1171,44 +1267,45 @@ export interface components {
          * Overview
          * @description What the first screen says at a glance.
          * @example {
-         *       "now": "2026-11-20T21:16:41.000000Z",
-         *       "started_at": "2026-11-20T20:00:00.000000Z",
-         *       "totals": {
-         *         "active": 3,
-         *         "failure_ratio": 0.03,
-         *         "p95_s": 0.84,
-         *         "queued": 7,
-         *         "runs_per_minute": 13.4
-         *       },
          *       "verdict": {
          *         "level": "critical",
+         *         "text": "1 incident is open: payments-failing: orders.take_payment",
          *         "open_incidents": [
          *           {
-         *             "acknowledged_at": "2026-11-20T21:16:40.000000Z",
-         *             "acknowledged_by": "lin",
-         *             "alert_count": 1,
          *             "id": 4,
+         *             "title": "payments-failing: orders.take_payment",
+         *             "level": "critical",
+         *             "state": "acknowledged",
+         *             "rule": "payments-failing",
          *             "labels": {
          *               "service": "orders",
          *               "task": "orders.take_payment"
          *             },
-         *             "level": "critical",
          *             "opened_at": "2026-11-20T21:15:00.000000Z",
+         *             "acknowledged_at": "2026-11-20T21:16:40.000000Z",
+         *             "acknowledged_by": "lin",
+         *             "resolved_at": null,
          *             "resolved_by": "",
-         *             "rule": "payments-failing",
-         *             "state": "acknowledged",
-         *             "summary": "task_failure_ratio is 0.29, above 0.05",
-         *             "title": "payments-failing: orders.take_payment",
-         *             "updated_at": "2026-11-20T21:16:40.000000Z"
+         *             "updated_at": "2026-11-20T21:16:40.000000Z",
+         *             "alert_count": 1,
+         *             "summary": "task_failure_ratio is 0.29, above 0.05"
          *           }
-         *         ],
-         *         "text": "1 incident is open: payments-failing: orders.take_payment"
+         *         ]
+         *       },
+         *       "totals": {
+         *         "runs_per_minute": 13.4,
+         *         "failure_ratio": 0.03,
+         *         "p95_s": 0.84,
+         *         "active": 3,
+         *         "queued": 7
+         *       },
+         *       "workers": {
+         *         "up": 2,
+         *         "down": 0
          *       },
          *       "version": "0.1.0",
-         *       "workers": {
-         *         "down": 0,
-         *         "up": 2
-         *       }
+         *       "started_at": "2026-11-20T20:00:00.000000Z",
+         *       "now": "2026-11-20T21:16:41.000000Z"
          *     }
          */
         Overview: {
@@ -1381,13 +1478,13 @@ export interface components {
          * Queue
          * @description A queue now. What nobody reported is null, never zero.
          * @example {
-         *       "active": 2,
+         *       "queue": "payments",
+         *       "service": "orders",
          *       "depth": 7,
          *       "oldest_age_s": 3.2,
-         *       "queue": "payments",
-         *       "read_at": "2026-11-20T21:15:10.000000Z",
+         *       "active": 2,
          *       "runs_per_minute": 6.9,
-         *       "service": "orders"
+         *       "read_at": "2026-11-20T21:15:10.000000Z"
          *     }
          */
         Queue: {
@@ -1427,15 +1524,16 @@ export interface components {
          * @example {
          *       "items": [
          *         {
-         *           "active": 2,
+         *           "queue": "payments",
+         *           "service": "orders",
          *           "depth": 7,
          *           "oldest_age_s": 3.2,
-         *           "queue": "payments",
-         *           "read_at": "2026-11-20T21:15:10.000000Z",
+         *           "active": 2,
          *           "runs_per_minute": 6.9,
-         *           "service": "orders"
+         *           "read_at": "2026-11-20T21:15:10.000000Z"
          *         }
-         *       ]
+         *       ],
+         *       "next": null
          *     }
          */
         QueueList: {
@@ -1468,11 +1566,11 @@ export interface components {
          *       "accepted": 3,
          *       "rejected": [
          *         {
-         *           "expected": "float or RFC 3339 time",
-         *           "field": "events[3].at",
-         *           "got": "null",
          *           "index": 3,
-         *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55"
+         *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *           "field": "events[3].at",
+         *           "expected": "seconds since 1970 or an RFC 3339 time",
+         *           "got": "null"
          *         }
          *       ]
          *     }
@@ -1515,24 +1613,24 @@ export interface components {
          * Rule
          * @description A condition on a signal that raises alerts.
          * @example {
+         *       "name": "payments-failing",
+         *       "signal": "task_failure_ratio",
+         *       "op": ">",
+         *       "threshold": 0.05,
+         *       "for_s": 30,
+         *       "window_s": 300,
+         *       "level": "critical",
+         *       "where": {
+         *         "service": "orders"
+         *       },
          *       "by": [
          *         "service",
          *         "task"
          *       ],
-         *       "for_s": 30,
-         *       "level": "critical",
-         *       "name": "payments-failing",
-         *       "op": ">",
          *       "receivers": [
          *         "oncall"
          *       ],
-         *       "signal": "task_failure_ratio",
-         *       "state": "firing",
-         *       "threshold": 0.05,
-         *       "where": {
-         *         "service": "orders"
-         *       },
-         *       "window_s": 300
+         *       "state": "firing"
          *     }
          */
         Rule: {
@@ -1592,26 +1690,27 @@ export interface components {
          * @example {
          *       "items": [
          *         {
+         *           "name": "payments-failing",
+         *           "signal": "task_failure_ratio",
+         *           "op": ">",
+         *           "threshold": 0.05,
+         *           "for_s": 30,
+         *           "window_s": 300,
+         *           "level": "critical",
+         *           "where": {
+         *             "service": "orders"
+         *           },
          *           "by": [
          *             "service",
          *             "task"
          *           ],
-         *           "for_s": 30,
-         *           "level": "critical",
-         *           "name": "payments-failing",
-         *           "op": ">",
          *           "receivers": [
          *             "oncall"
          *           ],
-         *           "signal": "task_failure_ratio",
-         *           "state": "firing",
-         *           "threshold": 0.05,
-         *           "where": {
-         *             "service": "orders"
-         *           },
-         *           "window_s": 300
+         *           "state": "firing"
          *         }
-         *       ]
+         *       ],
+         *       "next": null
          *     }
          */
         RuleList: {
@@ -1627,57 +1726,64 @@ export interface components {
          * Run
          * @description One logical task execution request, with every attempt at it.
          * @example {
+         *       "id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *       "task": "orders.take_payment",
+         *       "service": "orders",
+         *       "framework": "celery",
+         *       "queue": "payments",
+         *       "state": "failed",
+         *       "evidence": "reported",
+         *       "reason": "",
+         *       "worker": "celery@host-1",
          *       "args": [
          *         "order-1042"
          *       ],
-         *       "attempt_count": 1,
-         *       "attempts": [
-         *         {
-         *           "duplicate": false,
-         *           "duration_s": 5.012,
-         *           "evidence": "reported",
-         *           "exception": {
-         *             "fingerprint": "5f1d3c0a9b7e2d44",
-         *             "message": "card issuer did not answer within 5 s",
-         *             "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
-         *             "type": "PaymentDeclined"
-         *           },
-         *           "finished_at": "2026-11-20T21:15:08.492000Z",
-         *           "number": 1,
-         *           "reason": "",
-         *           "started_at": "2026-11-20T21:15:03.480000Z",
-         *           "state": "failed",
-         *           "worker": "celery@host-1"
-         *         }
-         *       ],
-         *       "duration_s": 5.012,
-         *       "enqueued_at": "2026-11-20T21:15:03.123456Z",
-         *       "evidence": "reported",
-         *       "exception": {
-         *         "fingerprint": "5f1d3c0a9b7e2d44",
-         *         "message": "card issuer did not answer within 5 s",
-         *         "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
-         *         "type": "PaymentDeclined"
-         *       },
-         *       "finished_at": "2026-11-20T21:15:08.492000Z",
-         *       "framework": "celery",
-         *       "id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
          *       "kwargs": {
          *         "amount": 49.9,
          *         "card": "[scrubbed]"
          *       },
+         *       "result": null,
+         *       "exception": {
+         *         "type": "PaymentDeclined",
+         *         "message": "card issuer did not answer within 5 s",
+         *         "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
+         *         "fingerprint": "5f1d3c0a9b7e2d44"
+         *       },
+         *       "parent_id": null,
+         *       "root_id": null,
+         *       "group_id": null,
+         *       "enqueued_at": "2026-11-20T21:15:03.123456Z",
+         *       "eta": null,
+         *       "started_at": "2026-11-20T21:15:03.480000Z",
+         *       "finished_at": "2026-11-20T21:15:08.492000Z",
+         *       "updated_at": "2026-11-20T21:15:08.492000Z",
+         *       "wait_s": 0.356,
+         *       "duration_s": 5.012,
+         *       "progress": null,
          *       "labels": {
          *         "tier": "critical"
          *       },
-         *       "queue": "payments",
-         *       "reason": "",
-         *       "service": "orders",
-         *       "started_at": "2026-11-20T21:15:03.480000Z",
-         *       "state": "failed",
-         *       "task": "orders.take_payment",
-         *       "updated_at": "2026-11-20T21:15:08.492000Z",
-         *       "wait_s": 0.356,
-         *       "worker": "celery@host-1"
+         *       "breakdown": null,
+         *       "attempt_count": 1,
+         *       "attempts": [
+         *         {
+         *           "number": 1,
+         *           "state": "failed",
+         *           "evidence": "reported",
+         *           "worker": "celery@host-1",
+         *           "started_at": "2026-11-20T21:15:03.480000Z",
+         *           "finished_at": "2026-11-20T21:15:08.492000Z",
+         *           "duration_s": 5.012,
+         *           "exception": {
+         *             "type": "PaymentDeclined",
+         *             "message": "card issuer did not answer within 5 s",
+         *             "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
+         *             "fingerprint": "5f1d3c0a9b7e2d44"
+         *           },
+         *           "reason": "",
+         *           "duplicate": false
+         *         }
+         *       ]
          *     }
          */
         Run: {
@@ -1783,29 +1889,30 @@ export interface components {
          * RunCounts
          * @description How many runs there are per value of each facet; every facet ignores its own filter.
          * @example {
-         *       "framework": {
-         *         "celery": 9135
+         *       "state": {
+         *         "succeeded": 9120,
+         *         "failed": 12,
+         *         "started": 3
+         *       },
+         *       "task": {
+         *         "orders.take_payment": 4570,
+         *         "orders.send_confirmation": 4565
          *       },
          *       "queue": {
-         *         "mail": 4565,
-         *         "payments": 4570
+         *         "payments": 4570,
+         *         "mail": 4565
+         *       },
+         *       "worker": {
+         *         "celery@host-1": 9135
          *       },
          *       "service": {
          *         "orders": 9135
          *       },
-         *       "state": {
-         *         "failed": 12,
-         *         "started": 3,
-         *         "succeeded": 9120
-         *       },
-         *       "task": {
-         *         "orders.send_confirmation": 4565,
-         *         "orders.take_payment": 4570
+         *       "framework": {
+         *         "celery": 9135
          *       },
          *       "total": 9135,
-         *       "worker": {
-         *         "celery@host-1": 9135
-         *       }
+         *       "exact": true
          *     }
          */
         RunCounts: {
@@ -1838,6 +1945,11 @@ export interface components {
              * @description Runs that match every filter.
              */
             total: number;
+            /**
+             * Exact
+             * @description False when only the newest runs were counted, because there are too many to look at each.
+             */
+            exact: boolean;
         };
         /**
          * RunException
@@ -1868,57 +1980,64 @@ export interface components {
          * @example {
          *       "items": [
          *         {
+         *           "id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *           "task": "orders.take_payment",
+         *           "service": "orders",
+         *           "framework": "celery",
+         *           "queue": "payments",
+         *           "state": "failed",
+         *           "evidence": "reported",
+         *           "reason": "",
+         *           "worker": "celery@host-1",
          *           "args": [
          *             "order-1042"
          *           ],
-         *           "attempt_count": 1,
-         *           "attempts": [
-         *             {
-         *               "duplicate": false,
-         *               "duration_s": 5.012,
-         *               "evidence": "reported",
-         *               "exception": {
-         *                 "fingerprint": "5f1d3c0a9b7e2d44",
-         *                 "message": "card issuer did not answer within 5 s",
-         *                 "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
-         *                 "type": "PaymentDeclined"
-         *               },
-         *               "finished_at": "2026-11-20T21:15:08.492000Z",
-         *               "number": 1,
-         *               "reason": "",
-         *               "started_at": "2026-11-20T21:15:03.480000Z",
-         *               "state": "failed",
-         *               "worker": "celery@host-1"
-         *             }
-         *           ],
-         *           "duration_s": 5.012,
-         *           "enqueued_at": "2026-11-20T21:15:03.123456Z",
-         *           "evidence": "reported",
-         *           "exception": {
-         *             "fingerprint": "5f1d3c0a9b7e2d44",
-         *             "message": "card issuer did not answer within 5 s",
-         *             "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
-         *             "type": "PaymentDeclined"
-         *           },
-         *           "finished_at": "2026-11-20T21:15:08.492000Z",
-         *           "framework": "celery",
-         *           "id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
          *           "kwargs": {
          *             "amount": 49.9,
          *             "card": "[scrubbed]"
          *           },
+         *           "result": null,
+         *           "exception": {
+         *             "type": "PaymentDeclined",
+         *             "message": "card issuer did not answer within 5 s",
+         *             "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
+         *             "fingerprint": "5f1d3c0a9b7e2d44"
+         *           },
+         *           "parent_id": null,
+         *           "root_id": null,
+         *           "group_id": null,
+         *           "enqueued_at": "2026-11-20T21:15:03.123456Z",
+         *           "eta": null,
+         *           "started_at": "2026-11-20T21:15:03.480000Z",
+         *           "finished_at": "2026-11-20T21:15:08.492000Z",
+         *           "updated_at": "2026-11-20T21:15:08.492000Z",
+         *           "wait_s": 0.356,
+         *           "duration_s": 5.012,
+         *           "progress": null,
          *           "labels": {
          *             "tier": "critical"
          *           },
-         *           "queue": "payments",
-         *           "reason": "",
-         *           "service": "orders",
-         *           "started_at": "2026-11-20T21:15:03.480000Z",
-         *           "state": "failed",
-         *           "task": "orders.take_payment",
-         *           "updated_at": "2026-11-20T21:15:08.492000Z",
-         *           "wait_s": 0.356,
-         *           "worker": "celery@host-1"
+         *           "breakdown": null,
+         *           "attempt_count": 1,
+         *           "attempts": [
+         *             {
+         *               "number": 1,
+         *               "state": "failed",
+         *               "evidence": "reported",
+         *               "worker": "celery@host-1",
+         *               "started_at": "2026-11-20T21:15:03.480000Z",
+         *               "finished_at": "2026-11-20T21:15:08.492000Z",
+         *               "duration_s": 5.012,
+         *               "exception": {
+         *                 "type": "PaymentDeclined",
+         *                 "message": "card issuer did not answer within 5 s",
+         *                 "traceback": "Traceback (most recent call last):\n  …\nPaymentDeclined: card issuer did not answer within 5 s",
+         *                 "fingerprint": "5f1d3c0a9b7e2d44"
+         *               },
+         *               "reason": "",
+         *               "duplicate": false
+         *             }
+         *           ]
          *         }
          *       ],
          *       "next": "eyJzIjoxNzk1Mjg4NTAzLjEyfQ"
@@ -1965,8 +2084,8 @@ export interface components {
          * Session
          * @description Whether a token is needed, and whether this request carried a valid one.
          * @example {
-         *       "ok": true,
-         *       "required": true
+         *       "required": true,
+         *       "ok": true
          *     }
          */
         Session: {
@@ -1994,36 +2113,36 @@ export interface components {
          * Signal
          * @description A quantity that rules, charts and Prometheus know under one name.
          * @example {
+         *       "id": "task_failure_ratio",
+         *       "title": "Failure ratio",
+         *       "title_zh": "失败率",
+         *       "unit": "ratio",
          *       "by": [
          *         "service",
          *         "task"
          *       ],
-         *       "help": "Failed runs of all that ended, revoked ones apart.",
-         *       "help_zh": "结束的运行中失败的比例（不含被撤销的）。",
-         *       "id": "task_failure_ratio",
          *       "labels": [
          *         "service",
          *         "task",
          *         "queue"
          *       ],
+         *       "window_s": 300,
          *       "panel": {
-         *         "joins": "",
-         *         "kind": "lines",
          *         "section": "tasks",
+         *         "kind": "lines",
+         *         "joins": "",
          *         "title": "",
          *         "title_zh": ""
          *       },
-         *       "promql": "sum by (service, task) (increase(huoyan_task_runs_total{state=~\"failed|rejected|lost|dead\"}[5m]))",
+         *       "help": "Failed runs of all that ended, revoked ones apart.",
+         *       "help_zh": "结束的运行中失败的比例（不含被撤销的）。",
          *       "thresholds": {
-         *         "critical": 0.2,
-         *         "for_s": 60,
          *         "op": ">",
-         *         "warning": 0.05
+         *         "warning": 0.05,
+         *         "critical": 0.2,
+         *         "for_s": 60
          *       },
-         *       "title": "Failure ratio",
-         *       "title_zh": "失败率",
-         *       "unit": "ratio",
-         *       "window_s": 300
+         *       "promql": "sum by (service, task) (increase(huoyan_task_runs_total{state=~\"failed|rejected|lost|dead\"}[5m]))"
          *     }
          */
         Signal: {
@@ -2068,38 +2187,39 @@ export interface components {
          * @example {
          *       "items": [
          *         {
+         *           "id": "task_failure_ratio",
+         *           "title": "Failure ratio",
+         *           "title_zh": "失败率",
+         *           "unit": "ratio",
          *           "by": [
          *             "service",
          *             "task"
          *           ],
-         *           "help": "Failed runs of all that ended, revoked ones apart.",
-         *           "help_zh": "结束的运行中失败的比例（不含被撤销的）。",
-         *           "id": "task_failure_ratio",
          *           "labels": [
          *             "service",
          *             "task",
          *             "queue"
          *           ],
+         *           "window_s": 300,
          *           "panel": {
-         *             "joins": "",
-         *             "kind": "lines",
          *             "section": "tasks",
+         *             "kind": "lines",
+         *             "joins": "",
          *             "title": "",
          *             "title_zh": ""
          *           },
-         *           "promql": "sum by (service, task) (increase(huoyan_task_runs_total{state=~\"failed|rejected|lost|dead\"}[5m]))",
+         *           "help": "Failed runs of all that ended, revoked ones apart.",
+         *           "help_zh": "结束的运行中失败的比例（不含被撤销的）。",
          *           "thresholds": {
-         *             "critical": 0.2,
-         *             "for_s": 60,
          *             "op": ">",
-         *             "warning": 0.05
+         *             "warning": 0.05,
+         *             "critical": 0.2,
+         *             "for_s": 60
          *           },
-         *           "title": "Failure ratio",
-         *           "title_zh": "失败率",
-         *           "unit": "ratio",
-         *           "window_s": 300
+         *           "promql": "sum by (service, task) (increase(huoyan_task_runs_total{state=~\"failed|rejected|lost|dead\"}[5m]))"
          *         }
-         *       ]
+         *       ],
+         *       "next": null
          *     }
          */
         SignalList: {
@@ -2116,14 +2236,20 @@ export interface components {
          * @description A signal's values now and over a period.
          * @example {
          *       "id": "task_failure_ratio",
+         *       "title": "Failure ratio",
+         *       "unit": "ratio",
+         *       "window_s": 300,
+         *       "since": 1795204800,
+         *       "until": 1795208400,
+         *       "step_s": 60,
          *       "now": [
          *         {
          *           "labels": {
          *             "service": "orders",
          *             "task": "orders.take_payment"
          *           },
-         *           "samples": 412,
-         *           "value": 0.029
+         *           "value": 0.029,
+         *           "samples": 412
          *         }
          *       ],
          *       "series": [
@@ -2147,13 +2273,7 @@ export interface components {
          *             ]
          *           ]
          *         }
-         *       ],
-         *       "since": 1795204800,
-         *       "step_s": 60,
-         *       "title": "Failure ratio",
-         *       "unit": "ratio",
-         *       "until": 1795208400,
-         *       "window_s": 300
+         *       ]
          *     }
          */
         SignalReading: {
@@ -2230,20 +2350,20 @@ export interface components {
          * Task
          * @description A task type of one service over the window asked for; figures without a measurement are null.
          * @example {
-         *       "active": 2,
+         *       "task": "orders.take_payment",
+         *       "service": "orders",
+         *       "queue": "payments",
+         *       "runs": 412,
+         *       "succeeded": 400,
          *       "failed": 12,
          *       "failure_ratio": 0.0291,
-         *       "last_run_at": "2026-11-20T21:15:08.492000Z",
+         *       "runs_per_minute": 6.87,
          *       "p50_s": 0.21,
          *       "p95_s": 0.84,
          *       "p99_s": 5.01,
-         *       "queue": "payments",
-         *       "runs": 412,
-         *       "runs_per_minute": 6.87,
-         *       "service": "orders",
-         *       "succeeded": 400,
-         *       "task": "orders.take_payment",
-         *       "wait_p95_s": 0.4
+         *       "wait_p95_s": 0.4,
+         *       "active": 2,
+         *       "last_run_at": "2026-11-20T21:15:08.492000Z"
          *     }
          */
         Task: {
@@ -2368,22 +2488,23 @@ export interface components {
          * @example {
          *       "items": [
          *         {
-         *           "active": 2,
+         *           "task": "orders.take_payment",
+         *           "service": "orders",
+         *           "queue": "payments",
+         *           "runs": 412,
+         *           "succeeded": 400,
          *           "failed": 12,
          *           "failure_ratio": 0.0291,
-         *           "last_run_at": "2026-11-20T21:15:08.492000Z",
+         *           "runs_per_minute": 6.87,
          *           "p50_s": 0.21,
          *           "p95_s": 0.84,
          *           "p99_s": 5.01,
-         *           "queue": "payments",
-         *           "runs": 412,
-         *           "runs_per_minute": 6.87,
-         *           "service": "orders",
-         *           "succeeded": 400,
-         *           "task": "orders.take_payment",
-         *           "wait_p95_s": 0.4
+         *           "wait_p95_s": 0.4,
+         *           "active": 2,
+         *           "last_run_at": "2026-11-20T21:15:08.492000Z"
          *         }
          *       ],
+         *       "next": null,
          *       "window_s": 3600
          *     }
          */
@@ -2494,22 +2615,22 @@ export interface components {
          * Worker
          * @description A process that executes tasks or reports them.
          * @example {
+         *       "worker": "celery@host-1",
+         *       "service": "orders",
+         *       "framework": "celery",
+         *       "host": "host-1",
+         *       "pid": 4242,
+         *       "state": "up",
+         *       "first_seen_at": "2026-11-20T20:00:00.000000Z",
+         *       "last_seen_at": "2026-11-20T21:15:09.800000Z",
+         *       "started_at": "2026-11-20T19:59:58.000000Z",
          *       "active": 2,
          *       "clock_skew_s": 0.002,
          *       "dropped": 0,
-         *       "first_seen_at": "2026-11-20T20:00:00.000000Z",
-         *       "framework": "celery",
-         *       "host": "host-1",
-         *       "last_seen_at": "2026-11-20T21:15:09.800000Z",
-         *       "pid": 4242,
          *       "queues": [
          *         "payments",
          *         "mail"
-         *       ],
-         *       "service": "orders",
-         *       "started_at": "2026-11-20T19:59:58.000000Z",
-         *       "state": "up",
-         *       "worker": "celery@host-1"
+         *       ]
          *     }
          */
         Worker: {
@@ -2562,24 +2683,25 @@ export interface components {
          * @example {
          *       "items": [
          *         {
+         *           "worker": "celery@host-1",
+         *           "service": "orders",
+         *           "framework": "celery",
+         *           "host": "host-1",
+         *           "pid": 4242,
+         *           "state": "up",
+         *           "first_seen_at": "2026-11-20T20:00:00.000000Z",
+         *           "last_seen_at": "2026-11-20T21:15:09.800000Z",
+         *           "started_at": "2026-11-20T19:59:58.000000Z",
          *           "active": 2,
          *           "clock_skew_s": 0.002,
          *           "dropped": 0,
-         *           "first_seen_at": "2026-11-20T20:00:00.000000Z",
-         *           "framework": "celery",
-         *           "host": "host-1",
-         *           "last_seen_at": "2026-11-20T21:15:09.800000Z",
-         *           "pid": 4242,
          *           "queues": [
          *             "payments",
          *             "mail"
-         *           ],
-         *           "service": "orders",
-         *           "started_at": "2026-11-20T19:59:58.000000Z",
-         *           "state": "up",
-         *           "worker": "celery@host-1"
+         *           ]
          *         }
-         *       ]
+         *       ],
+         *       "next": null
          *     }
          */
         WorkerList: {
@@ -3084,6 +3206,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkerList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listGaps: {
+        parameters: {
+            query?: {
+                /** @description Not before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                since?: string | null;
+                /** @description Before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapList"];
                 };
             };
             /** @description A parameter is wrong; the problem names it. */

@@ -70,22 +70,22 @@ def count_runs(
     """Count the runs behind each choice of a filter; every facet ignores its own filter, so that it can be widened."""
     filters = _filters(here, state, task, queue, worker, service, framework, failure, since, until, q, active_only)
     counts = here.store.runs.counts(filters)
-    return RunCounts(**counts)
+    return RunCounts(total=counts.total, exact=counts.exact, **counts)
 
 
-@router.get("/runs/{run_id}", operation_id="getRun", summary="Get one run")
+@router.get("/runs/{run_id:path}/children", operation_id="listRunChildren", summary="List the runs that a run started")
+def list_run_children(here: Here, run_id: str) -> RunPage:
+    """List the runs whose `parent_id` is this run, oldest first."""
+    return RunPage(items=[run_document(run) for run in here.store.runs.children(run_id)], next=None)
+
+
+@router.get("/runs/{run_id:path}", operation_id="getRun", summary="Get one run")
 def get_run(here: Here, run_id: str) -> Run:
     """Return one run with every attempt at it."""
     run = here.store.runs.get(run_id)
     if run is None:
         raise NotFound(f"expected the id of a stored run, got {run_id[:200]!r}")
     return run_document(run)
-
-
-@router.get("/runs/{run_id}/children", operation_id="listRunChildren", summary="List the runs that a run started")
-def list_run_children(here: Here, run_id: str) -> RunPage:
-    """List the runs whose `parent_id` is this run, oldest first."""
-    return RunPage(items=[run_document(run) for run in here.store.runs.children(run_id)], next=None)
 
 
 def _filters(

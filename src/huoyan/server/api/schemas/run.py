@@ -174,6 +174,8 @@ class RunCounts(Document):
             "service": {"orders": 9135},
             "framework": {"celery": 9135},
             "total": 9135,
+            "exact": True,
+            "exact": True,
         }
     )
 
@@ -185,6 +187,10 @@ class RunCounts(Document):
     framework: dict[str, int]
     total: int
     """Runs that match every filter."""
+    exact: bool
+    """False when only the newest of very many runs were counted."""
+    exact: bool
+    """False when only the newest runs were counted, because there are too many to look at each."""
 
 
 def run_document(run: ModelRun) -> Run:

@@ -1,0 +1,146 @@
+"""From the children of a prefork worker to its main process.
+
+A child may be killed at any moment: revoked with `terminate`, over its hard time limit, out of memory. What it reported
+must not die with it, so it goes at once into a socket whose other end is the main process, which sends it to the
+server. One message is one event; a kill cannot tear it.
+"""
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from huoyan.client.guard import warn
+from huoyan.client.reporter import Reporter
+from huoyan.client.wire import decode_events, encode_event
+from huoyan.model.event import EventKind, TaskEvent
+
+_SEND_BUFFER_BYTES = 4 * 1024 * 1024
+_MAX_MESSAGE_BYTES = 1024 * 1024
+
+
+class Relay:
+    """A one-way channel over a fork. Open it in the main process, call `in_child` in each child."""
+
+    def __init__(self) -> None:
+        self._near: socket.socket | None = None
+        self._far: socket.socket | None = None
+        self._child = False
+        self._thread: threading.Thread | None = None
+        self._take: Callable[[TaskEvent], None] | None = None
+
+    def open(self, take: Callable[[TaskEvent], None]) -> None:
+        """Make the channel, in the main process before it forks.
+
+        Args:
+            take: Called in the main process with each event a child reports.
+        """
+        if self._near is not None or not hasattr(socket, "AF_UNIX"):
+            return
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        far.setblocking(False)
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        self._near, self._far, self._take = near, far, take
+        self._thread = threading.Thread(target=self._receive, args=(near,), name="huoyan-relay", daemon=True)
+        self._thread.start()
+
+    def in_child(self) -> None:
+        """Take the child's end, after the fork."""
+        if self._far is None:
+            return
+        self._child = True
+        self._thread = None
+        if self._near is not None:
+            self._near.close()
+            self._near = None
+
+    @property
+    def active(self) -> bool:
+        """Whether this process is a child that has a main process to report to."""
+        return self._child
+
+    def send(self, event: bytes) -> bool:
+        """Send one encoded event without waiting; False when there is no room or nobody there."""
+        if self._far is None:
+            return False
+        try:
+            self._far.send(event)
+        except OSError:
+            return False
+        return True
+
+    def drain(self) -> None:
+        """Take what children have sent and was not read yet; at the end of the main process, when they are gone."""
+        near = self._near
+        if near is None or self._child:
+            return
+        near.setblocking(False)
+        try:
+            while data := near.recv(_MAX_MESSAGE_BYTES):
+                self._give(data)
+        except OSError:
+            pass
+
+    def _receive(self, near: socket.socket) -> None:
+        while True:
+            try:
+                data = near.recv(_MAX_MESSAGE_BYTES)
+            except OSError:
+                return
+            if not data:
+                return
+            self._give(data)
+
+    def _give(self, data: bytes) -> None:
+        try:
+            assert self._take is not None
+            for event in decode_events((data,)):
+                self._take(event)
+        except Exception as error:  # noqa: BLE001 - the thread must outlive every mistake
+            warn("celery.relay", "huoyan: an event of a child process could not be passed on", error=error)
+
+
+class RelayedReporter(Reporter):
+    """Reports through the main process when it is used in a child of a prefork pool.
+
+    Args:
+        reporter: Where to report otherwise.
+        relay: The channel.
+    """
+
+    __slots__ = ("_relay", "nodename")
+
+    def __init__(self, reporter: Reporter, relay: Relay) -> None:
+        super().__init__(reporter._client, reporter.framework, reporter.service, reporter.labels)
+        self._relay = relay
+        self.nodename = ""
+
+    @property
+    def worker(self) -> str:
+        """The name of the Celery worker this process belongs to, or of the process when it is none."""
+        return self.nodename or super().worker
+
+    def emit(self, kind: EventKind, run_id: str, *, at: float | None = None, **fields: Any) -> None:
+        """Report one fact, see `Reporter.emit`."""
+        if not self._relay.active:
+            super().emit(kind, run_id, at=at, **fields)
+            return
+        try:
+            event = self.event(kind, run_id, at=at, **fields)
+            # Without room in the channel it takes the slower way, through a buffer of this child's own.
+            if not self._relay.send(encode_event(event)):
+                self._client.record(event)
+        except Exception as error:  # noqa: BLE001 - a report must never hurt what it reports
+            warn("report", "huoyan: an event could not be recorded", error=error)
+
+    def event(self, kind: EventKind, run_id: str, *, at: float | None = None, **fields: Any) -> TaskEvent:
+        """Return the event that `emit` would report."""
+        if self.labels:
+            fields["labels"] = {**self.labels, **(fields.get("labels") or {})}
+        fields.setdefault("service", self.service)
+        fields.setdefault("framework", self.framework)
+        return TaskEvent(kind=kind, run_id=run_id, at=self.clock.now() if at is None else at, **fields)
+
+    def take(self, event: TaskEvent) -> None:
+        """Record what a child reported."""
+        self._client.record(event)

@@ -349,7 +349,8 @@ class CeleryEventIngest:
             self._control.worker_appeared()
         elif report.closing:
             self._known.discard(key)
-        self._submit([], report, at, event.timestamp)
+        # A subscription holds nothing back, so the delay of a heartbeat is the skew of a clock; a queue may.
+        self._submit([], report, at, event.timestamp if self._redis is not None else None)
 
     def _submit(
         self,

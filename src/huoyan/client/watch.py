@@ -199,10 +199,11 @@ def _service(given: object, default: str) -> str:
 def _reference(thing: object) -> Callable[[], object]:
     key = id(thing)
 
-    def gone(reference: object) -> None:
-        entry = _watched.get(key)
+    # The dictionary is an argument because things also go at the end of the interpreter, when globals are gone already.
+    def gone(reference: object, watched: dict[int, _Watched] = _watched) -> None:
+        entry = watched.get(key)
         if entry is not None and entry.thing is reference:
-            _watched.pop(key, None)
+            watched.pop(key, None)
 
     try:
         return weakref.ref(thing, gone)

@@ -150,9 +150,10 @@ def _watch_one(integration: BackgroundIntegration, kind: Any, original: _Call) -
         try:
             await original(stand_in)
         except BaseException as error:
-            # The function is watched inside; this is for a task cut off before it could begin, waiting for a free
-            # thread.
-            execution.fail(error)
+            # The function is watched inside; this is for one cut off before it could begin, waiting for a free thread.
+            # One that runs in a thread goes on, whatever happens here, and reports its own end.
+            if not execution.started:
+                execution.fail(error)
             raise
         finally:
             if token is not None:

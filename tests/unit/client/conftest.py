@@ -1,6 +1,9 @@
 """A client of its own for each test, with a transport that keeps what it is sent."""
 
+import gzip
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -8,6 +11,7 @@ from huoyan.client import guard, process, watch
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
+from tests.servers.http import HttpSink
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +56,17 @@ class installed:  # noqa: N801 - reads like a function
         watch._given.clear()
         watch._given.update(self._given)
         self._client.close()
+
+
+def batches(sink: HttpSink) -> list[dict[str, Any]]:
+    """Return the batches that arrived, in order."""
+    bodies = []
+    for request in sink.requests:
+        packed = request.headers.get("content-encoding") == "gzip"
+        bodies.append(json.loads(gzip.decompress(request.body) if packed else request.body))
+    return bodies
+
+
+def events(sink: HttpSink) -> list[dict[str, Any]]:
+    """Return the events that arrived, in order."""
+    return [event for batch in batches(sink) for event in batch["events"]]

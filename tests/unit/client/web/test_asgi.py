@@ -1,0 +1,402 @@
+"""Requests of FastAPI and Starlette applications: counted by template, timed without their background, never disturbed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, WebSocket
+from fastapi.responses import StreamingResponse
+from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry, make_asgi_app
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+import huoyan
+from huoyan.client.metrics import OTHER
+from huoyan.client.process import Client
+from huoyan.client.settings import Settings
+from huoyan.client.transport.memory import MemoryTransport
+from huoyan.client.web.asgi import Middleware
+from huoyan.errors import ConfigurationError
+from tests.unit.client.conftest import installed
+
+
+def watched(app: Any, **options: Any) -> Any:
+    return huoyan.watch(app, registry=CollectorRegistry(), **options)
+
+
+def requests_to(app: Any, *paths: str, method: str = "GET") -> list[int]:
+    async def run() -> list[int]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
+            return [(await http.request(method, path)).status_code for path in paths]
+
+    return asyncio.run(run())
+
+
+def counted(client: Client) -> dict[tuple[str, str, int], int]:
+    return {
+        (method, endpoint, status): count
+        for (method, endpoint), series in client.metrics.requests.series.items()
+        for status, count in series.statuses.items()
+    }
+
+
+def test_requests_are_counted_by_template_method_and_status(local_client: Client) -> None:
+    app = FastAPI()
+
+    @app.get("/orders/{order_id}")
+    async def order(order_id: int) -> int:
+        return order_id
+
+    @app.post("/orders", status_code=201)
+    def create() -> None: ...
+
+    watched(app)
+    assert requests_to(app, "/orders/1", "/orders/2", "/orders/x") == [200, 200, 422]
+    assert requests_to(app, "/orders", method="POST") == [201]
+    assert requests_to(app, "/orders", method="DELETE") == [405]
+    assert counted(local_client) == {
+        ("GET", "/orders/{order_id}", 200): 2,
+        ("GET", "/orders/{order_id}", 422): 1,
+        ("POST", "/orders", 201): 1,
+        ("DELETE", "/orders", 405): 1,
+    }
+    assert local_client.metrics.requests.in_flight == 0
+
+
+def test_paths_that_no_route_takes_are_one_value(local_client: Client) -> None:
+    app = watched(FastAPI())
+    assert requests_to(app, *(f"/wp-{number}.php" for number in range(50))) == [404] * 50
+    assert counted(local_client) == {("GET", "unmatched", 404): 50}
+
+
+def test_prefixes_of_routers_and_mounts_are_part_of_the_template(local_client: Client) -> None:
+    inner = APIRouter(prefix="/v1")
+
+    @inner.get("/items/{item}")
+    def item(item: str) -> str:
+        return item
+
+    outer = APIRouter(prefix="/shop")
+    outer.include_router(inner)
+    app = FastAPI()
+    app.include_router(outer, prefix="/eu")
+    app.include_router(inner)
+    sub = FastAPI()
+    sub.get("/items/{item}")(item)
+    app.mount("/sub", sub)
+    plain = Starlette(routes=[Route("/{name}", _hello), Mount("/deep", routes=[Route("/{name}", _hello)])])
+    app.mount("/plain", plain)
+    watched(app)
+    paths = ["/eu/shop/v1/items/1", "/v1/items/1", "/sub/items/1", "/plain/ann", "/plain/deep/ann", "/sub/none/at/all"]
+    assert requests_to(app, *paths) == [200, 200, 200, 200, 200, 404]
+    assert {endpoint for _, endpoint, _ in counted(local_client)} == {
+        "/eu/shop/v1/items/{item}",
+        "/v1/items/{item}",
+        "/sub/items/{item}",
+        "/plain/{name}",
+        "/plain/deep/{name}",
+        "/sub/{path}",
+    }
+
+
+async def _hello(request: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+def test_a_root_path_is_no_part_of_the_template(local_client: Client) -> None:
+    app = FastAPI()
+    app.get("/orders/{order_id}")(lambda order_id: order_id)
+    watched(app)
+
+    async def run() -> None:
+        transport = httpx.ASGITransport(app, root_path="/behind/proxy")
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
+            await http.get("/behind/proxy/orders/1")
+            await http.get("/behind/proxy/health")
+
+    asyncio.run(run())
+    assert {endpoint for _, endpoint, _ in counted(local_client)} == {"/orders/{order_id}"}
+
+
+def test_plain_starlette_applications_are_measured(local_client: Client) -> None:
+    app = watched(Starlette(routes=[Route("/hello/{name}", _hello)]))
+    assert requests_to(app, "/hello/ann", "/hello/bob", "/bye") == [200, 200, 404]
+    assert counted(local_client) == {("GET", "/hello/{name}", 200): 2, ("GET", "unmatched", 404): 1}
+
+
+def test_an_unexpected_exception_is_a_500_and_goes_on(local_client: Client) -> None:
+    app = FastAPI()
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("bug")
+
+    @app.get("/teapot")
+    def teapot() -> None:
+        raise HTTPException(418)
+
+    watched(app)
+    with pytest.raises(RuntimeError, match="bug"):
+        TestClient(app).get("/broken")
+    assert requests_to(app, "/broken", "/teapot") == [500, 418]
+    assert counted(local_client) == {("GET", "/broken", 500): 2, ("GET", "/teapot", 418): 1}
+    assert local_client.metrics.requests.in_flight == 0
+
+
+def test_a_cancelled_request_is_counted_and_no_longer_in_flight(local_client: Client) -> None:
+    app = FastAPI()
+    begun = asyncio.Event()
+
+    @app.get("/slow")
+    async def slow() -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    watched(app)
+
+    async def run() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/slow", "headers": [], "query_string": b""}
+        request = asyncio.create_task(app(scope, _nothing, _ignore))
+        await begun.wait()
+        assert local_client.metrics.requests.in_flight == 1
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+    asyncio.run(run())
+    assert counted(local_client) == {("GET", "/slow", 499): 1}
+    assert local_client.metrics.requests.in_flight == 0
+
+
+async def _nothing() -> dict[str, Any]:
+    await asyncio.sleep(60)
+    return {}
+
+
+async def _ignore(message: Any) -> None: ...
+
+
+def test_the_time_of_a_request_excludes_its_background_tasks(local_client: Client) -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    def index(background: BackgroundTasks) -> None:
+        background.add_task(time.sleep, 0.3)
+
+    watched(app)
+    requests_to(app, "/")
+    duration = local_client.metrics.requests.series["GET", "/"].duration
+    assert sum(duration.counts) == 1
+    assert duration.total < 0.25
+
+
+def test_the_time_of_a_request_includes_its_whole_stream(local_client: Client) -> None:
+    app = FastAPI()
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            await asyncio.sleep(0.05)
+            yield b"x"
+
+    @app.get("/")
+    def index() -> StreamingResponse:
+        return StreamingResponse(body())
+
+    watched(app)
+    requests_to(app, "/")
+    assert local_client.metrics.requests.series["GET", "/"].duration.total >= 0.15
+
+
+def test_methods_beyond_the_known_ones_are_one_value(local_client: Client) -> None:
+    app = watched(FastAPI())
+    for number in range(20):
+        requests_to(app, "/", method=f"M{number}")
+    assert counted(local_client) == {("OTHER", "unmatched", 404): 20}
+
+
+def test_endpoints_are_bounded(local_client: Client) -> None:
+    requests = local_client.metrics.requests
+    for number in range(2000):
+        requests.open("GET", f"/{number}").statuses[200] = 1
+    assert len(requests.series) == 1001
+    assert ("GET", OTHER) in requests.series
+
+
+def test_monitoring_paths_do_not_measure_themselves(local_client: Client) -> None:
+    app = FastAPI()
+    app.get("/health")(lambda: "ok")
+    app.get("/ready")(lambda: "ok")
+    watched(app, exclude=["/ready"])
+    assert requests_to(app, "/health", "/metrics", "/favicon.ico", "/ready") == [200, 200, 404, 200]
+    assert counted(local_client) == {}
+
+
+def test_metrics_are_served_and_not_part_of_the_api_description(local_client: Client) -> None:
+    app = FastAPI()
+    app.get("/hello")(lambda: "hello")
+    watched(app)
+    http = TestClient(app)
+    http.get("/hello")
+    exposed = http.get("/metrics").text
+    assert 'http_requests_total{endpoint="/hello",http_status="200",method="GET"} 1.0' in exposed
+    assert "/metrics" not in app.openapi()["paths"]
+
+
+def test_a_route_for_everything_does_not_hide_the_metrics(local_client: Client) -> None:
+    app = watched(FastAPI())
+    app.get("/{path:path}")(lambda path: "page")
+    http = TestClient(app)
+    assert "http_requests_in_flight" in http.get("/metrics").text
+    assert http.get("/other").json() == "page"
+
+
+def test_a_metrics_route_of_the_application_stays_in_charge(local_client: Client) -> None:
+    app = watched(FastAPI())
+    app.get("/metrics")(lambda: "my own")
+    assert TestClient(app).get("/metrics").json() == "my own"
+    mounted = watched(FastAPI())
+    mounted.mount("/metrics", make_asgi_app(CollectorRegistry()))
+    assert "http_requests" not in TestClient(mounted).get("/metrics").text
+
+
+def test_the_metrics_path_can_be_moved_or_left_out(local_client: Client) -> None:
+    moved = watched(FastAPI(), metrics_path="/internal/metrics")
+    assert requests_to(moved, "/metrics", "/internal/metrics") == [404, 200]
+    without = watched(FastAPI(), metrics_path=None)
+    assert requests_to(without, "/metrics") == [404]
+
+
+def test_the_metrics_route_stands_behind_the_applications_own_middleware(local_client: Client) -> None:
+    app = FastAPI()
+
+    async def only_with_key(request: Request, call_next: Any) -> Response:
+        return await call_next(request) if request.headers.get("x-key") == "k" else Response(status_code=403)
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=only_with_key)
+    watched(app)
+    http = TestClient(app)
+    assert http.get("/metrics").status_code == 403
+    assert http.get("/metrics", headers={"x-key": "k"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"metrics_path": "metrics"}, {"metrics_path": 5}, {"exclude": "/x"}, {"exclude": ["x"]}, {"registry": 5}],
+)
+def test_wrong_options_are_refused(local_client: Client, options: dict[str, Any]) -> None:
+    app = FastAPI()
+    with pytest.raises(ConfigurationError):
+        huoyan.watch(app, **options)
+    assert requests_to(app, "/metrics") == [404]
+
+
+def test_an_application_that_runs_already_can_be_watched(local_client: Client) -> None:
+    app = FastAPI()
+    app.get("/hello")(lambda: "hello")
+    requests_to(app, "/hello")
+    watched(app)
+    assert requests_to(app, "/hello", "/metrics") == [200, 200]
+    assert counted(local_client) == {("GET", "/hello", 200): 1}
+
+
+def test_routes_added_after_watching_are_measured(local_client: Client) -> None:
+    app = watched(FastAPI())
+    app.get("/late/{x}")(lambda x: x)
+    requests_to(app, "/late/1")
+    app.get("/later/{x}")(lambda x: x)
+    requests_to(app, "/later/1")
+    assert set(counted(local_client)) == {("GET", "/late/{x}", 200), ("GET", "/later/{x}", 200)}
+
+
+def test_watching_twice_counts_once(local_client: Client) -> None:
+    app = FastAPI()
+    app.get("/hello")(lambda: "hello")
+    watched(app)
+    watched(app)
+    requests_to(app, "/hello")
+    watched(app)
+    requests_to(app, "/hello")
+    assert counted(local_client) == {("GET", "/hello", 200): 2}
+
+
+def test_unwatching_leaves_nothing_behind(local_client: Client) -> None:
+    app = FastAPI()
+    app.get("/hello")(lambda: "hello")
+    before = list(app.router.routes)
+    watched(app)
+    requests_to(app, "/hello")
+    huoyan.unwatch(app)
+    assert requests_to(app, "/hello", "/metrics") == [200, 404]
+    assert counted(local_client) == {("GET", "/hello", 200): 1}
+    assert list(app.router.routes) == before
+    assert not isinstance(app.middleware_stack, Middleware)
+    assert "build_middleware_stack" not in vars(app)
+
+
+def test_websockets_pass_through(local_client: Client) -> None:
+    app = watched(FastAPI())
+
+    @app.websocket("/ws")
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+        await websocket.close()
+
+    with TestClient(app).websocket_connect("/ws") as connection:
+        assert connection.receive_text() == "hello"
+    assert counted(local_client) == {}
+
+
+def test_a_mistake_while_counting_does_not_reach_the_client(
+    local_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = FastAPI()
+    app.get("/hello")(lambda: "hello")
+    watched(app)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(local_client.metrics.requests, "open", broken)
+    assert requests_to(app, "/hello") == [200]
+    assert local_client.metrics.requests.in_flight == 0
+
+
+def test_turned_off_the_application_is_untouched() -> None:
+    with installed(Client(Settings(enabled=False))):
+        app = FastAPI()
+        before = dict(vars(app))
+        huoyan.watch(app)
+        assert vars(app) == before
+        assert requests_to(app, "/metrics") == [404]
+
+
+def test_the_last_events_leave_before_the_server_ends_the_process(client: Client, transport: MemoryTransport) -> None:
+    client.configure(Settings(service="shop", flush_interval_s=60), transport)
+    app = FastAPI()
+
+    @app.get("/")
+    def index(background: BackgroundTasks) -> None:
+        background.add_task(len, "x")
+
+    watched(app)
+    with TestClient(app) as http:
+        http.get("/")
+        assert [report.closing for report in transport.reports if report.closing] == []
+    assert len(transport.events) == 3
+    assert transport.reports[-1].closing is True
+
+
+def test_an_application_under_watch_reports_that_it_is_alive(client: Client, transport: MemoryTransport) -> None:
+    with TestClient(watched(FastAPI(), service="orders")):
+        pass
+    assert transport.reports[0].framework == "fastapi"
+    assert transport.reports[0].worker == client.process.worker

@@ -11,6 +11,8 @@ const PALETTE = ["#f26a12", "#1098ad", "#7048e8", "#2f9e44", "#e03131", "#f59f00
 /** A signal over time and its value now; everything it says of itself comes from the signal's declaration. */
 export function SignalChart({ id, query, title, color, most = 6 }: { id: string; query: SignalQuery; title?: string; color?: string; most?: number }) {
   const reading = useSignal(id, query);
+  // Lines are told apart by their labels; the figure beside the title is that of all of them together.
+  const whole = useSignal(id, { ...query, by: ["-"], since: "-1m", step_s: 60 });
   const data = reading.data;
   const { times, lines } = useMemo(() => {
     const series = (data?.series ?? []).slice(0, most);
@@ -28,7 +30,7 @@ export function SignalChart({ id, query, title, color, most = 6 }: { id: string;
     return { times: at, lines: drawn };
   }, [data, most, color, title]);
   const heading = title ?? data?.title ?? id;
-  const now = data?.now.length === 1 ? data.now[0]?.value : null;
+  const now = whole.data?.now[0]?.value;
   return (
     <Card
       title={heading}

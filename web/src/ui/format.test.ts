@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ageSeconds, bytes, count, percent, quantity, seconds } from "./format";
+import { ageSeconds, bytes, count, percent, quantity, seconds, shortType } from "./format";
 
 describe("seconds", () => {
   it.each([
@@ -54,4 +54,10 @@ it("never shows zero for what is not known", () => {
 
 it("never gives a negative age when the reader's clock is behind", () => {
   expect(ageSeconds("2026-11-20T21:00:10Z", Date.parse("2026-11-20T21:00:00Z"))).toBe(0);
+});
+
+it("shows the class of an exception without its module", () => {
+  expect(shortType("shop.payments.ProviderDown")).toBe("ProviderDown");
+  expect(shortType("TimeoutError")).toBe("TimeoutError");
+  expect(shortType("odd.")).toBe("odd.");
 });

@@ -31,6 +31,11 @@ export function count(value: number | null | undefined): string {
   return `${significant(value / 1e9)} G`;
 }
 
+/** "shop.payments.ProviderDown" → "ProviderDown": the module is in the traceback. */
+export function shortType(type: string): string {
+  return type.slice(type.lastIndexOf(".") + 1) || type;
+}
+
 /** A signal's value in its own unit. */
 export function quantity(value: number | null | undefined, unit: string): string {
   if (unit === "s" || unit === "seconds") return seconds(value);

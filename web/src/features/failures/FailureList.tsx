@@ -1,7 +1,7 @@
 import { Badge, Group, Stack, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { FailureGroup } from "../../api/queries";
-import { count } from "../../ui/format";
+import { count, shortType } from "../../ui/format";
 import { Ago } from "../../ui/time";
 import { Spark } from "../../ui/Spark";
 
@@ -26,7 +26,7 @@ export function FailureList({ groups }: { groups: ListedGroup[] }) {
             </Badge>
             <div style={{ flex: 1, minWidth: 0 }}>
               <Text size="sm" fw={600} truncate title={group.title}>
-                {group.title}
+                {headline(group)}
               </Text>
               <Text size="xs" c="dimmed" truncate>
                 {group.tasks.join(", ")}
@@ -41,4 +41,9 @@ export function FailureList({ groups }: { groups: ListedGroup[] }) {
       ))}
     </Stack>
   );
+}
+
+/** The group's title with the class of the exception alone: modules are long, and the tasks below say where. */
+function headline(group: ListedGroup): string {
+  return group.title.startsWith(group.type) ? shortType(group.type) + group.title.slice(group.type.length) : group.title;
 }

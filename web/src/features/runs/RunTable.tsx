@@ -2,7 +2,7 @@ import { Table, Text } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Run } from "../../api/queries";
-import { seconds } from "../../ui/format";
+import { seconds, shortType } from "../../ui/format";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 
@@ -51,7 +51,7 @@ export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boo
                 </Link>
                 {run.exception && (
                   <Text size="xs" c="red" truncate title={run.exception.message}>
-                    {run.exception.type}: {run.exception.message}
+                    {shortType(run.exception.type)}: {run.exception.message}
                   </Text>
                 )}
               </Table.Td>

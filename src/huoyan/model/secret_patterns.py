@@ -24,10 +24,11 @@ _URL_PASSWORD = re.compile(r"(://[^\s/:@?#\"'<>]{0,256}:)([^\s/?#\"'<>]{1,1024})
 _DOTTED_RUN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)+")
 _SHORTEST_JWT_HEADER = 10
 
-# Prefixes that the issuers chose so that leaked tokens can be found.
+# Prefixes that the issuers chose so that leaked tokens can be found. Every alternative begins with one letter: that is
+# what lets the engine skip to where one can begin, instead of trying all of them everywhere.
 _PREFIXED = re.compile(
     r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
-    r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{16,}"
+    r"|sk_(?:live|test)_[A-Za-z0-9]{10,}|rk_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{16,}"
     r"|sk-(?<![A-Za-z0-9]sk-)(?=[A-Za-z_-]{0,64}\d)[A-Za-z0-9_-]{20,}"
     r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/[A-Za-z0-9/]{8,}"
     r"|A(?:KIA|SIA)(?<![A-Z0-9]A(?:KIA|SIA))[A-Z0-9]{16}(?![A-Z0-9])"
@@ -35,21 +36,16 @@ _PREFIXED = re.compile(
     r"|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|hf_[A-Za-z0-9]{30,}|dop_v1_[a-f0-9]{40,}"
     r"|shp(?:at|ss|ca|pa)_[a-f0-9]{32}"
     r"|hvs\.[A-Za-z0-9_-]{20,}|sq0(?:atp|csp)-[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}"
-    r"|(?<=webhook/send\?key=)[A-Za-z0-9-]{8,}|discord(?:app)?\.com/api/webhooks/\d+/[A-Za-z0-9_-]{20,}"
+    r"|discord(?:app)?\.com/api/webhooks/\d+/[A-Za-z0-9_-]{20,}"
 )
-# A part of each of them. In a text longer than this, looking for all of these is faster than for the pattern.
-_LONG_CHARS = 64
-_PREFIXES = (
-    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "k_live_", "k_test_", "whsec_", "sk-", "xox"),
-    *("xapp-", "slack.com", "AKIA", "ASIA", "AIza", "ya29.", "SG.", "npm_", "pypi-", "hf_", "dop_v1_", "shp", "hvs."),
-    *("sq0", "AGE-SECRET", "webhook"),
-)
+# The robots of WeCom are addressed by their key.
+_ROBOT = re.compile(r"(webhook/send\?key=)([A-Za-z0-9-]{8,})")
 _BOT_TOKEN = re.compile(r"(?<!\d)\d{8,10}:AA[A-Za-z0-9_-]{32,}")
 
 _SCHEME = re.compile(r"\b(bearer|basic)([ \t]{1,8})([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
 _SURELY_NO_WORD_CHARS = 24
 
-_EIGHT_DIGITS = re.compile(r"\d{4}[ .\u00a0-]?\d{4}")
+_EIGHT_DIGITS = re.compile(r"[0-9][0-9][0-9][0-9][ .\u00a0-]?[0-9]{4}")
 _CARD = re.compile(
     r"(?<!\d)(?:\d{13,19}"
     r"|\d{4}([ .\u00a0-])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?"
@@ -67,10 +63,10 @@ def hide_patterns(text: str, hide: Hide) -> str:
         text = _hide_private_keys(text, hide)
     if "://" in text:
         text = _URL_PASSWORD.sub(lambda match: f"{match[1]}{hide(match[2])}{match[3]}", text)
+        text = _ROBOT.sub(lambda match: f"{match[1]}{hide(match[2])}", text)
     if "eyJ" in text:
         text = _DOTTED_RUN.sub(lambda match: _hide_jwt(match[0], hide), text)
-    if len(text) < _LONG_CHARS or any(map(text.__contains__, _PREFIXES)):
-        text = _PREFIXED.sub(lambda match: hide(match[0]), text)
+    text = _PREFIXED.sub(lambda match: hide(match[0]), text)
     if ":AA" in text:
         text = _BOT_TOKEN.sub(lambda match: hide(match[0]), text)
     lowered = text.lower()

@@ -1,10 +1,13 @@
 """The server put together: which part knows which other, in what order they start and stop."""
 
 import logging
+import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from types import FrameType
 
 import anyio.to_thread
 import uvicorn
@@ -195,6 +198,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     """
     settings.check()
     _log_to_stderr(settings.server.log_level)
+    _end_on_signals()
     with listen(settings.server.host, settings.server.port) as listening:
         port = listening.getsockname()[1]
         if port != settings.server.port:
@@ -257,6 +261,21 @@ def _readiness(store: Store) -> list[str]:
     except HuoyanError as error:
         return [error.message]
     return []
+
+
+def _end_on_signals() -> None:
+    """Make SIGTERM and SIGINT an orderly end with status 0.
+
+    While it serves, uvicorn listens to them, ends, and raises them again; what they do then, and while the server is
+    still starting, is said here.
+    """
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
 
 
 def _log_to_stderr(level: str) -> None:

@@ -5,11 +5,11 @@ import hashlib
 import re
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 FOLDER = Path(__file__).resolve().parents[1] / "web" / "dist"
 """Where the built page is packaged."""
@@ -66,12 +66,25 @@ def content_policy(html: str) -> str:
 
 
 def mount(app: FastAPI, folder: Path) -> None:
-    """Serve the page at `/`, after every other route; without a built page `/` says how to build it."""
-    if (folder / "index.html").is_file():
-        app.mount("/", _Page(folder), name="page")
-        return
+    """Answer every path that no route has with the page; without a built page `/` says how to build it.
 
-    async def not_built(_request: Request) -> Response:
-        return HTMLResponse(_NOT_BUILT, status_code=503)
+    Not a mount at "/", which would win over a route that has the path but not the method, and answer for the API.
+    """
+    pages = _Page(folder) if (folder / "index.html").is_file() else None
+    elsewhere = app.router.default
 
-    app.add_route("/", not_built, methods=["GET"], include_in_schema=False)
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or not _ours(scope["path"]):
+            await elsewhere(scope, receive, send)
+        elif pages is not None:
+            await pages(scope, receive, send)
+        elif scope["path"] == "/":
+            await HTMLResponse(_NOT_BUILT, status_code=503)(scope, receive, send)
+        else:
+            await elsewhere(scope, receive, send)
+
+    app.router.default = page
+
+
+def _ours(path: str) -> bool:
+    return path != "/api" and not path.startswith("/api/")

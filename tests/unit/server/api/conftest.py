@@ -1,6 +1,6 @@
 """A whole server on SQLite behind the API, without a socket."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,22 @@ def start(tmp_path: Path) -> Iterator[Starter]:
     """Give a factory of clients of a fresh server; keyword arguments are settings of `[server]`."""
     with ExitStack() as stack:
 
-        def begin(**server: Any) -> TestClient:
+        def begin(rules: Sequence[dict[str, Any]] = (), **server: Any) -> TestClient:
             settings = Settings.model_validate(
-                {"server": {"data_dir": tmp_path / "data", **server}, "rules": server.pop("rules", [])}
+                {"server": {"data_dir": tmp_path / "data", **server}, "rules": list(rules)}
             )
             client = TestClient(create_app(settings), base_url="http://127.0.0.1:8650", raise_server_exceptions=False)
             return stack.enter_context(client)
 
         yield begin
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A client of a server that a whole module asks and nobody changes."""
+    settings = Settings.model_validate({"server": {"data_dir": tmp_path_factory.mktemp("data")}, "rules": []})
+    with TestClient(create_app(settings), base_url="http://127.0.0.1:8650", raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture

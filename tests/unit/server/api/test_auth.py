@@ -1,6 +1,7 @@
 """Who may ask: the token, the cookie that stands for it, and pages of other sites."""
 
 import pytest
+from fastapi.testclient import TestClient
 from starlette.types import Scope
 
 from huoyan.server.api import auth
@@ -102,16 +103,15 @@ class TestForeignPages:
     @pytest.mark.parametrize(
         "host", ["127.0.0.1:8650", "localhost:8650", "[::1]:8650", "10.1.2.3", "app.localhost", "localhost", ""]
     )
-    def test_addresses_and_localhost_cannot_be_rebound(self, start: Starter, host: str) -> None:
-        assert start().get("/api/v1/session", headers={"Host": host}).status_code == 200
+    def test_addresses_and_localhost_cannot_be_rebound(self, shared: TestClient, host: str) -> None:
+        assert shared.get("/api/v1/session", headers={"Host": host}).status_code == 200
 
     @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8650"])
-    def test_a_name_that_was_rebound_to_loopback_is_refused(self, start: Starter, host: str) -> None:
-        client = start()
-        refused = client.get("/api/v1/runs", headers={"Host": host})
+    def test_a_name_that_was_rebound_to_loopback_is_refused(self, shared: TestClient, host: str) -> None:
+        refused = shared.get("/api/v1/runs", headers={"Host": host})
         assert refused.status_code == 403
         assert "server.public_url" in refused.json()["detail"]
-        assert client.get("/healthz", headers={"Host": host}).status_code == 200
+        assert shared.get("/healthz", headers={"Host": host}).status_code == 200
 
     def test_the_name_in_public_url_is_ours(self, start: Starter) -> None:
         client = start(public_url="https://huoyan.example.com")

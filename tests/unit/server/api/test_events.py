@@ -53,8 +53,8 @@ class TestAnswers:
         [b"", b"null", b"{}", b"[", b"\xff", b'{"events":3}', b'[{"kind":"boom"}]', b"[" * 100_000, b'{"events":[1]}'],
         ids=lambda body: repr(body[:12]),
     )
-    def test_a_body_of_which_nothing_is_valid_is_a_problem(self, client: TestClient, body: bytes) -> None:
-        answer = client.post(URL, content=body)
+    def test_a_body_of_which_nothing_is_valid_is_a_problem(self, shared: TestClient, body: bytes) -> None:
+        answer = shared.post(URL, content=body)
         assert answer.status_code == 422
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()
@@ -83,8 +83,8 @@ class TestAnswers:
         (queue,) = client.get("/api/v1/queues").json()["items"]
         assert (queue["queue"], queue["depth"], queue["oldest_age_s"]) == ("mail", 7, 2.5)
 
-    def test_the_schema_is_served(self, client: TestClient) -> None:
-        assert client.get(f"{URL}/schema").json() == batch_schema()
+    def test_the_schema_is_served(self, shared: TestClient) -> None:
+        assert shared.get(f"{URL}/schema").json() == batch_schema()
 
 
 class TestBounds:
@@ -92,20 +92,20 @@ class TestBounds:
         body = gzip.compress(json.dumps([EVENT]).encode())
         assert client.post(URL, content=body, headers={"Content-Encoding": "gzip"}).json()["accepted"] == 1
 
-    def test_a_body_that_is_too_long_is_refused(self, client: TestClient) -> None:
-        answer = client.post(URL, content=b" " * (MAX_BODY_BYTES + 1))
+    def test_a_body_that_is_too_long_is_refused(self, shared: TestClient) -> None:
+        answer = shared.post(URL, content=b" " * (MAX_BODY_BYTES + 1))
         assert answer.status_code == 413
         assert answer.json()["type"] == "urn:huoyan:problem:body-too-large"
 
-    def test_a_bomb_is_refused(self, client: TestClient) -> None:
+    def test_a_bomb_is_refused(self, shared: TestClient) -> None:
         bomb = gzip.compress(b" " * (33 << 20))
         assert len(bomb) < 50_000
-        answer = client.post(URL, content=bomb, headers={"Content-Encoding": "gzip"})
+        answer = shared.post(URL, content=bomb, headers={"Content-Encoding": "gzip"})
         assert answer.status_code == 413
 
     @pytest.mark.parametrize(("encoding", "body"), [("br", b"x"), ("gzip", b"x"), ("gzip", gzip.compress(b"[]")[:-9])])
-    def test_what_is_not_gzip_is_refused(self, client: TestClient, encoding: str, body: bytes) -> None:
-        answer = client.post(URL, content=body, headers={"Content-Encoding": encoding})
+    def test_what_is_not_gzip_is_refused(self, shared: TestClient, encoding: str, body: bytes) -> None:
+        answer = shared.post(URL, content=body, headers={"Content-Encoding": encoding})
         assert answer.status_code == 415
         assert answer.headers["accept-encoding"] == "gzip"
 

@@ -41,6 +41,16 @@ def test_files_with_a_hash_in_their_name_are_kept_for_ever_and_others_asked_for(
     assert client.get("/icon.svg", headers={"If-None-Match": etag}).status_code == 304
 
 
+@pytest.mark.parametrize("path", ["/api", "/api/v1/gone", "/api/v1/runs/"])
+def test_the_page_never_answers_for_the_api(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_the_page_is_only_read(client: TestClient) -> None:
+    assert client.post("/runs").status_code == 404
+    assert client.head("/runs").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/assets/gone-2.js", "/gone.svg", "/..%2fsecret.txt", "/assets/..%2f..%2fsecret.txt"])
 def test_a_missing_file_stays_missing(client: TestClient, path: str) -> None:
     answer = client.get(path)

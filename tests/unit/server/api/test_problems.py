@@ -9,16 +9,16 @@ from huoyan.server.api.context import Context
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v2/runs", "/api/v1/runs/", "/api"])
-def test_an_unknown_path_of_the_api_is_a_problem(client: TestClient, path: str) -> None:
-    answer = client.get(path)
+def test_an_unknown_path_of_the_api_is_a_problem(shared: TestClient, path: str) -> None:
+    answer = shared.get(path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == 404
     assert answer.json()["instance"] == path
 
 
-def test_a_wrong_method_names_the_right_ones(client: TestClient) -> None:
-    answer = client.delete("/api/v1/runs")
+def test_a_wrong_method_names_the_right_ones(shared: TestClient) -> None:
+    answer = shared.delete("/api/v1/runs")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET"
     assert answer.json()["type"] == "urn:huoyan:problem:method-not-allowed"

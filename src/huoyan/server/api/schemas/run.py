@@ -175,7 +175,6 @@ class RunCounts(Document):
             "framework": {"celery": 9135},
             "total": 9135,
             "exact": True,
-            "exact": True,
         }
     )
 
@@ -187,8 +186,6 @@ class RunCounts(Document):
     framework: dict[str, int]
     total: int
     """Runs that match every filter."""
-    exact: bool
-    """False when only the newest of very many runs were counted."""
     exact: bool
     """False when only the newest runs were counted, because there are too many to look at each."""
 

@@ -135,7 +135,7 @@ EVENTS_RECEIVED = Metric("huoyan_events_received_total", MetricKind.COUNTER, "Ev
 EVENTS_LOST = Metric(
     "huoyan_events_lost_total",
     MetricKind.COUNTER,
-    "Events known to be lost: dropped by clients or by the server, or missing from a numbered stream.",
+    "Events known to be lost: dropped by clients that could not send them, or by the server that could not store them.",
 )
 INGEST_LAG = Metric(
     "huoyan_ingest_lag_seconds",

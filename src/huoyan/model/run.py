@@ -36,7 +36,16 @@ FINAL_STATES = frozenset(
 BAD_STATES = frozenset({RunState.FAILED, RunState.REJECTED, RunState.LOST, RunState.DEAD})
 """Final states that count as failures in ratios."""
 
-_OUTCOME_STRENGTH = {"": 0, "lost": 1, "dead": 2, "rejected": 3, "retrying": 4, "failed": 5, "revoked": 6, "succeeded": 7}
+_OUTCOME_STRENGTH = {
+    "": 0,
+    "lost": 1,
+    "dead": 2,
+    "rejected": 3,
+    "retrying": 4,
+    "failed": 5,
+    "revoked": 6,
+    "succeeded": 7,
+}
 _EVIDENCE_STRENGTH = {"unknown": 0, "inferred": 1, "reported": 2}
 _OUTCOMES = frozenset(
     {
@@ -48,7 +57,17 @@ _OUTCOMES = frozenset(
         EventKind.DEAD,
     }
 )
+_IN_EXECUTION = frozenset({EventKind.SUCCEEDED, EventKind.FAILED, EventKind.RETRYING, EventKind.LOST})
+"""Ends that only an execution can have: one that is told without a name or worker belongs to the latest there is."""
 _UNNUMBERED = 1 << 30
+
+# Looking a member up in its class costs more than the comparison it is for.
+_SCHEDULED = EventKind.SCHEDULED
+_QUEUED = EventKind.QUEUED
+_RECEIVED = EventKind.RECEIVED
+_STARTED = EventKind.STARTED
+_PROGRESS = EventKind.PROGRESS
+_LOST = EventKind.LOST
 
 
 @dataclass(slots=True)
@@ -202,27 +221,30 @@ def apply(run: Run | None, event: TaskEvent) -> Run:
         run = Run(id=event.run_id)
     elif run.id != event.run_id:
         raise ValueError(f"expected an event of run {run.id!r}, got one of {event.run_id!r}")
+    # Comparisons stand before the calls they spare: this runs for every event there is.
     kind = event.kind
     at = event.at
-    run.first_at = _least(run.first_at, at)
-    run.last_at = _most(run.last_at, at)
-    if event.task:
+    if run.first_at is None or at < run.first_at:
+        run.first_at = at
+    if run.last_at is None or at > run.last_at:
+        run.last_at = at
+    if event.task and event.task != run.task:
         run.task = _pick_text(run.task, event.task)
-    if event.service:
+    if event.service and event.service != run.service:
         run.service = _pick_text(run.service, event.service)
-    if event.framework:
+    if event.framework and event.framework != run.framework:
         run.framework = _pick_text(run.framework, event.framework)
-    if event.queue:
+    if event.queue and event.queue != run.queue:
         run.queue = _pick_text(run.queue, event.queue)
     if event.args is not None:
         run.args = _pick_payload(run.args, event.args)
     if event.kwargs is not None:
         run.kwargs = _pick_payload(run.kwargs, event.kwargs)
-    if event.parent_id:
+    if event.parent_id and event.parent_id != run.parent_id:
         run.parent_id = _pick_text(run.parent_id or "", event.parent_id)
-    if event.root_id:
+    if event.root_id and event.root_id != run.root_id:
         run.root_id = _pick_text(run.root_id or "", event.root_id)
-    if event.group_id:
+    if event.group_id and event.group_id != run.group_id:
         run.group_id = _pick_text(run.group_id or "", event.group_id)
     if event.labels:
         for name, value in event.labels.items():
@@ -236,46 +258,49 @@ def apply(run: Run | None, event: TaskEvent) -> Run:
     if event.eta is not None and first_try:
         # A retry has an ETA of its own; the run was due when its first try was.
         run.eta = _least(run.eta, event.eta)
-    if kind is EventKind.QUEUED or kind is EventKind.SCHEDULED:
-        if first_try:
-            run.enqueued_at = _least(run.enqueued_at, at)
+    if kind is _QUEUED or kind is _SCHEDULED:
+        if first_try and (run.enqueued_at is None or at < run.enqueued_at):
+            run.enqueued_at = at
         return run
     if event.execution is None and not event.worker:
-        if kind in _OUTCOMES or kind is EventKind.LOST:
-            run.fate = _stronger(run.fate, Outcome(kind.value, event.evidence.value, event.reason))
-            run.fate_at = _least(run.fate_at, at)
+        if kind is _PROGRESS:
             return run
-        if kind is EventKind.PROGRESS:
+        if kind in _OUTCOMES and kind not in _IN_EXECUTION:
+            run.fate = _stronger(run.fate, Outcome(kind._value_, event.evidence._value_, event.reason))
+            run.fate_at = _least(run.fate_at, at)
             return run
     _apply_execution(run, event)
     return run
 
 
 def _apply_execution(run: Run, event: TaskEvent) -> None:
-    key = event.execution or f"?{event.attempt if event.attempt is not None else ''}@{event.worker}"
+    attempt = event.attempt
+    key = event.execution or f"?{attempt if attempt is not None else ''}@{event.worker}"
     execution = run.executions.get(key)
     if execution is None:
         execution = run.executions[key] = Execution(key=key)
     kind = event.kind
     at = event.at
-    if event.attempt is not None:
-        execution.number = event.attempt if execution.number is None else min(execution.number, event.attempt)
-    if event.worker:
+    if attempt is not None and (execution.number is None or attempt < execution.number):
+        execution.number = attempt
+    if event.worker and event.worker != execution.worker:
         execution.worker = _pick_text(execution.worker, event.worker)
-    if event.source not in execution.sources:
-        execution.sources = ",".join(sorted({*filter(None, execution.sources.split(",")), event.source}))
-    if kind is EventKind.LOST:
+    if event.source and event.source != execution.sources:
+        execution.sources = _joined(execution.sources, event.source)
+    if kind is _LOST:
         if execution.lost_at is None or (at, event.reason) > (execution.lost_at, execution.lost_reason):
             execution.lost_at, execution.lost_reason = at, event.reason
         return
-    execution.seen_at = _most(execution.seen_at, at)
-    if kind is EventKind.RECEIVED:
+    if execution.seen_at is None or at > execution.seen_at:
+        execution.seen_at = at
+    if kind is _RECEIVED:
         execution.delivered_at = _least(execution.delivered_at, at)
-    elif kind is EventKind.STARTED:
+    elif kind is _STARTED:
         execution.started_at = _least(execution.started_at, at)
     elif kind in _OUTCOMES:
         execution.finished_at = _least(execution.finished_at, at)
-        execution.outcome = _stronger(execution.outcome, Outcome(kind.value, event.evidence.value, event.reason))
+        outcome = Outcome(kind._value_, event.evidence._value_, event.reason)
+        execution.outcome = _stronger(execution.outcome, outcome) if execution.outcome.state else outcome
         if event.duration_s is not None:
             execution.duration_s = _least(execution.duration_s, max(0.0, event.duration_s))
         if event.exception is not None:
@@ -338,7 +363,8 @@ def _merge_execution(ours: Execution, theirs: Execution) -> Execution:
         ours.exception = _pick_exception(ours.exception, theirs.exception)
     ours.result = _pick_payload(ours.result, theirs.result)
     ours.breakdown = _pick_payload(ours.breakdown, theirs.breakdown)
-    ours.sources = ",".join(sorted({*filter(None, ours.sources.split(",")), *filter(None, theirs.sources.split(","))}))
+    if theirs.sources and theirs.sources != ours.sources:
+        ours.sources = _joined(ours.sources, theirs.sources)
     return ours
 
 
@@ -404,7 +430,7 @@ def _decide(
     last = executions[-1]
     state = last.state()
     waiting = state in {"received", "retrying", "rejected", "lost"}
-    if fate.state and waiting and state != "lost":
+    if fate.state and waiting and (state != "lost" or _is_bare_loss(last)):
         # Nobody executes it now, so what was decided about the run as a whole stands.
         return RunState(fate.state), fate.evidence, fate.reason, None
     if state == "received":
@@ -419,13 +445,16 @@ def _decide(
 
 
 def _attempts(executions: list[Execution], winner: Execution | None) -> list[Attempt]:
-    attempts = []
+    attempts: list[Attempt] = []
     after_winner = False
-    for number, e in enumerate(executions, start=1):
+    for e in executions:
+        if e.lost_at is not None and _is_bare_loss(e):
+            # Somebody missed the run; nobody is known to have executed it.
+            continue
         state = e.state()
         attempts.append(
             Attempt(
-                number=number,
+                number=len(attempts) + 1,
                 state="queued" if state == "received" else state,
                 evidence=e.evidence(),
                 worker=e.worker,
@@ -449,30 +478,34 @@ def _ordered(run: Run) -> list[Execution]:
     executions = run.executions
     if len(executions) <= 1:
         return list(executions.values())
-    known = [e for key, e in executions.items() if not key.startswith("?")]
-    if known and len(known) < len(executions):
-        known = [_clone(e) for e in sorted(known, key=_position)]
-        for key in sorted(k for k in executions if k.startswith("?")):
-            orphan = executions[key]
-            home = _home(known, orphan)
-            if home is None:
-                known.append(_clone(orphan))
-            else:
-                worker = home.worker
-                _merge_execution(home, orphan)
-                home.worker = worker
-        return sorted(known, key=_position)
-    return sorted(executions.values(), key=_position)
+    unnamed = [e for key, e in executions.items() if key.startswith("?")]
+    if not unnamed:
+        return sorted(executions.values(), key=_position)
+    placed = sorted((_clone(e) for key, e in executions.items() if not key.startswith("?")), key=_position)
+    # Those that say most come first, so that the others find them.
+    for orphan in sorted(unnamed, key=lambda e: (_is_bare_loss(e), e.number is None, not e.worker, e.key)):
+        home = _home(placed, orphan)
+        if home is None or (home.outcome.state == "retrying" and _is_bare_loss(orphan)):
+            placed = sorted([*placed, _clone(orphan)], key=_position)
+        else:
+            worker = home.worker
+            _merge_execution(home, orphan)
+            home.worker = worker or home.worker
+    return sorted(placed, key=_position)
 
 
-def _home(known: list[Execution], orphan: Execution) -> Execution | None:
-    """Find the execution that an event without identity speaks of: same worker, same number if it knows one, the latest."""
-    candidates = [
-        e
-        for e in known
-        if e.worker == orphan.worker and (orphan.number is None or e.number is None or e.number == orphan.number)
-    ]
-    return candidates[-1] if candidates else None
+def _home(placed: list[Execution], orphan: Execution) -> Execution | None:
+    """Find the execution that events without its name speak of: same worker and number as far as they say, the latest."""
+    for e in reversed(placed):
+        same_worker = not orphan.worker or not e.worker or e.worker == orphan.worker
+        if same_worker and (orphan.number is None or e.number is None or e.number == orphan.number):
+            return e
+    return None
+
+
+def _is_bare_loss(execution: Execution) -> bool:
+    """Return whether all that is known is that somebody missed the run, without knowing who had it."""
+    return execution.seen_at is None and not execution.worker and execution.key.startswith("?")
 
 
 def _position(execution: Execution) -> tuple[int, float, str]:
@@ -486,6 +519,11 @@ def _position(execution: Execution) -> tuple[int, float, str]:
 def _clone(execution: Execution) -> Execution:
     copy = Execution(key=execution.key)
     return _merge_execution(copy, execution)
+
+
+def _joined(left: str, right: str) -> str:
+    """Return the names in two lists of names as one list, each once, in order."""
+    return ",".join(sorted({*left.split(","), *right.split(",")} - {""}))
 
 
 def _least(left: float | None, right: float | None) -> float | None:
@@ -515,7 +553,7 @@ def _pick_payload(left: Payload, right: Payload) -> Payload:
     """Prefer structured values over their repr as text, then the more complete one."""
     if left is None or left is right:
         return right
-    if right is None:
+    if right is None or (type(left) is str and left == right):
         return left
     return left if _payload_order(left) >= _payload_order(right) else right
 

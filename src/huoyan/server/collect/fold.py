@@ -195,24 +195,24 @@ class Changes:
         inserted: Runs that are new.
         moved: Runs of which only columns differ that change on a run's way.
         rewritten: Runs of which other columns differ too.
-        rollups: `(series, start of the 5 second slot)` → what changes.
+        counted: `(series, start of the 5 second slot)` → what is counted there that was not counted before.
+        corrected: The same for facts that were counted already and are put right, in part or whole.
         counts: Kind of run → how many more.
         failures: Runs in and out of failure groups.
         texts: Entries whose searchable text is new.
-        news: Single facts for counters that never fall, where not everything in `rollups` is news.
-        plain: Series → everything else for those counters.
+        news: What counters that never fall count besides everything in `counted`.
         active: Series → how many more are being executed.
     """
 
     inserted: list[Entry] = field(default_factory=list)
     moved: list[Entry] = field(default_factory=list)
     rewritten: list[Entry] = field(default_factory=list)
-    rollups: dict[tuple[Series, int], RollupChange] = field(default_factory=dict)
+    counted: dict[tuple[Series, int], Rollup] = field(default_factory=dict)
+    corrected: dict[tuple[Series, int], RollupChange] = field(default_factory=dict)
     counts: dict[Cell, int] = field(default_factory=dict)
     failures: list[FailureChange] = field(default_factory=list)
     texts: list[Entry] = field(default_factory=list)
     news: list[tuple[Series, Fact]] = field(default_factory=list)
-    plain: dict[Series, Rollup] = field(default_factory=dict)
     active: dict[Series, int] = field(default_factory=dict)
 
     @property
@@ -269,18 +269,13 @@ def changes_of(entries: Sequence[Entry]) -> Changes:
 
 
 def _count(changes: Changes, series: Series, facts: Iterable[Fact]) -> None:
-    """Count facts that are news and nothing else: once per slot, and what the slots add up to is news."""
-    rollups = changes.rollups
+    counted = changes.counted
     for fact in facts:
         key = (series, slot_of(fact.at, SLOT_S))
-        change = rollups.get(key)
-        if change is None:
-            change = rollups[key] = RollupChange()
-        change.added.count(fact)
-        plain = changes.plain.get(series)
-        if plain is None:
-            plain = changes.plain[series] = Rollup()
-        plain.count(fact)
+        rollup = counted.get(key)
+        if rollup is None:
+            rollup = counted[key] = Rollup()
+        rollup.count(fact)
 
 
 def _count_difference(changes: Changes, seen: Look, after: Look) -> None:
@@ -289,20 +284,20 @@ def _count_difference(changes: Changes, seen: Look, after: Look) -> None:
         _count(changes, after.series, change.added)
         return
     for fact in change.taken:
-        slot = _slot(changes, seen.series, fact)
+        slot = _correction(changes, seen.series, fact)
         if slot.taken is None:
             slot.taken = Rollup()
         slot.taken.count(fact)
     for fact in change.added:
-        _slot(changes, after.series, fact).added.count(fact)
+        _correction(changes, after.series, fact).added.count(fact)
     changes.news += [(after.series, fact) for fact in change.news]
 
 
-def _slot(changes: Changes, series: Series, fact: Fact) -> RollupChange:
+def _correction(changes: Changes, series: Series, fact: Fact) -> RollupChange:
     key = (series, slot_of(fact.at, SLOT_S))
-    change = changes.rollups.get(key)
+    change = changes.corrected.get(key)
     if change is None:
-        change = changes.rollups[key] = RollupChange()
+        change = changes.corrected[key] = RollupChange()
     return change
 
 
@@ -314,17 +309,24 @@ def _failure_change(entry: Entry, look: Look, count: int) -> FailureChange:
     return FailureChange(mark, kind, name, look.series, at, entry.run.id, count)
 
 
-def by_minute(rollups: dict[tuple[Series, int], RollupChange]) -> dict[tuple[Series, int], RollupChange]:
-    """Return the changes of slots added up to changes of minutes; the slots are left as they are."""
+def by_minute(changes: Changes) -> dict[tuple[Series, int], RollupChange]:
+    """Return what changes in the rollups of minutes; the changes of slots are left as they are."""
     minutes: dict[tuple[Series, int], RollupChange] = {}
-    for (series, slot), change in rollups.items():
-        key = (series, slot // MINUTE_S * MINUTE_S)
-        minute = minutes.get(key)
-        if minute is None:
-            minute = minutes[key] = RollupChange()
+    for (series, slot), rollup in changes.counted.items():
+        _minute(minutes, series, slot).added.merge(rollup)
+    for (series, slot), change in changes.corrected.items():
+        minute = _minute(minutes, series, slot)
         minute.added.merge(change.added)
         if change.taken is not None:
             if minute.taken is None:
                 minute.taken = Rollup()
             minute.taken.merge(change.taken)
     return minutes
+
+
+def _minute(minutes: dict[tuple[Series, int], RollupChange], series: Series, slot: int) -> RollupChange:
+    key = (series, slot // MINUTE_S * MINUTE_S)
+    minute = minutes.get(key)
+    if minute is None:
+        minute = minutes[key] = RollupChange()
+    return minute

@@ -63,10 +63,10 @@ class Metrics:
             for one in series:
                 self._rollups.setdefault(one, Rollup())
 
-    def add(self, counted: Mapping[Series, Rollup], news: Iterable[tuple[Series, Fact]] = ()) -> None:
-        """Add what was newly counted, as rollups and as single facts."""
+    def add(self, counted: Mapping[tuple[Series, int], Rollup], news: Iterable[tuple[Series, Fact]] = ()) -> None:
+        """Add what was newly counted, as rollups of any time and as single facts."""
         with self._lock:
-            for one, rollup in counted.items():
+            for (one, _), rollup in counted.items():
                 self._of(one).merge(rollup)
             for one, fact in news:
                 self._of(one).count(fact)

@@ -33,25 +33,31 @@ class Recent:
 
     def restore(self, minute: int, rollups: Mapping[Series, Rollup]) -> None:
         """Take what was counted in a minute before the process started; it stands in the minute's first slot."""
-        self.add({(one, minute): RollupChange(rollup) for one, rollup in rollups.items()})
+        self.add({(one, minute): rollup for one, rollup in rollups.items()}, {})
 
-    def add(self, changes: Mapping[tuple[Series, int], RollupChange]) -> None:
-        """Add changes of `(series, start of the slot)`; those from before `since` are the store's alone."""
+    def add(
+        self, counted: Mapping[tuple[Series, int], Rollup], corrected: Mapping[tuple[Series, int], RollupChange]
+    ) -> None:
+        """Add what was counted and corrected per series and slot; what is from before `since` is the store's alone."""
         with self._lock:
-            for (series, slot), change in changes.items():
-                if slot < self.since:
-                    continue
-                for cells in (
-                    self._slots.setdefault(slot, {}),
-                    self._minutes.setdefault(slot // MINUTE_S * MINUTE_S, {}),
-                ):
-                    cell = cells.get(series)
-                    if cell is None:
-                        cell = cells[series] = Rollup()
-                        self._cells += 1
-                    cell.merge(change.added)
-                    if change.taken is not None:
-                        cell.subtract(change.taken)
+            for (series, slot), rollup in counted.items():
+                if slot >= self.since:
+                    for cell in self._cells_of(series, slot):
+                        cell.merge(rollup)
+            for (series, slot), change in corrected.items():
+                if slot >= self.since:
+                    for cell in self._cells_of(series, slot):
+                        cell.merge(change.added)
+                        if change.taken is not None:
+                            cell.subtract(change.taken)
+
+    def _cells_of(self, series: Series, slot: int) -> Iterable[Rollup]:
+        for cells in (self._slots.setdefault(slot, {}), self._minutes.setdefault(slot // MINUTE_S * MINUTE_S, {})):
+            cell = cells.get(series)
+            if cell is None:
+                cell = cells[series] = Rollup()
+                self._cells += 1
+            yield cell
 
     def count(self, increases: Mapping[str, float], at: float) -> None:
         """Add to the server's own counters."""

@@ -264,7 +264,7 @@ class Recorder:
                 the versions of the rows tell at the next try.
         """
         workers = self._registry.unsaved()
-        minutes = by_minute(changes.rollups)
+        minutes = by_minute(changes)
         names = chain((series for series, _ in minutes), (change.series for change in changes.failures))
         with _classified():
             ids = self._store.rollups.ids(set(names), self._clock.now())

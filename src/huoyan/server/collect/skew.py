@@ -4,6 +4,7 @@ Nothing arrives before it was sent, and most arrive at once: the least delay see
 next to nothing else. Below two seconds it counts as none, because a network can be that slow.
 """
 
+import math
 from collections import OrderedDict, deque
 
 NO_SKEW_S = 2.0
@@ -17,33 +18,36 @@ _LASTING_SLOTS = 3
 
 
 class _Delays:
-    """The least delay of each 10 seconds of the last 5 minutes."""
+    """The least delay of each 10 seconds of the last 5 minutes, and of all of them."""
 
-    __slots__ = ("skew_s", "slots", "streamed")
+    __slots__ = ("least_s", "skew_s", "slots", "streamed")
 
     def __init__(self) -> None:
         self.slots: deque[tuple[int, float]] = deque(maxlen=_SLOTS)
+        self.least_s = math.inf
         self.skew_s = 0.0
         self.streamed = True
 
-    def note(self, slot: int, delay_s: float) -> bool:
-        """Take a delay and return whether the least one may have changed."""
-        if self.slots and self.slots[-1][0] >= slot:
-            if delay_s >= self.slots[-1][1]:
-                return False
-            self.slots[-1] = (self.slots[-1][0], delay_s)
-            return True
-        self.slots.append((slot, delay_s))
-        while self.slots[0][0] <= slot - _SLOTS:
-            self.slots.popleft()
-        return True
+    def note(self, slot: int, delay_s: float) -> None:
+        slots = self.slots
+        if not slots or slot > slots[-1][0]:
+            slots.append((slot, delay_s))
+            while slots[0][0] <= slot - _SLOTS:
+                slots.popleft()
+            self.least_s = min(delay for _, delay in slots)
+            self.judge()
+        elif delay_s < slots[-1][1]:
+            slots[-1] = (slots[-1][0], delay_s)
+            if delay_s < self.least_s:
+                self.least_s = delay_s
+                self.judge()
 
     def judge(self) -> None:
-        least = min(delay for _, delay in self.slots)
-        if abs(least) < NO_SKEW_S:
+        least_s = self.least_s
+        if -NO_SKEW_S < least_s < NO_SKEW_S:
             self.skew_s = 0.0
-        elif least < 0 or not self.streamed or least > _MOST_DELAY_S or len(self.slots) >= _LASTING_SLOTS:
-            self.skew_s = -least
+        elif least_s < 0 or not self.streamed or least_s > _MOST_DELAY_S or len(self.slots) >= _LASTING_SLOTS:
+            self.skew_s = -least_s
 
 
 class SkewEstimator:
@@ -80,9 +84,9 @@ class SkewEstimator:
         if not streamed and known.streamed:
             known.streamed = False
             known.slots.clear()
+            known.least_s = math.inf
         elif streamed and not known.streamed:
             # What says when it was sent knows better.
             return known.skew_s
-        if known.note(int(received_at // _SLOT_S), delay_s):
-            known.judge()
+        known.note(int(received_at // _SLOT_S), delay_s)
         return known.skew_s

@@ -173,12 +173,12 @@ class TestRuns:
     def test_what_tasks_say_cannot_steer_the_terminal(self, capsys: pytest.CaptureFixture[str], server: str) -> None:
         nasty = {"type": "E", "message": "\x1b]0;owned\x07[red]x", "traceback": "a\x1b[2Jb\r[bold]c", "fingerprint": ""}
         Answers.run = {**RUN, "task": "t\x1b[31m", "exception": nasty}
-        for arguments in (("runs",), ("run", RUN["id"])):
-            out = huoyan(capsys, *arguments)[1]
+        listed, shown = huoyan(capsys, "runs")[1], huoyan(capsys, "run", RUN["id"])[1]
+        for out in (listed, shown):
             assert "\x1b]0" not in out
             assert "\x1b[2J" not in out
             assert "\r" not in out
-        assert "[bold]c" in out
+        assert "[bold]c" in shown
 
 
 class TestIncidents:

@@ -29,6 +29,7 @@ class Context:
         public_url: How people reach the page; its host is trusted beside loopback.
         stream_limit: How many live streams may be open at once, default 200.
         streams: How many are.
+        written: The latest messages of the live streams as they are sent.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Context:
     public_url: str | None = None
     stream_limit: int = 200
     streams: int = 0
+    written: dict[tuple[int, str], bytes] = field(default_factory=dict, repr=False)
 
 
 async def _context(request: Request) -> Context:

@@ -1,7 +1,9 @@
 """Figures per task type and queue, from the signals, so that every screen and rule shows the same number."""
 
 from collections import defaultdict
+from typing import Any
 
+from huoyan.model.histogram import Histogram
 from huoyan.model.run import BAD_STATES
 from huoyan.server.api.schemas.queue import Queue
 from huoyan.server.api.schemas.task import Task
@@ -9,20 +11,47 @@ from huoyan.server.store import RunFilters, Store
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import Filter, evaluate
 from huoyan.signals.metrics import TASK_RUNS, TASKS_ACTIVE
-from huoyan.signals.source import Source
+from huoyan.signals.source import Combination, Conditions, Key, Moments
 
-NOW_WINDOW_S = 300.0
-"""Window of figures that are called "now"."""
+NOW_WINDOW_S = 60.0
+"""Window of figures that are called "now": a minute, as the charts draw it, so that both say the same."""
 
 _BY_TASK = ("service", "task")
 _BY_QUEUE = ("service", "queue")
-_DATED_TASKS = 200
+_DATED_TASKS = 100
 _FRESH_S = 60.0
 """A reading of a queue that is older says nothing of now."""
 
 
+class Remembered:
+    """A source that reads each thing once, for one request: three quantiles come from one distribution."""
+
+    def __init__(self, source: Moments) -> None:
+        self._source = source
+        self._increases: dict[Any, dict[Key, float]] = {}
+        self._distributions: dict[Any, dict[Key, Histogram]] = {}
+
+    def increase(self, metric: str, where: Conditions, by: Key, since: float, until: float) -> dict[Key, float]:
+        """Return by how much a counter grew in the window."""
+        key = (metric, tuple(where.items()), by, since, until)
+        if key not in self._increases:
+            self._increases[key] = self._source.increase(metric, where, by, since, until)
+        return self._increases[key]
+
+    def distribution(self, metric: str, where: Conditions, by: Key, since: float, until: float) -> dict[Key, Histogram]:
+        """Return the observations of the window."""
+        key = (metric, tuple(where.items()), by, since, until)
+        if key not in self._distributions:
+            self._distributions[key] = self._source.distribution(metric, where, by, since, until)
+        return self._distributions[key]
+
+    def gauge(self, metric: str, where: Conditions, by: Key, at: float, combine: Combination) -> dict[Key, float]:
+        """Return the value known at `at`."""
+        return self._source.gauge(metric, where, by, at, combine)
+
+
 def task_figures(
-    store: Store, source: Source, now: float, window_s: float, services: tuple[str, ...], tasks: tuple[str, ...]
+    store: Store, source: Moments, now: float, window_s: float, services: tuple[str, ...], tasks: tuple[str, ...]
 ) -> list[Task]:
     """Return the figures of every task type that ended a run in the window or executes one now, busiest first.
 
@@ -34,6 +63,7 @@ def task_figures(
         services: Only these services; empty: all.
         tasks: Only these tasks; empty: all.
     """
+    source = Remembered(source)
     where: dict[str, tuple[str, ...]] = {}
     if services:
         where["service"] = services
@@ -88,7 +118,7 @@ def task_figures(
     return figures
 
 
-def queue_figures(store: Store, source: Source, now: float) -> list[Queue]:
+def queue_figures(store: Store, source: Moments, now: float) -> list[Queue]:
     """Return every queue that a broker or a run spoke of, deepest first; an old reading counts as none."""
     readings = {(reading.service, reading.queue): reading for reading in store.queues.list()}
     active = source.gauge(TASKS_ACTIVE.name, {}, _BY_QUEUE, now, "sum")
@@ -116,7 +146,7 @@ def queue_figures(store: Store, source: Source, now: float) -> list[Queue]:
 
 
 def values(
-    source: Source, signal_id: str, now: float, window_s: float | None, where: Filter, by: tuple[str, ...]
+    source: Moments, signal_id: str, now: float, window_s: float | None, where: Filter, by: tuple[str, ...]
 ) -> dict[tuple[str, ...], float]:
     """Return the known values of a signal by its labels, without a minimum of samples: figures are no alarms."""
     measured = evaluate(CATALOGUE[signal_id], source, now, window_s=window_s, where=where, by=by, min_samples=1)

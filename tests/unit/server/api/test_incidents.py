@@ -10,6 +10,7 @@ from huoyan.model.alert import Alert, AlertState, Level
 from huoyan.model.incident import EntryKind, Incident, TimelineEntry
 from huoyan.model.notification import Notification
 from huoyan.server.api.context import Context
+from huoyan.server.api.schemas.incident import EXAMPLE
 from huoyan.server.api.schemas.incident import Incident as IncidentDocument
 from huoyan.server.api.verdict import verdict
 from tests.unit.server.api.conftest import Starter
@@ -216,8 +217,7 @@ class TestVerdict:
 
     @staticmethod
     def incident(level: str, title: str = "x") -> IncidentDocument:
-        example: dict[str, Any] = IncidentDocument.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index,call-overload]
-        return IncidentDocument.model_validate({**example, "level": level, "title": title})
+        return IncidentDocument.model_validate({**EXAMPLE, "level": level, "title": title})
 
     def test_calm_is_well(self) -> None:
         assert verdict([], []) == ("ok", "All is well")

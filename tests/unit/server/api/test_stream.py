@@ -7,7 +7,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from huoyan.server.api.context import Context
-from huoyan.server.api.routes.stream import messages, timestamped
+from huoyan.server.api.routes.stream import _shared, messages, timestamped
+from huoyan.server.collect import Message
 
 
 def read(context: Context, count: int) -> list[dict[str, str]]:
@@ -17,8 +18,7 @@ def read(context: Context, count: int) -> list[dict[str, str]]:
         taken = []
         stream = messages(context)
         async for message in stream:
-            text = message.encode().decode()
-            taken.append(dict(line.split(": ", 1) for line in text.strip().splitlines()))
+            taken.append(dict(line.split(": ", 1) for line in message.decode().strip().splitlines()))
             if len(taken) == 1:
                 context.bus.publish("counts", {"total": 3, "updated_at": 0.5})
                 context.bus.publish("incidents", {})
@@ -40,6 +40,15 @@ def test_it_says_hello_and_then_what_changes(client: TestClient, context: Contex
     assert incidents["event"] == "incidents"
     assert int(incidents["id"]) == int(counts["id"]) + 1
     assert context.streams == 0
+
+
+def test_a_message_is_written_once_for_all_streams(context: Context) -> None:
+    message = Message(7, "runs", {"items": [{"id": "a", "sort_at": 1.0}]})
+    assert _shared(context, message) is _shared(context, message)
+    assert _shared(context, Message(7, "resync", {})) != _shared(context, message)
+    for number in range(1000):
+        _shared(context, Message(number, "counts", {}))
+    assert len(context.written) <= 64
 
 
 def test_too_many_streams_are_refused(client: TestClient, context: Context) -> None:

@@ -11,5 +11,6 @@ router = APIRouter(tags=["alerting"])
 @router.get("/rules", operation_id="listRules", summary="List rules")
 def list_rules(here: Here) -> RuleList:
     """List every rule with the most severe state of its alerts."""
-    alerts = here.alerts
-    return RuleList(items=[rule_document(rule, alerts.state_of(rule.name)) for rule in alerts.rules], next=None)
+    return RuleList(
+        items=[rule_document(rule, here.alerts.state_of(rule.name)) for rule in here.alerts.rules], next=None
+    )

@@ -11,12 +11,15 @@ from huoyan import __version__
 from huoyan.server.api.context import Context, Here
 from huoyan.server.api.problems import problem
 from huoyan.server.api.schemas.base import rfc3339
+from huoyan.server.collect import Message
 
 router = APIRouter(tags=["stream"])
 
 HEARTBEAT_S = 10
 SEND_TIMEOUT_S = 20.0
 """A browser that takes nothing for this long is cut off; it comes back by itself."""
+
+_WRITTEN_MESSAGES = 64
 
 _EXAMPLE = 'event: hello\nid: 0\ndata: {"version":"0.1.0","now":"2026-11-20T21:15:03.123456Z"}\n\n'
 
@@ -29,9 +32,10 @@ _EXAMPLE = 'event: hello\nid: 0\ndata: {"version":"0.1.0","now":"2026-11-20T21:1
     responses={
         200: {
             "description": (
-                "Server-sent events: first `hello`, then `runs`, `counts`, `alerts`, `incidents`, `workers`, `queues`, "
-                "`failures` as things change, `resync` when the reader was too slow and has to fetch again; a comment "
-                "every 10 seconds."
+                "Server-sent events with JSON in `data`: first `hello` {version, now}; then `runs` {items: the newest "
+                "runs that changed, with the fields of a run that lists need}, `alerts` {items}, `failures` "
+                "{fingerprints}, `counts`, `incidents`, `workers` and `queues` as things change; `resync` when the "
+                "reader was too slow and has to fetch again. A comment comes every 10 seconds."
             ),
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
         },
@@ -59,17 +63,30 @@ async def open_stream(here: Here) -> Response:
     )
 
 
-async def messages(here: Context) -> AsyncGenerator[ServerSentEvent]:
+async def messages(here: Context) -> AsyncGenerator[bytes]:
     """Yield `hello` and then what the bus says, until the reader leaves or the bus closes; then one stream is less."""
     try:
         with here.bus.subscribe() as subscription:
-            yield JSONServerSentEvent(
-                {"version": __version__, "now": rfc3339(here.clock.now())}, event="hello", id="0", sep="\n"
-            )
+            yield _encoded("hello", 0, {"version": __version__, "now": rfc3339(here.clock.now())})
             async for message in subscription:
-                yield JSONServerSentEvent(timestamped(message.data), event=message.topic, id=str(message.id), sep="\n")
+                yield _shared(here, message)
     finally:
         here.streams -= 1
+
+
+def _shared(here: Context, message: Message) -> bytes:
+    """Return a message as it is sent, written once for all the streams it goes to."""
+    key = (message.id, message.topic)
+    written = here.written.get(key)
+    if written is None:
+        written = here.written[key] = _encoded(message.topic, message.id, timestamped(message.data))
+        if len(here.written) > _WRITTEN_MESSAGES:
+            here.written.pop(next(iter(here.written)))
+    return written
+
+
+def _encoded(topic: str, number: int, data: Any) -> bytes:
+    return JSONServerSentEvent(data, event=topic, id=str(number), sep="\n").encode()
 
 
 def timestamped(data: Any) -> Any:

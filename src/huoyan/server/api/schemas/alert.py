@@ -1,6 +1,6 @@
 """Rules and alerts as JSON."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from huoyan.model.alert import Alert as ModelAlert
 from huoyan.server.alert.rules import Rule as ModelRule
@@ -109,7 +109,7 @@ class AlertPage(Document):
     """Cursor of the next page, null on the last one."""
 
 
-def rule_document(rule: ModelRule, state: RuleState) -> Rule:
+def rule_document(rule: ModelRule, state: str) -> Rule:
     """Render a rule as the API shows it; what it leaves open is filled in from its signal."""
     signal = CATALOGUE.get(rule.signal)
     window_s = rule.window_s
@@ -129,7 +129,7 @@ def rule_document(rule: ModelRule, state: RuleState) -> Rule:
         where=dict(rule.where),
         by=list(by),
         receivers=list(rule.receivers),
-        state=state,
+        state=cast(RuleState, state),
     )
 
 

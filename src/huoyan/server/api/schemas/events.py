@@ -1,11 +1,11 @@
 """The answer to a posted batch as JSON."""
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, JsonValue
 
 from huoyan.server.api.schemas.base import Document, documented
 from huoyan.server.api.schemas.problem import Problem
 
-REJECTION_EXAMPLE = {
+REJECTION_EXAMPLE: dict[str, JsonValue] = {
     "index": 3,
     "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
     "field": "events[3].at",

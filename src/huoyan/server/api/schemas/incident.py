@@ -214,13 +214,18 @@ def _common(incident: ModelIncident, alert_count: int) -> dict[str, Any]:
 
 def _examples(store: Store, incident: ModelIncident) -> list[ModelRun]:
     """Find runs that show what the incident is about: those that went wrong where it is, around the time of it."""
-    labels = {name: incident.labels[name] for name in ("service", "task", "queue", "worker") if name in incident.labels}
-    if not labels:
+    service, task, queue, worker = (
+        (incident.labels[name],) if name in incident.labels else () for name in ("service", "task", "queue", "worker")
+    )
+    if not (service or task or queue or worker):
         return []
     filters = RunFilters(
         state=tuple(sorted(state.value for state in BAD_STATES)),
+        service=service,
+        task=task,
+        queue=queue,
+        worker=worker,
         since=incident.opened_at - _BEFORE_S,
         until=incident.resolved_at,
-        **{name: (value,) for name, value in labels.items()},
     )
     return store.runs.page(filters, _EXAMPLES).items

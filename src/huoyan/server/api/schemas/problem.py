@@ -1,8 +1,8 @@
 """Errors as RFC 9457 problem documents."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-EXAMPLE = {
+EXAMPLE: dict[str, JsonValue] = {
     "type": "urn:huoyan:problem:not-found",
     "title": "Not found",
     "status": 404,

@@ -45,6 +45,7 @@ class Task(Document):
     active: int
     """Runs that are executed now."""
     last_run_at: Timestamp | None
+    """Latest event of its newest run; null for tasks beyond the hundred busiest."""
 
 
 class TaskList(Document):

@@ -90,7 +90,7 @@ def read_order(order_id: str) -> Placed:
 def read_stock() -> dict[str, int]:
     """Say how much there is of each product."""
     with stock_session() as session:
-        return dict(session.execute(select(Product.sku, Product.stock)).tuples())
+        return dict(session.execute(select(Product.sku, Product.stock)).tuples().all())
 
 
 @app.get("/healthz")

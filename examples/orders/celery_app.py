@@ -25,7 +25,8 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     # An order is taken whether or not the broker is there.
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2},
-    broker_transport_options={"socket_timeout": 2, "socket_connect_timeout": 1},
+    # What a killed worker had taken and not finished is delivered again after 45 seconds.
+    broker_transport_options={"socket_timeout": 2, "socket_connect_timeout": 1, "visibility_timeout": 45},
 )
 huoyan.watch(app)
 

@@ -63,6 +63,7 @@ class Child:
         self.state = State.STOPPED
         self.log_path = log_dir / f"{role.name}.log"
         self.started_at = 0.0
+        self.ready_at: float | None = None
         self.restart_at: float | None = None
         self.restart_waits_s: float | None = None
         self.exits: list[float] = []
@@ -96,6 +97,7 @@ class Child:
             )
         self.state = State.STARTING
         self.started_at = now
+        self.ready_at = None
         self.restart_at = None
         return self._process.pid
 

@@ -75,20 +75,29 @@ signal = "events_lost"
 annotations = {{ summary = "Figures may be too low: events were lost on their way." }}
 """
 
+_CELERY = """
+# The Celery worker is watched through its broker; it would be seen without any change to its code.
+[[celery]]
+url = {url}
+service = "orders"
+"""
 
-def settings_text(port: int, smtp_port: int) -> str:
+
+def settings_text(port: int, smtp_port: int, celery_url: str = "") -> str:
     """Return what goes into `huoyan.toml`.
 
     Args:
         port: Port of the page and the API.
         smtp_port: Port of the mail relay.
+        celery_url: The broker of the Celery worker; empty for none.
     """
-    return _SETTINGS.format(
+    text = _SETTINGS.format(
         host=_quoted(HOST),
         port=port,
         smtp_port=smtp_port,
         alerts_to=_quoted(ALERTS_TO),
     )
+    return text + _CELERY.format(url=_quoted(celery_url)) if celery_url else text
 
 
 def _quoted(text: str) -> str:

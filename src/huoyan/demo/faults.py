@@ -56,6 +56,7 @@ class Faults:
         self._lock = threading.RLock()
         self._since: dict[str, float] = {}
         self._until: dict[str, float] = {}
+        self._changes: list[FaultState] = []
 
     @property
     def names(self) -> list[str]:
@@ -91,13 +92,17 @@ class Faults:
             now = self._clock.now()
             if not fault.switch.is_on():
                 fault.switch.on()
+            begins = name not in self._since
             self._since.setdefault(name, now)
             lasts_s = fault.lasts_s if for_s is None else for_s
             if lasts_s is None:
                 self._until.pop(name, None)
             else:
                 self._until[name] = now + lasts_s
-            return FaultState(fault, True, self._since[name], self._until.get(name))
+            state = FaultState(fault, True, self._since[name], self._until.get(name))
+            if begins:
+                self._changes.append(state)
+            return state
 
     def turn_off(self, name: str) -> FaultState:
         """End a fault; one that does not last is left alone.
@@ -108,12 +113,10 @@ class Faults:
         with self._lock:
             fault = self._fault(name)
             fault.switch.off()
-            self._forget(name)
-            return FaultState(fault, False, None, None)
+            return self._ended(fault)
 
     def poll(self) -> list[FaultState]:
-        """End the faults whose time has come, and return those that ended since the last call."""
-        ended = []
+        """End the faults whose time has come, and return those that began or ended since the last call."""
         with self._lock:
             now = self._clock.now()
             for name in list(self._since):
@@ -122,16 +125,16 @@ class Faults:
                     fault.switch.off()
                 elif fault.switch.is_on():
                     continue
-                self._forget(name)
-                ended.append(FaultState(fault, False, None, None))
-        return ended
+                self._ended(fault)
+            changes, self._changes = self._changes, []
+            return changes
 
     def end(self) -> None:
         """End every fault."""
         with self._lock:
             for fault in self._faults.values():
                 fault.switch.off()
-                self._forget(fault.name)
+                self._ended(fault)
 
     def _fault(self, name: str) -> Fault:
         fault = self._faults.get(name)
@@ -144,6 +147,9 @@ class Faults:
         since, until = self._since.get(fault.name), self._until.get(fault.name)
         return FaultState(fault, active, since if active else None, until if active else None)
 
-    def _forget(self, name: str) -> None:
-        self._since.pop(name, None)
-        self._until.pop(name, None)
+    def _ended(self, fault: Fault) -> FaultState:
+        state = FaultState(fault, False, None, None)
+        self._until.pop(fault.name, None)
+        if self._since.pop(fault.name, None) is not None:
+            self._changes.append(state)
+        return state

@@ -94,4 +94,4 @@ def prepare(stage: Stage) -> None:
     (stage.folder / _MARK).write_text("`huoyan demo` empties this folder at each start.\n", encoding="utf-8")
     for name in ("orders", "mail", "faults", "logs"):
         (stage.folder / name).mkdir(exist_ok=True)
-    stage.settings_path.write_text(settings_text(stage.port, stage.ports["smtp"]), encoding="utf-8")
+    stage.settings_path.write_text(settings_text(stage.port, stage.ports["smtp"], stage.celery_url), encoding="utf-8")

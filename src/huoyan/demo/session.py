@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -26,7 +28,7 @@ from huoyan.demo.preparation import (
     page_is_built,
     prepare,
 )
-from huoyan.demo.stage import FIRST_FAULT, LISTENERS, Stage
+from huoyan.demo.stage import FIRST_FAULT, LISTENERS, MAILBOX, Stage
 from huoyan.demo.supervisor import Notice, NoticeKind, Supervisor
 from huoyan.demo.terminal import Part, Picture, Terminal, terminal
 from huoyan.demo.web import WebServer
@@ -174,14 +176,15 @@ class Session:
     def _tick(self) -> None:
         assert self._up_since is not None
         now = self._clock.monotonic()
-        for ended in self._faults.poll():
-            self._screen.say(f"Fault over: {ended.fault.title}", "green")
         if self._fault_is_due and now - self._up_since >= FIRST_FAULT_AFTER_S:
             self._fault_is_due = False
-            state = self._faults.turn_on(FIRST_FAULT, FIRST_FAULT_LASTS_S)
-            self._screen.say(
-                f"Fault: {state.fault.title}, for {FIRST_FAULT_LASTS_S:g} s. {state.fault.shows}", "yellow"
-            )
+            self._faults.turn_on(FIRST_FAULT, FIRST_FAULT_LASTS_S)
+        for state in self._faults.poll():
+            if state.active:
+                ends = "" if state.until_at is None else f", for {state.until_at - self._clock.now():.0f} s"
+                self._screen.say(f"Fault: {state.fault.title}{ends}. {state.fault.shows}", "yellow")
+            else:
+                self._screen.say(f"Fault over: {state.fault.title}", "green")
         if now - self._mails_at >= _MAIL_INTERVAL_S:
             self._mails_at = now
             self._look_for_alerts()
@@ -199,6 +202,8 @@ class Session:
             seconds = self._clock.monotonic() - notice.child.started_at
             self._screen.progress(f"{notice.text} ({seconds:.1f} s)")
             return
+        if notice.child.role.name == MAILBOX:
+            self._last_mail_id = 0  # It begins to count anew.
         self._screen.say(notice.text, _STYLES.get(notice.kind, ""))
         for line in notice.detail:
             self._screen.say(f"    {line}", "dim")
@@ -206,7 +211,9 @@ class Session:
     def _picture(self) -> Picture:
         now = self._clock.monotonic()
         children = self._supervisor.children.values()
-        parts = [Part(child.role.title, child.state.value, now - child.started_at) for child in children]
+        parts = [
+            Part(child.role.title, child.state.value, (child.ready_at or now) - child.started_at) for child in children
+        ]
         stage = self._stage
         addresses = [
             ("Page", stage.page_url),
@@ -228,20 +235,21 @@ class Session:
             fault = f"none; the first one comes by itself in {left:.0f} s"
         else:
             fault = "none"
+        command = f"{_program()} demo fault {FIRST_FAULT} on{self._panel_option()}"
         return [
             ("Fault", fault),
-            (
-                "Break it",
-                f"huoyan demo fault {FIRST_FAULT} on{self._panel_option()} (or {', '.join(self._faults.names[1:])})",
-            ),
+            ("Break it", f"{command} (or {', '.join(self._faults.names[1:])})"),
             ("Alerts", f"{self._alert_count} by mail so far"),
             ("Logs", str(self._stage.log_dir)),
             ("End", "Ctrl-C stops everything"),
         ]
 
     def _panel_option(self) -> str:
-        standard = self._stage.ports["panel"] == DEFAULT_PORT + 1
-        return "" if standard else f" --panel {self._stage.url('panel')}"
+        """Return what the command needs to find the panel."""
+        stage = self._stage
+        if stage.ports["panel"] != stage.port + 1:
+            return f" --panel {stage.url('panel')}"
+        return "" if stage.port == DEFAULT_PORT else f" --port {stage.port}"
 
     def _end(self) -> None:
         try:
@@ -258,6 +266,16 @@ class Session:
             self._screen.say("Stopped")
         except OSError:
             pass
+
+
+def _program() -> str:
+    """Return what to type for this command: its name where it is found by it, else its path."""
+    if shutil.which("huoyan") is not None:
+        return "huoyan"
+    path = Path(sys.argv[0]).absolute()
+    if path.name != "huoyan":
+        return "huoyan"
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _has_screen() -> bool:

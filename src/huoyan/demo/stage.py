@@ -22,6 +22,7 @@ REPORT_INTERVAL_S = 2
 ORDERS_WORKER = "orders-worker"
 CELERY_WORKER = "celery-worker"
 FIRST_FAULT = "payments-down"
+MAILBOX = "mailbox"
 
 _PROBE_TIMEOUT_S = 1.0
 _HUOYAN = (sys.executable, "-c", "from huoyan.cli import main; main()")
@@ -114,12 +115,10 @@ class Stage:
         refuse_file = str(self.fault_file("mail-refused"))
         arguments = ("--smtp-port", smtp, "--http-port", http, "--alerts-to", ALERTS_TO, "--refuse-file", refuse_file)
         command = (sys.executable, "-m", "huoyan.demo.mailbox", *arguments)
-        return Role("mailbox", "mail relay", command, answers(f"{self.url('mailbox')}/healthz"), stop_rank=4)
+        return Role(MAILBOX, "mail relay", command, answers(f"{self.url('mailbox')}/healthz"), stop_rank=4)
 
     def _server(self) -> Role:
-        command: tuple[str, ...] = (*_HUOYAN, "serve", "--config", str(self.settings_path))
-        if self.celery_url:
-            command = (*command, "--celery", self.celery_url)
+        command = (*_HUOYAN, "serve", "--config", str(self.settings_path))
         ready = answers(f"{self.page_url}/readyz")
         return Role("huoyan", "huoyan serve", command, ready, stop_rank=3, vital=True)
 
@@ -173,7 +172,7 @@ class Stage:
         command = (sys.executable, "-m", "celery", "-A", "examples.orders.celery_app", "worker", *options, *names)
         env = {"HUOYAN_SERVICE": "orders"}
         ready = wrote("the Celery worker is ready")
-        return Role(CELERY_WORKER, "orders worker (Celery)", command, ready, env=env, stop_rank=2)
+        return Role(CELERY_WORKER, "orders worker (Celery)", command, ready, env=env)
 
     def _customers(self) -> Role:
         addresses = ("--orders-url", self.url("orders"), "--mail-url", self.url("mail"))

@@ -207,6 +207,7 @@ class Supervisor:
         if child.role.ready(child):
             again = bool(child.exits)
             child.state = State.UP
+            child.ready_at = now
             kind = NoticeKind.RESTARTED if again else NoticeKind.READY
             self._tell(Notice(kind, child, f"{child.role.title}: {'back' if again else 'ready'}"))
         elif now - child.started_at > START_TIMEOUT_S:

@@ -18,7 +18,7 @@ _STATE_STYLES = {"up": "green", "starting": "yellow", "restarting": "red", "give
 
 @dataclass(frozen=True)
 class Part:
-    """How it is with one process; `seconds` since it was started."""
+    """How it is with one process; `seconds` from its start until it was ready, or until now."""
 
     title: str
     state: str

@@ -56,11 +56,12 @@ def test_a_fault_ends_by_itself_when_its_time_has_come(clock, lamp):
     faults = Faults([fault("a", lamp)], clock)
     state = faults.turn_on("a", for_s=40)
     assert (state.active, state.since_at, state.until_at) == (True, 1000.0, 1040.0)
+    assert [change.active for change in faults.poll()] == [True]
     clock.at = 1039.9
     assert faults.poll() == []
     assert lamp.lit
     clock.at = 1040.0
-    assert [ended.fault.name for ended in faults.poll()] == ["a"]
+    assert [(change.fault.name, change.active) for change in faults.poll()] == [("a", False)]
     assert not lamp.lit
     assert faults.poll() == []
 
@@ -68,11 +69,12 @@ def test_a_fault_ends_by_itself_when_its_time_has_come(clock, lamp):
 def test_a_fault_without_a_time_lasts_until_it_is_turned_off(clock, lamp):
     faults = Faults([fault("a", lamp)], clock)
     faults.turn_on("a")
+    faults.poll()
     clock.at += 10_000
     assert faults.poll() == []
     assert not faults.turn_off("a").active
     assert not lamp.lit
-    assert faults.poll() == []
+    assert [change.active for change in faults.poll()] == [False]
 
 
 def test_turning_on_a_fault_that_lasts_moves_its_end_and_does_not_begin_it_again(clock, lamp):
@@ -87,8 +89,15 @@ def test_turning_on_a_fault_that_lasts_moves_its_end_and_does_not_begin_it_again
 def test_a_fault_that_ended_without_being_turned_off_is_told_once(clock, lamp):
     faults = Faults([fault("a", lamp)], clock)
     faults.turn_on("a")
+    faults.poll()
     lamp.lit = False
-    assert [ended.fault.name for ended in faults.poll()] == ["a"]
+    assert [(change.fault.name, change.active) for change in faults.poll()] == [("a", False)]
+    assert faults.poll() == []
+
+
+def test_turning_off_what_does_not_last_tells_nothing(clock, lamp):
+    faults = Faults([fault("a", lamp)], clock)
+    faults.turn_off("a")
     assert faults.poll() == []
 
 

@@ -31,8 +31,10 @@ def test_the_server_accepts_its_settings_file(tmp_path, monkeypatch):
     assert "8706" in receiver.describe()
 
 
-def test_the_settings_file_is_toml_whatever_the_ports():
-    assert tomllib.loads(settings_text(1, 2))["receivers"][0]["port"] == 2
+def test_the_server_watches_the_broker_where_there_is_one():
+    assert "celery" not in tomllib.loads(settings_text(1, 2))
+    with_broker = tomllib.loads(settings_text(1, 2, "redis://127.0.0.1:6379/0"))
+    assert with_broker["celery"] == [{"url": "redis://127.0.0.1:6379/0", "service": "orders"}]
 
 
 def test_settings_for_other_servers_do_not_reach_the_processes(tmp_path, monkeypatch):
@@ -51,14 +53,13 @@ def test_without_redis_there_is_no_celery_worker_and_no_fault_for_it(tmp_path):
     assert CELERY_WORKER not in {role.name for role in lonely.roles()}
     faults = lonely.faults(Supervisor([], {}, tmp_path, tmp_path, lambda notice: None))
     assert "celery-killed" not in {fault.name for fault in faults}
-    assert not any("--celery" in role.command for role in lonely.roles())
+    assert lonely.celery_url == ""
 
 
 def test_with_a_redis_program_a_redis_and_a_celery_worker_join(tmp_path):
     joined = stage(tmp_path, Redis(program="/usr/bin/redis-server"))
     roles = {role.name: role for role in joined.roles()}
     assert {"redis", CELERY_WORKER} <= set(roles)
-    assert roles["huoyan"].command[-2:] == ("--celery", joined.celery_url)
     assert joined.environment()["ORDERS_CELERY_URL"] == f"redis://127.0.0.1:{joined.ports['redis']}/0"
 
 

@@ -13,8 +13,11 @@ from huoyan.signals.evaluate import Filter, evaluate
 from huoyan.signals.metrics import TASK_RUNS, TASKS_ACTIVE
 from huoyan.signals.source import Combination, Conditions, Key, Moments
 
-NOW_WINDOW_S = 60.0
-"""Window of figures that are called "now": a minute, as the charts draw it, so that both say the same."""
+NOW_WINDOW_S = 300.0
+"""Window of shares and percentiles that are called "now": long enough for a quiet service to have some runs in it."""
+
+RATE_WINDOW_S = 60.0
+"""Window of rates that are called "now": a minute, as the charts draw it, so that both say the same."""
 
 _BY_TASK = ("service", "task")
 _BY_QUEUE = ("service", "queue")
@@ -122,7 +125,7 @@ def queue_figures(store: Store, source: Moments, now: float) -> list[Queue]:
     """Return every queue that a broker or a run spoke of, deepest first; an old reading counts as none."""
     readings = {(reading.service, reading.queue): reading for reading in store.queues.list()}
     active = source.gauge(TASKS_ACTIVE.name, {}, _BY_QUEUE, now, "sum")
-    ended = source.increase(TASK_RUNS.name, {}, _BY_QUEUE, now - NOW_WINDOW_S, now)
+    ended = source.increase(TASK_RUNS.name, {}, _BY_QUEUE, now - RATE_WINDOW_S, now)
     figures = []
     for key in {*readings, *active, *ended}:
         service, queue = key
@@ -137,7 +140,7 @@ def queue_figures(store: Store, source: Moments, now: float) -> list[Queue]:
                 depth=reading.depth if reading is not None and fresh else None,
                 oldest_age_s=reading.oldest_age_s if reading is not None and fresh else None,
                 active=round(active.get(key, 0.0)),
-                runs_per_minute=ended.get(key, 0.0) * 60.0 / NOW_WINDOW_S,
+                runs_per_minute=ended.get(key, 0.0) * 60.0 / RATE_WINDOW_S,
                 read_at=reading.read_at if reading is not None else None,
             )
         )

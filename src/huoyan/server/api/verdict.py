@@ -2,7 +2,7 @@
 
 from huoyan import __version__
 from huoyan.server.api.context import Context
-from huoyan.server.api.figures import NOW_WINDOW_S, queue_figures, values
+from huoyan.server.api.figures import NOW_WINDOW_S, RATE_WINDOW_S, queue_figures, values
 from huoyan.server.api.schemas.incident import Incident, incident_documents
 from huoyan.server.api.schemas.overview import Overview, Totals, Verdict, VerdictLevel, WorkerTotals
 
@@ -19,13 +19,13 @@ def overview_document(here: Context) -> Overview:
     workers = here.store.workers.list()
     depths = [queue.depth for queue in queue_figures(here.store, here.source, now) if queue.depth is not None]
 
-    def total(signal_id: str) -> float | None:
-        return values(here.source, signal_id, now, NOW_WINDOW_S, {}, ()).get(())
+    def total(signal_id: str, window_s: float = NOW_WINDOW_S) -> float | None:
+        return values(here.source, signal_id, now, window_s, {}, ()).get(())
 
     return Overview(
         verdict=Verdict(level=level, text=text, open_incidents=incidents),
         totals=Totals(
-            runs_per_minute=total("task_runs_per_minute") or 0.0,
+            runs_per_minute=total("task_runs_per_minute", RATE_WINDOW_S) or 0.0,
             failure_ratio=total("task_failure_ratio"),
             p95_s=total("task_duration_p95"),
             active=round(total("tasks_active") or 0.0),

@@ -32,8 +32,8 @@ export function FailureList({ groups }: { groups: ListedGroup[] }) {
                 {group.tasks.join(", ")}
               </Text>
             </div>
-            <Spark points={group.per_minute} />
-            <Text size="xs" c="dimmed" w={92} ta="right" style={{ flexShrink: 0 }}>
+            <Spark points={group.per_minute} width={72} />
+            <Text size="xs" c="dimmed" w={76} ta="right" style={{ flexShrink: 0 }}>
               <Ago at={group.last_seen_at} />
             </Text>
           </Group>

@@ -171,6 +171,36 @@ class TestRunning:
         listed = command("runs", "--state", "failed", cwd=tmp_path, env=env)
         assert "bad0" in listed.stdout
 
+    def test_runs_are_followed_from_the_command_line(self, huoyan_server: Start, tmp_path: Path) -> None:
+        server = huoyan_server()
+        server.post("/events", event("early", "started"))
+        following = subprocess.Popen(
+            [HUOYAN, "runs", "--follow", "--json", "--url", server.url],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        lines: list[tuple[str, str]] = []
+        assert following.stdout is not None
+
+        def read(source: Any) -> None:
+            for line in source:
+                run = json.loads(line)
+                lines.append((run["id"], run["state"]))
+
+        reader = threading.Thread(target=read, args=(following.stdout,), daemon=True)
+        reader.start()
+        try:
+            wait_until(lambda: ("early", "started") in lines, timeout_s=15, message="the run that is there")
+            server.post("/events", [event("early"), event("late", "failed")])
+            wait_until(lambda: {("early", "succeeded"), ("late", "failed")} <= set(lines), message="what came then")
+            assert lines.count(("early", "started")) == 1
+        finally:
+            following.send_signal(signal.SIGINT)
+            assert following.wait(10) == 130
+            reader.join(10)
+            following.stdout.close()
+
 
 class TestStream:
     def test_what_changes_arrives_by_itself(self, huoyan_server: Start) -> None:

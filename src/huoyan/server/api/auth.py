@@ -71,11 +71,16 @@ def refuse_foreign(scope: Scope, token: str | None, public_url: str | None) -> N
         )
     if scope["method"] in _SAFE_METHODS:
         return
+    site = headers.get("sec-fetch-site")
     origin = headers.get("origin")
-    foreign = headers.get("sec-fetch-site") == "cross-site" if origin is None else not _own(origin, host, public_url)
+    if site in ("same-origin", "none"):
+        # The browser itself says so, and a proxy in between may have changed the host.
+        return
+    foreign = site == "cross-site" if origin is None else not _own(origin, host, public_url)
     if foreign:
         raise Forbidden(
-            f"expected a request from this server's own page, got one from {(origin or 'another site')[:200]!r}"
+            f"expected a request from this server's own page, got one from {(origin or 'another site')[:200]!r}. "
+            "Behind a proxy, set server.public_url (HUOYAN_PUBLIC_URL) to the address people use"
         )
 
 

@@ -123,7 +123,13 @@ class TestForeignPages:
         assert client.get("/api/v1/runs", headers={**BEARER, "Host": "any.example"}).status_code == 200
 
     @pytest.mark.parametrize(
-        "headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+        "headers",
+        [
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:3000"},
+        ],
     )
     def test_another_site_changes_nothing(self, start: Starter, headers: dict[str, str]) -> None:
         client = start()
@@ -139,6 +145,7 @@ class TestForeignPages:
             {"Origin": "http://127.0.0.1:8650"},
             {"Origin": "https://huoyan.example.com"},
             {"Sec-Fetch-Site": "same-origin"},
+            {"Sec-Fetch-Site": "same-origin", "Origin": "https://behind-a-proxy.example"},
         ):
             assert client.post("/api/v1/events", json=event, headers=headers).status_code == 200
 

@@ -130,8 +130,9 @@ class Emitter:
                 return True
             thread = self._thread
             alive = thread is not None and thread.is_alive() and thread is not threading.current_thread()
-            self._urgent = True
-            self._changed.notify_all()
+            if self._settled < target or self._queues:
+                self._urgent = True
+                self._changed.notify_all()
             while alive and (self._settled < target or self._queues):
                 left = deadline - self._clock.monotonic()
                 if left <= 0 or not self._changed.wait(left):
@@ -204,7 +205,8 @@ class Emitter:
                     continue
             try:
                 with self._sending:
-                    self._send_one(self._settings.timeout_s)
+                    if self._is_due():
+                        self._send_one(self._settings.timeout_s)
             except Exception as error:  # noqa: BLE001 - the thread must outlive every mistake
                 warn("send", "huoyan: sending failed", error=error)
                 with self._lock:
@@ -221,6 +223,11 @@ class Emitter:
         if self._first_at is not None:
             due = min(due, self._first_at + self._settings.flush_interval_s)
         return due - now
+
+    def _is_due(self) -> bool:
+        """Look again: another thread may have sent everything meanwhile, and even said goodbye."""
+        with self._lock:
+            return not self._stopping and self._wait_s() <= 0
 
     def _send_one(self, timeout_s: float, *, closing: bool = False) -> bool:
         """Send one batch; return False when the server would not take it now."""

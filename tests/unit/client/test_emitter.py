@@ -410,3 +410,16 @@ def test_without_threads_flush_and_close_still_send(emitters: list[Emitter], mon
 
 def _refuse(self: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
+
+
+def test_after_a_goodbye_the_thread_does_not_say_hello_again_at_once(emitters: list[Emitter]) -> None:
+    for _ in range(20):
+        transport = MemoryTransport()
+        emitter = opened(emitters, transport, report, report_interval_s=60)
+        for number in range(3):
+            emitter.put(event(f"r{number}"))
+        assert emitter.flush(5, closing=True)
+        with emitter._sending:
+            assert [each.closing for each in transport.reports][-1] is True
+        assert emitter.flush(5)
+        assert transport.reports[-1].closing is True

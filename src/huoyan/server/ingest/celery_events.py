@@ -328,6 +328,10 @@ class CeleryEventIngest:
                     batch.append(made)
                 else:
                     self._hear_worker(event, at)
+        for made in self._translator.inferred:
+            made.received_at = at
+            batch.append(made)
+        self._translator.inferred.clear()
         with self._lock:
             self._events += count
             self._malformed += malformed

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from huoyan.model.event import EventKind, ExceptionInfo, Payload, ProcessReport, TaskEvent
+from huoyan.model.event import EventKind, Evidence, ExceptionInfo, Payload, ProcessReport, TaskEvent
 from huoyan.model.fingerprint import fingerprint, parse_exception_repr
 from huoyan.server.ingest.celery_deliveries import Deliveries, Delivery
 from huoyan.server.ingest.celery_wire import CeleryEvent
@@ -33,6 +33,8 @@ MAX_WORKERS = 10_000
 _SHORT_CHARACTERS = 512
 
 _UNREGISTERED = "NotRegistered("
+_WRAPPER = "ExceptionWithTraceback("
+"""Celery wraps what a killed or timed-out child ended with in this; only the traceback tells what it was."""
 _EMPTY: Mapping[str, list[Payload] | dict[str, Payload]] = {"()": [], "[]": [], "{}": {}}
 
 
@@ -57,6 +59,8 @@ class Translator:
         self._processes: dict[tuple[str, int | None], str] = {}
         self.only_queue: Mapping[str, str] = {}
         """Worker → its queue, for workers that work on a single one: what they receive came from there."""
+        self.inferred: list[TaskEvent] = []
+        """Facts that follow from what was translated; whoever takes them empties this list."""
         self.queues: set[str] = set()
         """Queues that producers named."""
         self._handlers: dict[str, Callable[[CeleryEvent], TaskEvent]] = {
@@ -124,13 +128,18 @@ class Translator:
             source=SOURCE,
         )
 
-    def _end(self, kind: EventKind, event: CeleryEvent) -> TaskEvent:
+    def _end(self, kind: EventKind, event: CeleryEvent, *, ran: bool = True) -> TaskEvent:
         """Say how a delivery ended.
 
         Only successes bring the runtime that the worker measured. For the others the difference of two of its time
         stamps has to do, unless its clock was set back in between.
         """
-        delivery = self._deliveries.ended(event.uuid, self._process(event), kind)
+        delivery, passed = self._deliveries.ended(event.uuid, self._process(event), kind, ran=ran)
+        for earlier in passed:
+            inferred = self._event(EventKind.RETRYING, event, earlier)
+            inferred.evidence = Evidence.INFERRED
+            inferred.reason = "a later try ended"
+            self.inferred.append(inferred)
         duration_s = event.runtime
         if duration_s is None and delivery is not None and delivery.started_at is not None:
             passed_s = event.timestamp - delivery.started_at
@@ -227,7 +236,7 @@ class Translator:
 
     def _revoked(self, event: CeleryEvent) -> TaskEvent:
         kind, reason = revocation(terminated=bool(event.terminated), signum=event.signum, expired=bool(event.expired))
-        made = self._end(kind, event)
+        made = self._end(kind, event, ran=bool(event.terminated))
         if made.execution is None and not event.terminated:
             return self._fate(kind, event, reason)
         made.reason = reason
@@ -266,6 +275,8 @@ class Translator:
             return (
                 ExceptionInfo("Retry", traceback=trace, fingerprint=fingerprint("Retry", "", trace)) if trace else None
             )
+        if text.startswith(_WRAPPER) and traceback:
+            text = _last_line(traceback)
         kind, message = parse_exception_repr(text)
         message = self._scrub(message[:MAX_PAYLOAD_CHARACTERS])
         return ExceptionInfo(kind, message, trace, fingerprint(kind, message, trace))
@@ -289,6 +300,11 @@ def seconds(moment: str | float | None) -> float | None:
     except ValueError:
         return None
     return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def _last_line(traceback: str) -> str:
+    """Return the line of a traceback that names the exception."""
+    return next((line for line in reversed(traceback.splitlines()) if line[:1].isalpha()), "")
 
 
 def _middle_cut(text: str) -> str:

@@ -1,11 +1,12 @@
 from huoyan.model.event import EventKind
-from huoyan.server.ingest.celery_deliveries import Deliveries
+from huoyan.server.ingest.celery_deliveries import Deliveries, Delivery
 
 PROCESS = "@celery@host-1#1"
 
 
-def execution(delivery: object) -> str | None:
-    return getattr(delivery, "execution", None)
+def execution(delivery: Delivery | tuple[Delivery | None, list[Delivery]] | None) -> str | None:
+    found = delivery[0] if isinstance(delivery, tuple) else delivery
+    return found.execution if found is not None else None
 
 
 def test_each_try_and_each_redelivery_has_a_name_of_its_own():
@@ -19,7 +20,7 @@ def test_each_try_and_each_redelivery_has_a_name_of_its_own():
 def test_an_event_of_a_task_that_was_never_announced_has_no_delivery():
     deliveries = Deliveries()
     assert deliveries.started("t", PROCESS, 1.0) is None
-    assert deliveries.ended("t", PROCESS, EventKind.FAILED) is None
+    assert deliveries.ended("t", PROCESS, EventKind.FAILED) == (None, [])
 
 
 def test_a_retry_announced_before_its_cause_ended_is_not_mistaken_for_it():
@@ -40,6 +41,57 @@ def test_even_when_the_retry_has_ended_before():
     deliveries.received("t", 1, PROCESS)
     deliveries.started("t", PROCESS, 2.0)
     assert execution(deliveries.ended("t", PROCESS, EventKind.SUCCEEDED)) == "1.1" + PROCESS
+    assert execution(deliveries.ended("t", PROCESS, EventKind.RETRYING)) == "0.1" + PROCESS
+
+
+def test_a_retry_whose_announcement_was_lost_is_not_taken_for_its_cause():
+    """Workers with a thread pool lose some of their events; a wrong outcome would be worse than none."""
+    for cause_told in (True, False):
+        deliveries = Deliveries()
+        deliveries.received("t", 0, PROCESS)
+        deliveries.started("t", PROCESS, 1.0)
+        if cause_told:
+            deliveries.ended("t", PROCESS, EventKind.RETRYING)
+        assert deliveries.started("t", PROCESS, 2.0) is None
+        assert deliveries.ended("t", PROCESS, EventKind.SUCCEEDED) == (None, [])
+        if not cause_told:
+            assert execution(deliveries.ended("t", PROCESS, EventKind.RETRYING)) == "0.1" + PROCESS
+
+
+def test_an_outcome_after_a_retry_that_nobody_announced_or_started_is_not_its_cause_s():
+    deliveries = Deliveries()
+    deliveries.received("t", 0, PROCESS)
+    deliveries.started("t", PROCESS, 1.0)
+    deliveries.ended("t", PROCESS, EventKind.RETRYING)
+    assert deliveries.ended("t", PROCESS, EventKind.SUCCEEDED) == (None, [])
+
+
+def test_two_words_about_the_same_end_are_about_the_same_delivery():
+    """A task that is acknowledged late and not on failure tells that it was rejected, and that it failed."""
+    deliveries = Deliveries()
+    deliveries.received("t", 0, PROCESS)
+    deliveries.started("t", PROCESS, 1.0)
+    assert execution(deliveries.ended("t", PROCESS, EventKind.REJECTED)) == "0.1" + PROCESS
+    assert execution(deliveries.ended("t", PROCESS, EventKind.FAILED)) == "0.1" + PROCESS
+
+
+def test_the_end_of_a_later_try_tells_how_the_earlier_ones_ended():
+    deliveries = Deliveries()
+    for retries in range(3):
+        deliveries.received("t", retries, PROCESS)
+        deliveries.started("t", PROCESS, 1.0)
+    deliveries.received("t", 3, PROCESS)
+    found, passed = deliveries.ended("t", PROCESS, EventKind.FAILED)
+    assert execution(found) == "3.1" + PROCESS
+    assert [execution(each) for each in passed] == ["2.1" + PROCESS, "1.1" + PROCESS, "0.1" + PROCESS]
+
+
+def test_a_retry_that_is_revoked_before_it_started_is_not_taken_for_its_cause():
+    deliveries = Deliveries()
+    deliveries.received("t", 0, PROCESS)
+    deliveries.started("t", PROCESS, 1.0)
+    deliveries.received("t", 1, PROCESS)
+    assert execution(deliveries.ended("t", PROCESS, EventKind.REVOKED, ran=False)) == "1.1" + PROCESS
     assert execution(deliveries.ended("t", PROCESS, EventKind.RETRYING)) == "0.1" + PROCESS
 
 

@@ -17,8 +17,14 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "/app/orders.py", line 5
 
 def translate(*events: dict[str, Any], translator: Translator | None = None) -> list[TaskEvent]:
     translator = translator or Translator()
-    made = [translator.task_event(msgspec.convert(each, CeleryEvent)) for each in events]
-    return [each for each in made if each is not None]
+    made = []
+    for each in events:
+        told = translator.task_event(msgspec.convert(each, CeleryEvent))
+        if told is not None:
+            made.append(told)
+        made += translator.inferred
+        translator.inferred.clear()
+    return made
 
 
 def one(sent: dict[str, Any], *before: dict[str, Any]) -> TaskEvent:
@@ -125,6 +131,28 @@ def test_retries_then_success_are_attempts_of_one_successful_run():
     assert run.attempts[0].exception is not None
     assert (run.attempts[0].exception.type, run.attempts[0].exception.message) == ("KeyError", "'k'")
     assert run.duration_s == 0.9
+
+
+def test_an_exception_that_celery_wraps_is_told_by_its_traceback():
+    traceback = (
+        'Traceback (most recent call last):\n  File "/lib/billiard/pool.py", line 5, in mark_as_worker_lost\n'
+        "billiard.exceptions.WorkerLostError: Worker exited prematurely: signal 9 (SIGKILL) Job: 5.\n"
+    )
+    failed = one(event("task-failed", exception="ExceptionWithTraceback()", traceback=traceback), received())
+    assert failed.exception is not None
+    assert failed.exception.type == "billiard.exceptions.WorkerLostError"
+    assert failed.exception.message == "Worker exited prematurely: signal 9 (SIGKILL) Job: 5."
+
+
+def test_a_try_whose_end_was_lost_is_known_to_have_been_retried_once_a_later_one_ended():
+    run = run_of(
+        received(AT),
+        event("task-started", AT + 1),
+        received(AT + 2, retries=1),
+        event("task-started", AT + 3),
+        event("task-succeeded", AT + 4, runtime=1.0),
+    )
+    assert [(a.state, a.evidence) for a in run.attempts] == [("retrying", "inferred"), ("succeeded", "reported")]
 
 
 def test_a_retry_without_an_exception_is_called_retry():

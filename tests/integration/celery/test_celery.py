@@ -1,0 +1,144 @@
+"""A real worker on a real broker: each run once, in its right state, with its attempts, however it is watched."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.celery.app import KINDS
+from tests.integration.celery.deployment import NODE, Deployment
+from tests.servers import RabbitmqServer, RedisServer
+
+COUNT = 2_000
+MODES = ("stream", "hooks", "both")
+SPECIAL = {"revoked-early", "expired", "waiting", "unknown", "root", "leaf", "terminated", "killed", "too-long"}
+
+EXPECTED = {
+    "ok": ("succeeded", ["succeeded"]),
+    "fail": ("failed", ["failed"]),
+    "flaky": ("succeeded", ["retrying", "succeeded"]),
+    "flakier": ("succeeded", ["retrying", "retrying", "succeeded"]),
+    "exhaust": ("failed", ["retrying", "retrying", "failed"]),
+    # By their ids.
+    "revoked-early": ("revoked", []),
+    "expired": ("dead", []),
+    "waiting": ("revoked", ["revoked"]),
+    "unknown": ("rejected", ["rejected"]),
+    "root": ("succeeded", ["succeeded"]),
+    "leaf": ("succeeded", ["succeeded"]),
+    "terminated": ("revoked", ["revoked"]),
+    "killed": ("failed", ["failed"]),
+    "too-long": ("failed", ["failed"]),
+}
+
+Shape = tuple[Any, ...]
+_seen: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+
+
+def expected(run_id: str) -> tuple[str, list[str]]:
+    return EXPECTED[run_id if run_id in EXPECTED else KINDS[int(run_id.removeprefix("task-")) % 10]]
+
+
+def shape(run: dict[str, Any]) -> Shape:
+    """Return what every source must agree about."""
+    return (
+        run["task"] if run["id"] not in {"revoked-early", "expired", "unknown"} else "",
+        run["state"],
+        run["reason"],
+        run["worker"],
+        [
+            (
+                attempt["number"],
+                attempt["state"],
+                attempt["worker"],
+                attempt["exception"]["fingerprint"] if attempt["exception"] else None,
+                attempt["duplicate"],
+            )
+            for attempt in run["attempts"]
+        ],
+    )
+
+
+def check(runs: dict[str, dict[str, Any]]) -> None:
+    """Compare every run with what its task did."""
+    wrong = {
+        run_id: got
+        for run_id, run in runs.items()
+        if (got := (run["state"], [a["state"] for a in run["attempts"]])) != expected(run_id)
+    }
+    assert not wrong, f"{len(wrong)} of {len(runs)}: {dict(list(wrong.items())[:5])}"
+    for run in runs.values():
+        assert run["framework"] == "celery"
+        assert run["evidence"] == "reported"
+        for attempt in run["attempts"]:
+            assert attempt["worker"] == NODE
+        if run["id"].startswith("task-"):
+            assert run["task"] == "orders.work"
+            assert run["queue"] == "celery"
+            assert run["attempt_count"] == len(run["attempts"])
+            assert run["started_at"]
+            assert run["wait_s"] is not None
+            assert run["finished_at"] >= run["started_at"]
+            assert run["duration_s"] is not None
+            assert 0 <= run["duration_s"] < 30
+
+
+def observe(broker: str, mode: str, address: Callable[[], str]) -> dict[str, dict[str, Any]]:
+    """Run the deployment watched this way, once for all tests."""
+    if (broker, mode) not in _seen:
+        with Deployment(address(), mode) as deployment:
+            deployment.publish("task", COUNT, "special")
+            ids = {f"task-{n}" for n in range(COUNT)} | SPECIAL
+            _seen[broker, mode] = deployment.runs(ids)
+            listed = [run["id"] for run in deployment.server.runs() if not run["id"].startswith("warm-")]
+            assert Counter(listed) == dict.fromkeys(ids, 1)
+    return _seen[broker, mode]
+
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, broker: str) -> Callable[[], str]:
+    """Give a function that returns the address of an empty broker."""
+
+    def make() -> str:
+        if broker == "rabbitmq":
+            server: RabbitmqServer = request.getfixturevalue("rabbitmq_server")
+            return server.make_virtual_host(f"celery-{len(_seen)}")
+        redis: RedisServer = request.getfixturevalue("redis_server")
+        return redis.database_url(20 + len(_seen))
+
+    return make
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_every_run_is_seen_once_with_its_state_and_attempts(broker: str, mode: str, address: Callable[[], str]) -> None:
+    runs = observe(broker, mode, address)
+    assert len(runs) == COUNT + len(SPECIAL)
+    check(runs)
+    assert runs["leaf"]["parent_id"] == "root"
+    assert runs["leaf"]["root_id"] == "root"
+    assert runs["killed"]["exception"]["type"].endswith("WorkerLostError")
+    assert runs["too-long"]["exception"]["type"].endswith("TimeLimitExceeded")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_stream_and_hooks_and_both_tell_the_same(broker: str, address: Callable[[], str]) -> None:
+    stream, hooks, both = (observe(broker, mode, address) for mode in MODES)
+    for other in (hooks, both):
+        different = {n: (shape(stream[n]), shape(other[n])) for n in stream if shape(stream[n]) != shape(other[n])}
+        assert not different, f"{len(different)}: {dict(list(different.items())[:5])}"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("pool", "mode"), [("threads", "both"), ("gevent", "both"), ("gevent", "hooks")])
+def test_other_pools_are_seen_alike(pool: str, mode: str, redis_server: RedisServer) -> None:
+    database = 40 + hash((pool, mode)) % 20
+    redis_server.command("FLUSHALL")
+    with Deployment(redis_server.database_url(database), mode, pool=pool, concurrency=8) as deployment:
+        deployment.publish("task", 200)
+        runs = deployment.runs({f"task-{n}" for n in range(200)})
+        check(runs)
+        assert Counter(run["service"] for run in runs.values()) == {"orders": 200}

@@ -33,8 +33,9 @@ def mail_page(mail: Mail) -> str:
     """Return one mail. HTML that came with it is shown in a frame that may run nothing and load nothing."""
     if mail.html:
         policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-        inner = f'<meta http-equiv="Content-Security-Policy" content="{policy}">{mail.html}'
-        # Links open in a tab of their own, or nothing would happen inside the frame.
+        # Links open in a tab of their own: the frame is too small for a page.
+        head = f'<meta http-equiv="Content-Security-Policy" content="{policy}"><base target="_blank">'
+        inner = head + mail.html
         body = (
             f'<iframe sandbox="allow-popups allow-popups-to-escape-sandbox" srcdoc="{html.escape(inner)}" '
             f'title="mail"></iframe>'
@@ -64,6 +65,7 @@ def _page(title: str, body: str, refresh_s: int | None = None) -> str:
     refresh = f'<meta http-equiv="refresh" content="{refresh_s}">' if refresh_s else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">{refresh}
+<link rel="icon" href="data:,">
 <title>Huoyan · {html.escape(title)}</title><style>{STYLE}</style></head>
 <body><h1>{html.escape(title)}</h1>{body}</body></html>
 """

@@ -87,6 +87,7 @@ def page(links: Mapping[str, str]) -> str:
     nav = " ".join(f'<a href="{html.escape(url)}">{html.escape(name)}</a>' for name, url in links.items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<link rel="icon" href="data:,">
 <title>Huoyan · Fault panel</title><style>{STYLE}</style></head>
 <body><h1 id="title">Fault panel</h1><p id="lead" class="muted"></p><nav>{nav}</nav>
 <p id="lost" role="status"></p><main id="faults"></main><script>{_SCRIPT}</script></body></html>

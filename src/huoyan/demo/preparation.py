@@ -17,13 +17,13 @@ _NEEDED = ("aiosmtpd", "apscheduler", "celery", "fastapi", "httpx", "huey", "sql
 
 
 def find_applications() -> Path:
-    """Return the folder that holds `examples`: inside the package, or the root of the repository.
+    """Return the folder that holds `examples`: inside an installed package, or the root of the repository.
 
     Raises:
         Unsupported: They are in neither place.
     """
     package = Path(huoyan.__file__).resolve().parent
-    for folder in (package / "demo", package.parents[1]):
+    for folder in (package / "demo" / "applications", package.parents[1]):
         if (folder / "examples" / "orders" / "app.py").is_file():
             return folder
     raise Unsupported(

@@ -12,7 +12,7 @@ import anyio.to_thread
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import HuoyanError, Unreachable
 from huoyan.server.collect import Collector, Receipt
-from huoyan.server.ingest.wire import Decoded, Rejected, decode
+from huoyan.server.ingest.batch import Decoded, Rejected, decode
 
 MAX_BODY_BYTES = 8 << 20
 """Longest body as it is sent."""
@@ -104,9 +104,12 @@ class HttpIngest:
                 "Send them again"
             ) from error
         answer.accepted = int(receipt)
-        answer.rejected.extend(
-            Rejected(r.index, r.run_id, f"events[{r.index}]", r.reason, "another") for r in receipt.rejected
-        )
+        for refused in receipt.rejected:
+            index = decoded.positions[refused.index]
+            field_name = f"events[{index}]"
+            answer.rejected.append(
+                Rejected(index, refused.run_id, field_name, "an event that can be merged", refused.reason)
+            )
         answer.nothing_valid = bool(answer.rejected) and answer.accepted == 0 and decoded.process is None
         return answer
 

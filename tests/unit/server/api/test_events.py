@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from huoyan.errors import Unreachable
-from huoyan.server.collect import Receipt
+from huoyan.server.collect import Receipt, Rejection
 from huoyan.server.ingest.http import (
     MAX_BODY_BYTES,
     BodyTooLarge,
@@ -135,6 +135,27 @@ class Slow:
         if self.error is not None:
             raise self.error
         return Future()
+
+
+class Picky:
+    """A collector that stores all but the second event it is given."""
+
+    def submit(self, events: list[Any], **_: Any) -> Future[Receipt]:
+        receipt = Receipt(len(events) - 1)
+        receipt.rejected = (Rejection(1, events[1].run_id, "it contradicts itself"),)
+        stored: Future[Receipt] = Future()
+        stored.set_result(receipt)
+        return stored
+
+
+def test_what_the_collector_refuses_is_told_by_its_place_in_the_batch() -> None:
+    batch = [EVENT, {**EVENT, "kind": "boom"}, {**EVENT, "run_id": "c"}]
+    answer = asyncio.run(HttpIngest(Picky()).accept(_once(json.dumps(batch).encode())))  # type: ignore[arg-type]
+    assert answer.accepted == 1
+    assert [(r.index, r.run_id, r.field) for r in answer.rejected] == [
+        (1, "a", "events[1].kind"),
+        (2, "c", "events[2]"),
+    ]
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -1,6 +1,7 @@
 """What clients post: every form that is accepted, and that whatever else comes is refused by name and never raises."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -8,8 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from huoyan.model.event import EventKind, Evidence, ExceptionInfo, Progress, TaskEvent
-from huoyan.server.ingest.wire import BATCH_EXAMPLE, MAX_EVENT_BYTES, Rejected, batch_schema, decode
+from huoyan.client.delivery import Batch
+from huoyan.client.wire import encode_batch, encode_event
+from huoyan.model.event import (
+    EventKind,
+    Evidence,
+    ExceptionInfo,
+    ProcessReport,
+    Progress,
+    QueueReading,
+    TaskEvent,
+)
+from huoyan.server.ingest.batch import Rejected, decode
+from huoyan.server.ingest.wire import BATCH_EXAMPLE, MAX_EVENT_BYTES, batch_schema
 
 EVENT: dict[str, Any] = {"kind": "started", "run_id": "a", "at": 1.5}
 
@@ -250,6 +262,63 @@ class TestRefusals:
             jsonschema.Draft202012Validator(batch_schema()).validate([event])
         else:
             assert len(decoded.rejected) == 1
+
+
+def texts(least: int = 0) -> st.SearchStrategy[str]:
+    return st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=least, max_size=8)
+
+
+def times() -> st.SearchStrategy[float]:
+    return st.floats(0, 4e9)
+
+
+PAYLOADS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(-1e300, 1e300) | texts(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3),
+    max_leaves=5,
+)
+EVENTS = st.builds(
+    TaskEvent,
+    kind=st.sampled_from(EventKind),
+    run_id=texts(1),
+    at=times(),
+    task=texts(),
+    service=texts(),
+    framework=texts(),
+    queue=texts(),
+    attempt=st.none() | st.integers(1, 1000),
+    execution=st.none() | texts(1),
+    worker=texts(),
+    args=PAYLOADS,
+    kwargs=PAYLOADS,
+    result=PAYLOADS,
+    exception=st.none() | st.builds(ExceptionInfo, texts(1), texts(), texts(), texts()),
+    parent_id=st.none() | texts(1),
+    root_id=st.none() | texts(1),
+    group_id=st.none() | texts(1),
+    eta=st.none() | times(),
+    expires=st.none() | times(),
+    duration_s=st.none() | st.floats(0, 1e6),
+    progress=st.none()
+    | st.builds(Progress, times(), st.none() | st.floats(0, 9), st.none() | st.floats(0, 9), texts()),
+    labels=st.none() | st.dictionaries(texts(1), texts(), min_size=1, max_size=3),
+    breakdown=PAYLOADS,
+    evidence=st.sampled_from(Evidence),
+    reason=texts(),
+    source=st.sampled_from(["client", "http", "celery-events"]),
+)
+
+
+class TestClient:
+    @given(st.lists(EVENTS, min_size=1, max_size=3))
+    def test_what_our_client_sends_arrives_as_it_was(self, events: list[TaskEvent]) -> None:
+        process = ProcessReport(worker="w", service="s", pid=7, started_at=1.5, queues=["q"], dropped=3, closing=True)
+        readings = [QueueReading(queue="q", depth=2, at=3.5, oldest_age_s=0.5)]
+        batch = Batch(events=[encode_event(event) for event in events], process=process, queues=readings)
+        decoded = decode(encode_batch(batch, sent_at=12.5), received_at=9.0)
+        assert decoded.rejected == []
+        assert decoded.events == [replace(event, received_at=9.0) for event in events]
+        assert (decoded.process, decoded.queues, decoded.sent_at) == (process, readings, 12.5)
 
 
 class TestSchema:

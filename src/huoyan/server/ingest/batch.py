@@ -1,0 +1,350 @@
+"""How what clients post becomes events.
+
+Every event of a batch is decoded by itself, so that one that is wrong does not keep the others out; the answer names
+the field, what was expected and what came. Members that are not known are ignored: a newer client may say more.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
+from huoyan.server.ingest.wire import MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS, Time, WireEvent, WireProcess, WireQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A part of a batch that cannot be accepted, and why."""
+
+    index: int | None
+    run_id: str | None
+    field: str
+    expected: str
+    got: str
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A batch as far as it could be read. `positions` says where in the batch each of `events` stood."""
+
+    events: list[TaskEvent] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    process: ProcessReport | None = None
+    queues: list[QueueReading] = field(default_factory=list)
+    sent_at: float | None = None
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+_event = msgspec.json.Decoder(WireEvent)
+_process = msgspec.json.Decoder(WireProcess)
+_queue = msgspec.json.Decoder(WireQueue)
+_time = msgspec.json.Decoder(Time | None)
+_raw_list = msgspec.json.Decoder(list[Raw])
+_raw_object = msgspec.json.Decoder(dict[str, Raw])
+_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
+_STEP = re.compile(r"\.([A-Za-z_]+)|\[(\d+)\]")
+_WORDS = (
+    ("float | datetime", "seconds since 1970 or an RFC 3339 time"),
+    ("datetime with a timezone component", "an RFC 3339 time with an offset or Z"),
+    ("Invalid RFC3339 encoded datetime", "an RFC 3339 time"),
+    ("Number out of range", "a number within the range of a double"),
+    ("Integer value out of range", "a whole number within range"),
+    ("str of length", "text of length"),
+    ("str matching regex", "text that matches"),
+    ("str", "text"),
+    ("int", "a whole number"),
+    ("float", "a number"),
+)
+"""What msgspec calls things, and what their senders do."""
+_SURROGATES = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def decode(body: bytes, received_at: float) -> Decoded:
+    """Read a batch, a list of events or one event.
+
+    Args:
+        body: JSON, unpacked.
+        received_at: When it was received, seconds since 1970 UTC; every event carries it on.
+
+    Returns:
+        Everything that could be read, and for the rest what is wrong with it. Never raises for what is in the body.
+    """
+    decoded = Decoded()
+    try:
+        try:
+            envelope = _envelope(body, decoded)
+        except msgspec.DecodeError:
+            # Half a surrogate pair is no text, yet encoders write it; one such string must not cost the whole batch.
+            repaired = _SURROGATES.sub(_whole_pair, body)
+            if repaired == body:
+                raise
+            envelope = _envelope(repaired, decoded)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        decoded.rejected.append(Rejected(None, None, "body", "JSON", _complaint(error)))
+        return decoded
+    if envelope is None:
+        return decoded
+    parts, events = envelope
+    if len(events) > MAX_EVENTS:
+        decoded.rejected.append(Rejected(None, None, "events", f"at most {MAX_EVENTS} events", f"{len(events)}"))
+        return decoded
+    for index, raw in enumerate(events):
+        event = _read_event(raw, index, received_at, decoded)
+        if event is not None:
+            decoded.events.append(event)
+            decoded.positions.append(index)
+    sent_at = _part(parts, "sent_at", _time, decoded)
+    decoded.sent_at = None if sent_at is None else _at(sent_at)
+    process = _part(parts, "process", _process, decoded)
+    if process is not None:
+        decoded.process = _process_report(process)
+    decoded.queues = [_queue_reading(q) for q in _read_queues(parts.get("queues"), decoded)]
+    return decoded
+
+
+def _envelope(body: bytes, decoded: Decoded) -> tuple[dict[str, Raw], list[Raw]] | None:
+    start = body.lstrip()[:1]
+    if start == b"[":
+        return {}, _raw_list.decode(body)
+    if start != b"{":
+        msgspec.json.decode(body)
+        decoded.rejected.append(
+            Rejected(None, None, "body", "a batch, a list of events or an event", _shown(bytes(body[:80])))
+        )
+        return None
+    parts = _raw_object.decode(body)
+    if "events" in parts:
+        events = parts.pop("events")
+        if bytes(events).lstrip()[:1] != b"[":
+            decoded.rejected.append(Rejected(None, None, "events", "a list of events", _shown(bytes(events))))
+            return None
+        return parts, _raw_list.decode(events)
+    if "kind" in parts or "run_id" in parts:
+        return {}, [Raw(body)]
+    if "process" in parts or "queues" in parts:
+        return parts, []
+    decoded.rejected.append(
+        Rejected(None, None, "body", "an object with `events`, or an event with `kind` and `run_id`", _names(parts))
+    )
+    return None
+
+
+def _read_event(raw: Raw, index: int, received_at: float, decoded: Decoded) -> TaskEvent | None:
+    prefix = f"events[{index}]"
+    text = bytes(raw)
+    if len(text) > MAX_EVENT_BYTES:
+        decoded.rejected.append(
+            Rejected(index, _run_id(text), prefix, f"at most {MAX_EVENT_BYTES} bytes", f"{len(text)} bytes")
+        )
+        return None
+    try:
+        wire = _event.decode(_without_nul(text))
+        for name, payload in (
+            ("args", wire.args),
+            ("kwargs", wire.kwargs),
+            ("result", wire.result),
+            ("breakdown", wire.breakdown),
+        ):
+            if payload is not None and not isinstance(payload, (str, int, bool)):
+                _check_payload(payload, name)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, _PayloadError) as error:
+        decoded.rejected.append(_rejected(error, index, _run_id(text), prefix, text))
+        return None
+    return _task_event(wire, received_at)
+
+
+def _read_queues(raw: Raw | None, decoded: Decoded) -> Iterator[WireQueue]:
+    if raw is None or bytes(raw) == b"null":
+        return
+    try:
+        items = _raw_list.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        decoded.rejected.append(_rejected(error, None, None, "queues", bytes(raw)))
+        return
+    for index, item in enumerate(items):
+        try:
+            yield _queue.decode(_without_nul(bytes(item)))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            decoded.rejected.append(_rejected(error, None, None, f"queues[{index}]", bytes(item)))
+
+
+def _part(parts: dict[str, Raw], name: str, decoder: "msgspec.json.Decoder[Any]", decoded: Decoded) -> Any:
+    raw = parts.get(name)
+    if raw is None or bytes(raw) == b"null":
+        return None
+    try:
+        return decoder.decode(_without_nul(bytes(raw)))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        decoded.rejected.append(_rejected(error, None, None, name, bytes(raw)))
+        return None
+
+
+def _without_nul(text: bytes) -> bytes:
+    """Replace NUL, which PostgreSQL can keep in no text, by the replacement character."""
+    if b"\\u0000" not in text:
+        return text
+    # An even number of backslashes before means that they escape each other and no NUL is meant.
+    return re.sub(rb"(?<!\\)((?:\\\\)*)\\u0000", rb"\1\\ufffd", text)
+
+
+def _whole_pair(match: re.Match[bytes]) -> bytes:
+    pair = match[2] if len(match[2]) > 6 else b"\\ufffd"
+    return match[1] + pair
+
+
+class _PayloadError(Exception):
+    def __init__(self, path: str, expected: str, got: str) -> None:
+        super().__init__(path)
+        self.path = path
+        self.expected = expected
+        self.got = got
+
+
+def _check_payload(payload: Any, name: str) -> None:
+    """Refuse what JSON can spell and nothing behind it can keep: infinite numbers, and nesting without end."""
+    pending: list[tuple[Any, int]] = [(payload, 1)]
+    while pending:
+        value, depth = pending.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _PayloadError(name, "finite numbers", "a number beyond 1.8e308")
+        if not isinstance(value, (dict, list)):
+            continue
+        if depth > MAX_DEPTH:
+            raise _PayloadError(name, f"at most {MAX_DEPTH} levels of nesting", "more")
+        items = value.values() if isinstance(value, dict) else value
+        pending.extend((item, depth + 1) for item in items)
+
+
+def _task_event(wire: WireEvent, received_at: float) -> TaskEvent:
+    exception = wire.exception
+    progress = wire.progress
+    return TaskEvent(
+        kind=wire.kind,
+        run_id=wire.run_id,
+        at=_at(wire.at),
+        task=wire.task,
+        service=wire.service,
+        framework=wire.framework,
+        queue=wire.queue,
+        attempt=wire.attempt,
+        execution=wire.execution or None,
+        worker=wire.worker,
+        args=wire.args,
+        kwargs=wire.kwargs,
+        result=wire.result,
+        exception=None
+        if exception is None
+        else ExceptionInfo(exception.type, exception.message, exception.traceback, exception.fingerprint),
+        parent_id=wire.parent_id,
+        root_id=wire.root_id,
+        group_id=wire.group_id,
+        eta=None if wire.eta is None else _at(wire.eta),
+        expires=None if wire.expires is None else _at(wire.expires),
+        duration_s=wire.duration_s,
+        progress=None
+        if progress is None
+        else Progress(_at(progress.at), _finite(progress.done), _finite(progress.total), progress.note),
+        labels=wire.labels,
+        breakdown=wire.breakdown,
+        evidence=wire.evidence,
+        reason=wire.reason,
+        source=wire.source,
+        received_at=received_at,
+    )
+
+
+def _process_report(wire: WireProcess) -> ProcessReport:
+    return ProcessReport(
+        worker=wire.worker,
+        service=wire.service,
+        framework=wire.framework,
+        host=wire.host,
+        pid=wire.pid,
+        started_at=_at(wire.started_at),
+        interval_s=wire.interval_s,
+        dropped=wire.dropped,
+        active=wire.active,
+        queues=wire.queues,
+        closing=wire.closing,
+        version=wire.version,
+    )
+
+
+def _queue_reading(wire: WireQueue) -> QueueReading:
+    return QueueReading(wire.queue, wire.depth, _at(wire.at), wire.service, wire.oldest_age_s)
+
+
+def _at(time: float | datetime) -> float:
+    return time.timestamp() if isinstance(time, datetime) else time
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None
+
+
+def _rejected(error: Exception, index: int | None, run_id: str | None, prefix: str, text: bytes) -> Rejected:
+    """Say in our words what msgspec found."""
+    if isinstance(error, _PayloadError):
+        return Rejected(index, run_id, f"{prefix}.{error.path}", error.expected, error.got)
+    if not isinstance(error, msgspec.ValidationError):
+        return Rejected(index, run_id, prefix, "JSON", _complaint(error))
+    match = _MESSAGE.fullmatch(str(error))
+    what, path = (match["what"], (match["path"] or "")[1:]) if match is not None else (str(error), "")
+    missing = _MISSING.fullmatch(what)
+    if missing is not None:
+        return Rejected(index, run_id, f"{prefix}{path}.{missing['name']}", "a value", "nothing")
+    got = _found(text, path)
+    if what.startswith("Invalid enum value"):
+        known = Evidence if path.endswith("evidence") else EventKind
+        return Rejected(index, run_id, f"{prefix}{path}", f"one of {', '.join(known)}", got)
+    expected = what.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
+    for theirs, ours in _WORDS:
+        expected = expected.replace(theirs, ours)
+    return Rejected(index, run_id, f"{prefix}{path}", expected, got)
+
+
+def _found(text: bytes, path: str) -> str:
+    """Return what stands at a path like `.progress.at`, as far as it can be told."""
+    try:
+        value = msgspec.json.decode(text)
+        for name, position in _STEP.findall(path):
+            value = value[name] if name else value[int(position)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, LookupError, TypeError, ValueError):
+        return "another value"
+    return _shown(msgspec.json.encode(value))
+
+
+def _complaint(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "text nested too deeply"
+    return _shown(str(error).removeprefix("JSON is malformed: "))
+
+
+def _run_id(text: bytes) -> str | None:
+    """Return the run's id of an event that cannot be read whole, as far as it can be told."""
+    if len(text) > MAX_EVENT_BYTES:
+        return None
+    try:
+        value = msgspec.json.decode(text, type=dict[str, Raw]).get("run_id")
+        name = None if value is None else msgspec.json.decode(value, type=str)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return None if name is None else name[:200]
+
+
+def _names(parts: dict[str, Raw]) -> str:
+    return _shown(f"an object with {', '.join(sorted(parts)) or 'nothing in it'}")
+
+
+def _shown(value: str | bytes, limit: int = 120) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return text if len(text) <= limit else f"{text[:limit]}…"

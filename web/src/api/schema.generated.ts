@@ -64,26 +64,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/runs/{run_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get one run
-         * @description Return one run with every attempt at it.
-         */
-        get: operations["getRun"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/runs/{run_id}/children": {
         parameters: {
             query?: never;
@@ -96,6 +76,26 @@ export interface paths {
          * @description List the runs whose `parent_id` is this run, oldest first.
          */
         get: operations["listRunChildren"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get one run
+         * @description Return one run with every attempt at it.
+         */
+        get: operations["getRun"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2411,7 +2411,10 @@ export interface components {
              * @description Runs that are executed now.
              */
             active: number;
-            /** Last Run At */
+            /**
+             * Last Run At
+             * @description Latest event of its newest run; null for tasks beyond the hundred busiest.
+             */
             last_run_at: string | null;
         };
         /**
@@ -2941,7 +2944,7 @@ export interface operations {
             };
         };
     };
-    getRun: {
+    listRunChildren: {
         parameters: {
             query?: never;
             header?: never;
@@ -2958,7 +2961,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Run"];
+                    "application/json": components["schemas"]["RunPage"];
                 };
             };
             /** @description A parameter is wrong; the problem names it. */
@@ -3008,7 +3011,7 @@ export interface operations {
             };
         };
     };
-    listRunChildren: {
+    getRun: {
         parameters: {
             query?: never;
             header?: never;
@@ -3025,7 +3028,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RunPage"];
+                    "application/json": components["schemas"]["Run"];
                 };
             };
             /** @description A parameter is wrong; the problem names it. */
@@ -4262,7 +4265,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events: first `hello`, then `runs`, `counts`, `alerts`, `incidents`, `workers`, `queues`, `failures` as things change, `resync` when the reader was too slow and has to fetch again; a comment every 10 seconds. */
+            /** @description Server-sent events with JSON in `data`: first `hello` {version, now}; then `runs` {items: the newest runs that changed, with the fields of a run that lists need}, `alerts` {items}, `failures` {fingerprints}, `counts`, `incidents`, `workers` and `queues` as things change; `resync` when the reader was too slow and has to fetch again. A comment comes every 10 seconds. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -26,12 +26,12 @@ Time = (
 )
 Seconds = Annotated[float, Meta(ge=0.0, le=1e10)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
-Name = Annotated[str, Meta(max_length=300)]
+Id = Annotated[str, Meta(min_length=1, max_length=500)]
+Name = Annotated[str, Meta(max_length=500)]
 Text = Annotated[str, Meta(max_length=10_000)]
 LongText = Annotated[str, Meta(max_length=200_000)]
 Labels = Annotated[
-    dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(max_length=300)]], Meta(max_length=64)
+    dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(max_length=500)]], Meta(max_length=64)
 ]
 SourceName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -77,7 +77,7 @@ def _about(name: str, description: str, example: dict[str, Any] | None = None) -
 class WireException(Struct, kw_only=True):
     """An exception as text. `fingerprint` is the identity of its failure group; absent: made by the server."""
 
-    type: Annotated[str, Meta(min_length=1, max_length=300)]
+    type: Annotated[str, Meta(min_length=1, max_length=500)]
     message: LongText = ""
     traceback: LongText = ""
     fingerprint: Annotated[str, Meta(max_length=128)] = ""
@@ -137,7 +137,7 @@ class WireEvent(Struct, kw_only=True):
 class WireProcess(Struct, kw_only=True):
     """A process that sends events speaks of itself."""
 
-    worker: Annotated[str, Meta(min_length=1, max_length=300, description="The name its events carry in `worker`.")]
+    worker: Annotated[str, Meta(min_length=1, max_length=500, description="The name its events carry in `worker`.")]
     service: Name = ""
     framework: Name = ""
     host: Name = ""
@@ -156,7 +156,7 @@ class WireProcess(Struct, kw_only=True):
 class WireQueue(Struct, kw_only=True):
     """What a broker says of a queue at one moment."""
 
-    queue: Annotated[str, Meta(min_length=1, max_length=300)]
+    queue: Annotated[str, Meta(min_length=1, max_length=500)]
     depth: Annotated[Count, Meta(description="Messages that wait.")]
     at: Time
     service: Name = ""

@@ -156,7 +156,7 @@ class TestRefusals:
             ({"kind": "exploded"}, "kind", "one of scheduled, queued,", '"exploded"'),
             ({"run_id": ""}, "run_id", "text of length >= 1", '""'),
             ({"run_id": 7}, "run_id", "text", "7"),
-            ({"run_id": "x" * 201}, "run_id", "text of length <= 200", '"xxx'),
+            ({"run_id": "x" * 501}, "run_id", "text of length <= 500", '"xxx'),
             ({"at": "yesterday"}, "at", "an RFC 3339 time", '"yesterday"'),
             ({"at": "2026-01-01T00:00:00"}, "at", "an RFC 3339 time with an offset or Z", '"2026-01-01T00:00:00"'),
             ({"at": -1}, "at", "a number >= 0.0", "-1"),

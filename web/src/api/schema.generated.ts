@@ -3506,6 +3506,8 @@ export interface operations {
                 until?: string | null;
                 /** @description Distance of the points, in seconds. */
                 step_s?: number | null;
+                /** @description Fewest samples for a value; default: the signal's own. */
+                min_samples?: number | null;
                 /** @description Service. Comma separated or repeated: any of them. */
                 service?: string[];
                 /** @description Task name. Comma separated or repeated: any of them. */

@@ -304,6 +304,13 @@ class TestSignals:
         none = some.get(url, params={"service": "mail", "by": "service"}).json()["now"]
         assert [value["value"] for value in none if value["value"]] == []
 
+    def test_few_samples_make_no_value_unless_asked_for(self, some: TestClient) -> None:
+        url = "/api/v1/signals/task_failure_ratio"
+        assert [value["value"] for value in some.get(url, params={"by": "-"}).json()["now"]] == [None]
+        reading = some.get(url, params={"by": "-", "min_samples": 1}).json()
+        assert [value["value"] for value in reading["now"]] == [pytest.approx(0.5)]
+        assert reading["series"][0]["points"][-1][1] is not None
+
     @pytest.mark.parametrize(
         "query",
         [

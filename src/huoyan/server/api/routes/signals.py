@@ -36,6 +36,9 @@ def get_signal(
     since: Since = None,
     until: Until = None,
     step_s: Annotated[float | None, Query(gt=0, le=86400.0, description="Distance of the points, in seconds.")] = None,
+    min_samples: Annotated[
+        int | None, Query(ge=0, le=10**9, description="Fewest samples for a value; default: the signal's own.")
+    ] = None,
     service: Services = [],
     task: Tasks = [],
     queue: Queues = [],
@@ -65,8 +68,10 @@ def get_signal(
         )
     labels = _labels(by, signal.labels)
     where = _where({"service": service, "task": task, "queue": queue, "worker": worker}, signal.labels, signal_id)
-    values = evaluate(signal, here.source, end, window_s=window_s, where=where, by=labels)
-    ranged = evaluate_range(signal, here.source, start, end, step_s=step, window_s=window_s, where=where, by=labels)
+    values = evaluate(signal, here.source, end, window_s=window_s, where=where, by=labels, min_samples=min_samples)
+    ranged = evaluate_range(
+        signal, here.source, start, end, step_s=step, window_s=window_s, where=where, by=labels, min_samples=min_samples
+    )
     return SignalReading(
         id=signal.id,
         title=signal.title,

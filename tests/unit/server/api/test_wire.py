@@ -265,7 +265,7 @@ class TestRefusals:
 
 
 def texts(least: int = 0) -> st.SearchStrategy[str]:
-    return st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=least, max_size=8)
+    return st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=least, max_size=8)
 
 
 def times() -> st.SearchStrategy[float]:

@@ -126,6 +126,7 @@ class Client:
         self.emitter: Emitter | None = None
         self._active: set[tuple[str, str]] = set()
         self._reporting = False
+        self._ends_with_child = False
         self.metrics = Metrics()
         self._apply(settings, transport)
         _clients.add(self)
@@ -193,6 +194,8 @@ class Client:
         with guard("watched"):
             self.process.belongs_to(reporter.service, reporter.framework)
             self._reporting = True
+            if not self._ends_with_child and _is_child_of_multiprocessing():
+                self._end_with_child()
             if self.emitter is not None:
                 self.emitter.ensure_started()
 
@@ -222,6 +225,7 @@ class Client:
         """Start afresh in a child process."""
         with guard("fork"):
             self._active = set()
+            self._ends_with_child = False
             self.process.forked()
             self.metrics.forked()
             if self.emitter is not None:
@@ -236,7 +240,11 @@ class Client:
         """
         util: Any = sys.modules.get("multiprocessing.util")
         if util is not None:
-            util.register_after_fork(self, lambda client: util.Finalize(None, client.close, exitpriority=0))
+            util.register_after_fork(self, Client._end_with_child)
+
+    def _end_with_child(self) -> None:
+        self._ends_with_child = True
+        sys.modules["multiprocessing.util"].Finalize(None, self.close, exitpriority=0)
 
     def _report(self, closing: bool) -> ProcessReport | None:
         return self.process.report(self.settings, len(self._active), closing=closing)
@@ -278,6 +286,12 @@ def install(new: Client | None) -> Client | None:
     with _lock:
         old, _client = _client, new
     return old
+
+
+def _is_child_of_multiprocessing() -> bool:
+    """Tell whether this process was started by multiprocessing; one that did not import it was not."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def _close_at_exit() -> None:

@@ -115,6 +115,27 @@ def _report_worker_from_child(reporter: Reporter) -> None:
     reporter.emit(EventKind.STARTED, "from-child", worker=reporter.worker)
 
 
+def test_a_client_made_in_a_child_of_multiprocessing_says_goodbye_when_the_child_ends(http_sink: HttpSink) -> None:
+    """Such children run no atexit functions, and workers of several frameworks import their tasks only there."""
+    child = multiprocessing.get_context("fork").Process(target=_watch_in_child, args=(http_sink.url,))
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0
+    received = batches(http_sink)
+    assert [event["run_id"] for batch in received for event in batch["events"]] == ["from-child"]
+    goodbyes = [batch["process"] for batch in received if batch["process"].get("closing")]
+    assert [(report["pid"], report["worker"].partition("@")[0]) for report in goodbyes] == [(child.pid, "shop")]
+
+
+def _watch_in_child(url: str) -> None:
+    client = Client(Settings(service="shop", url=url, flush_interval_s=30))
+    process.install(client)
+    reporter = Reporter(client, "python", "shop")
+    client.watched(reporter)
+    client.watched(reporter)
+    reporter.emit(EventKind.QUEUED, "from-child")
+
+
 def test_an_ordinary_end_of_the_program_sends_everything_and_says_goodbye(http_sink: HttpSink) -> None:
     run_program(
         """

@@ -142,7 +142,33 @@ def test_an_incident_is_created_with_its_lines_and_alerts(store):
     assert [entry.kind for entry in store.incidents.timeline(incident.id)] == ["opened", "escalated"]
     assert store.incidents.timeline(incident.id)[0].data == {"value": 0.62}
     assert [alert.id for alert in store.alerts.for_incident(incident.id)] == [alert.id for alert in alerts]
-    assert store.alerts.counts([incident.id, 77]) == {incident.id: 2, 77: 0}
+    by_incident = store.alerts.for_incidents([incident.id, 77])
+    assert [alert.id for alert in by_incident[incident.id]] == [alert.id for alert in alerts]
+    assert by_incident[77] == []
+    assert store.alerts.for_incidents([]) == {}
+
+
+def test_the_failure_behind_an_incident_is_kept_and_taken_back(store):
+    failure = {"fingerprint": "f1", "title": "ProviderDown: 无应答", "count": 43}
+    incident = store.incidents.create(_incident(failure=failure), [_entry()])
+    assert store.incidents.get(incident.id).failure == failure
+    assert store.incidents.update(replace(incident, failure=None), [IncidentState.OPEN])
+    assert store.incidents.get(incident.id).failure is None
+
+
+def test_the_last_line_of_each_kind_is_found_for_many_incidents_at_once(store):
+    first = store.incidents.create(_incident(), [_entry(text="a"), _entry(EntryKind.ALERT_ADDED, text="b")])
+    second = store.incidents.create(_incident(group_key="other{}"), [_entry(text="c")])
+    for text in ("d", "e"):
+        store.incidents.append_timeline(first.id, _entry(EntryKind.ALERT_ADDED, text=text))
+        store.incidents.append_timeline(first.id, _entry(EntryKind.COMMENTED, text=text))
+    found = store.incidents.last_lines([first.id, second.id, 77], [EntryKind.OPENED, EntryKind.ALERT_ADDED])
+    assert {number: [entry.text for entry in lines] for number, lines in found.items()} == {
+        first.id: ["a", "e"],
+        second.id: ["c"],
+        77: [],
+    }
+    assert store.incidents.last_lines([], [EntryKind.OPENED]) == {}
 
 
 def test_an_incident_with_an_unknown_alert_is_still_created_whole_or_not_at_all(store):

@@ -55,7 +55,8 @@ class Incident:
     """Alerts of one cause, gathered by `group_key`. Times are seconds since 1970 UTC.
 
     `level` is the worst its alerts have reached since it opened; it does not fall before the end.
-    `summary` is one English sentence: what, since when, how much, and the failure behind most of it when that is known.
+    `title` is English, and so is `summary`: one sentence with what is wrong and how bad it was at worst, since when, and
+    the failure behind most of it when that is known. `failure` are the facts about that failure as of then.
     """
 
     group_key: str
@@ -71,6 +72,7 @@ class Incident:
     resolved_at: float | None = None
     resolved_by: str = ""
     summary: str = ""
+    failure: Mapping[str, Any] | None = None
     id: int | None = None
 
     @property

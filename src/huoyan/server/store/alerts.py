@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Engine, Row, and_, delete, insert, or_, select, update
 
 from huoyan.model.alert import Alert, AlertState, Level
 from huoyan.server.store.page import Page, decode_cursor, encode_cursor
@@ -92,22 +92,17 @@ class AlertStore:
 
     def for_incident(self, incident_id: int) -> list[Alert]:
         """Return the alerts of an incident, oldest first."""
-        with self._engine.connect() as connection:
-            query = select(alerts).where(alerts.c.incident_id == incident_id).order_by(alerts.c.id)
-            return [_alert(row) for row in connection.execute(query)]
+        return self.for_incidents([incident_id])[incident_id]
 
-    def counts(self, incident_ids: Sequence[int]) -> dict[int, int]:
-        """Return how many alerts each of the incidents has, 0 for those without."""
-        counts = dict.fromkeys(incident_ids, 0)
-        if counts:
-            query = (
-                select(alerts.c.incident_id, func.count())
-                .where(alerts.c.incident_id.in_(list(incident_ids)))
-                .group_by(alerts.c.incident_id)
-            )
+    def for_incidents(self, incident_ids: Sequence[int]) -> dict[int, list[Alert]]:
+        """Return the alerts of each of the incidents, oldest first."""
+        found: dict[int, list[Alert]] = {incident_id: [] for incident_id in incident_ids}
+        if found:
+            query = select(alerts).where(alerts.c.incident_id.in_(list(found))).order_by(alerts.c.id)
             with self._engine.connect() as connection:
-                counts.update({row[0]: row[1] for row in connection.execute(query)})
-        return counts
+                for row in connection.execute(query):
+                    found[row.incident_id].append(_alert(row))
+        return found
 
 
 def _values(alert: Alert) -> dict[str, Any]:

@@ -156,6 +156,24 @@ class IncidentStore:
         with self._engine.connect() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
+    def last_lines(self, incident_ids: Sequence[int], kinds: Sequence[EntryKind]) -> dict[int, list[TimelineEntry]]:
+        """Return, for each of the incidents, the last line of each of these kinds that it has, in order."""
+        found: dict[int, list[TimelineEntry]] = {incident_id: [] for incident_id in incident_ids}
+        if found:
+            last = (
+                select(func.max(incident_timeline.c.id))
+                .where(
+                    incident_timeline.c.incident_id.in_(list(found)),
+                    incident_timeline.c.kind.in_([kind.value for kind in kinds]),
+                )
+                .group_by(incident_timeline.c.incident_id, incident_timeline.c.kind)
+            )
+            query = select(incident_timeline).where(incident_timeline.c.id.in_(last)).order_by(incident_timeline.c.id)
+            with self._engine.connect() as connection:
+                for row in connection.execute(query):
+                    found[row.incident_id].append(_entry(row))
+        return found
+
     def entries_after(
         self, entry_id: int, kinds: Sequence[EntryKind], since: float, limit: int = 100
     ) -> list[TimelineEntry]:
@@ -237,6 +255,7 @@ def _values(incident: Incident) -> dict[str, Any]:
         "resolved_by": incident.resolved_by,
         "updated_at": incident.updated_at,
         "summary": incident.summary,
+        "failure": None if incident.failure is None else dict(incident.failure),
     }
 
 
@@ -256,6 +275,7 @@ def _incident(row: Row[Any]) -> Incident:
         resolved_by=row.resolved_by,
         updated_at=row.updated_at,
         summary=row.summary,
+        failure=row.failure,
     )
 
 

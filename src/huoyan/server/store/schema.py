@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy Core knows them; `migrations/` brings a database to this shape.
 
-Times are float seconds since 1970 UTC (`*_at`), durations float seconds (`*_s`), JSON columns take and give Python values.
-A run is two rows: a narrow one that lists and filters read, and its merge state, which only a page or a merge loads.
+Times are float seconds since 1970 UTC (`*_at`), durations float seconds (`*_s`), JSON columns take and give Python
+values. A run is two rows: a narrow one that lists and filters read, and its merge state, which only a page or a merge
+loads.
 """
 
 from sqlalchemy import (
@@ -295,6 +296,7 @@ incidents = Table(
     Column("resolved_by", Text, nullable=False, server_default=""),
     Column("updated_at", Double, nullable=False),
     Column("summary", Text, nullable=False, server_default=""),
+    Column("failure", JSON(none_as_null=True)),
     Index("ix_incidents_state_opened_at", "state", "opened_at"),
     Index("ix_incidents_group_key_state", "group_key", "state"),
 )

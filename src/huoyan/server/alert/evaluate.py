@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from huoyan.model.alert import Alert, AlertState, labels_key
-from huoyan.server.alert import wording
+from huoyan.server.alert import reason as why
 from huoyan.server.alert.rules import Rule
 from huoyan.signals.evaluate import Value
 from huoyan.signals.spec import Op
@@ -80,8 +80,8 @@ def evaluate(
 def withdraw(now: float, rule: Rule, alert: Alert) -> Transition:
     """End an alert whose rule is no longer configured."""
     if alert.state is AlertState.PENDING:
-        return Transition(TransitionKind.CANCELLED, alert, wording.withdrawn(alert), rule)
-    return _resolve(now, rule, alert, wording.withdrawn(alert))
+        return Transition(TransitionKind.CANCELLED, alert, why.withdrawn(alert), rule)
+    return _resolve(now, rule, alert, why.withdrawn(alert))
 
 
 def _decide(
@@ -119,7 +119,7 @@ def _begin(now: float, rule: Rule, labels: Mapping[str, str], value: float) -> T
     )
     if rule.for_s <= 0:
         return _fire(now, rule, alert, value)
-    reason = wording.pending(alert, rule.for_s)
+    reason = why.pending(alert, rule.for_s)
     return Transition(TransitionKind.PENDING, replace(alert, reason=reason), reason, rule)
 
 
@@ -130,7 +130,7 @@ def _bad(now: float, rule: Rule, alert: Alert, value: float) -> Transition | Non
     back = alert.good_at is not None or alert.absent_at is not None
     if back or _worth_writing(now, alert, value):
         changed = _measured(now, rule, alert, value, good_at=None)
-        reason = wording.firing(changed) if changed.state is AlertState.FIRING else wording.pending(changed, rule.for_s)
+        reason = why.firing(changed) if changed.state is AlertState.FIRING else why.pending(changed, rule.for_s)
         return Transition(TransitionKind.UPDATE, replace(changed, reason=reason), reason, rule)
     return None
 
@@ -139,14 +139,14 @@ def _good(now: float, rule: Rule, alert: Alert, value: float) -> Transition | No
     """The condition does not hold."""
     if alert.state is AlertState.PENDING:
         changed = _measured(now, rule, alert, value, good_at=None)
-        return Transition(TransitionKind.CANCELLED, changed, wording.cancelled(changed), rule)
+        return Transition(TransitionKind.CANCELLED, changed, why.cancelled(changed), rule)
     good_at = now if alert.good_at is None else alert.good_at
     if now - good_at >= rule.keep_firing_s:
         changed = _measured(now, rule, alert, value, good_at)
-        return _resolve(now, rule, changed, wording.recovered(changed, now - good_at))
+        return _resolve(now, rule, changed, why.recovered(changed, now - good_at))
     if alert.good_at is None or alert.absent_at is not None or _worth_writing(now, alert, value):
         changed = _measured(now, rule, alert, value, good_at)
-        reason = wording.recovering(changed, rule.keep_firing_s)
+        reason = why.recovering(changed, rule.keep_firing_s)
         return Transition(TransitionKind.UPDATE, replace(changed, reason=reason), reason, rule)
     return None
 
@@ -154,29 +154,29 @@ def _good(now: float, rule: Rule, alert: Alert, value: float) -> Transition | No
 def _missing(now: float, rule: Rule, alert: Alert, blind: bool) -> Transition | None:
     """There is no value, or none that can be believed."""
     if alert.state is AlertState.PENDING:
-        return Transition(TransitionKind.CANCELLED, alert, wording.cancelled_without_value(alert), rule)
+        return Transition(TransitionKind.CANCELLED, alert, why.cancelled_without_value(alert), rule)
     if blind:
         # Both times begin anew when events come again: those before the cut say nothing about what happened during it.
         if alert.good_at is None and alert.absent_at is None:
             return None
-        reason = wording.blind(alert)
+        reason = why.blind(alert)
         return Transition(
             TransitionKind.UPDATE, replace(alert, good_at=None, absent_at=None, reason=reason), reason, rule
         )
     absent_at = now if alert.absent_at is None else alert.absent_at
     if alert.good_at is not None and now - alert.good_at >= rule.keep_firing_s:
-        return _resolve(now, rule, alert, wording.recovered(alert, now - alert.good_at))
+        return _resolve(now, rule, alert, why.recovered(alert, now - alert.good_at))
     if now - absent_at >= rule.stale_s:
-        return _resolve(now, rule, replace(alert, absent_at=absent_at), wording.vanished(alert, now - absent_at))
+        return _resolve(now, rule, replace(alert, absent_at=absent_at), why.vanished(alert, now - absent_at))
     if alert.absent_at is None:
-        reason = wording.absent(alert, rule.stale_s)
+        reason = why.absent(alert, rule.stale_s)
         return Transition(TransitionKind.UPDATE, replace(alert, absent_at=now, reason=reason), reason, rule)
     return None
 
 
 def _fire(now: float, rule: Rule, alert: Alert, value: float) -> Transition:
     fired = replace(_measured(now, rule, alert, value, good_at=None), state=AlertState.FIRING, fired_at=now)
-    reason = wording.firing(fired)
+    reason = why.firing(fired)
     return Transition(TransitionKind.FIRING, replace(fired, reason=reason), reason, rule)
 
 

@@ -1,14 +1,13 @@
 """Say values, subjects and conditions in words, English or Chinese.
 
-Signals bring their own titles and units, so a new signal needs nothing here. The sentences about an alert's life
-(`firing`, `recovered`, …) are English: they are stored, and the page has the fields to make its own from.
+Signals bring their own titles and units, so a new signal needs nothing here.
 """
 
 from collections.abc import Mapping
 
 from huoyan.model.alert import Alert
 from huoyan.signals.catalogue import CATALOGUE
-from huoyan.signals.spec import Unit
+from huoyan.signals.spec import Op, Unit
 
 LANGUAGES = ("en", "zh")
 """Languages in which people are told."""
@@ -16,29 +15,45 @@ LANGUAGES = ("en", "zh")
 INGEST_CUT = "ingest_cut"
 """What the built-in rule about blindness judges; not a signal, because nothing can be measured then."""
 
-# Where "name value (> limit)" would be stilted: (English, Chinese), said after the subject.
+LEVELS = {"warning": "警告", "critical": "严重"}
+"""Levels in Chinese."""
+
+# Where "name value (> limit)" would be stilted: (label that names the thing, English, Chinese), said after the subject.
 _PLAIN = {
-    "workers_down": ("down, it stopped reporting", "已停止上报"),
-    INGEST_CUT: ("cut off, no events come from it", "已中断，收不到事件"),
+    "workers_down": ("worker", "down, it stopped reporting", "已停止上报"),
+    INGEST_CUT: ("source", "cut off, no events come from it", "已中断，收不到事件"),
 }
+_MOST_DECIMALS = 3
 
 
-def is_plain(signal: str) -> bool:
-    """Return whether a signal's condition is said in words alone, because its value and limit would add nothing."""
-    return signal in _PLAIN
+def is_plain(alert: Alert) -> bool:
+    """Return whether an alert's condition is said in words alone, because its value and limit would add nothing."""
+    plain = _PLAIN.get(alert.signal)
+    return plain is not None and bool(alert.labels.get(plain[0]))
 
 
 def amount(value: float | None, unit: str, language: str = "en") -> str:
     """Say a value in its unit: `62 %`, `1.2 s`, `4 min`, `1,200`, `12 per minute`."""
     if value is None:
         return "无数据" if language == "zh" else "no data"
-    if unit == Unit.RATIO:
-        return f"{_short(value * 100)} %"
     if unit == Unit.SECONDS:
         return span(value, language)
-    if unit == Unit.PER_MINUTE:
-        return f"每分钟 {_short(value)}" if language == "zh" else f"{_short(value)} per minute"
-    return _short(value)
+    return _in_unit(_short(value * 100 if unit == Unit.RATIO else value), unit, language)
+
+
+def compared(value: float | None, limit: float, unit: str, language: str = "en") -> str:
+    """Say a value beside its limit, with as many digits as tell the two apart: `20.4 %` beside `20 %`."""
+    said, said_limit = amount(value, unit, language), amount(limit, unit, language)
+    if value is None or value == limit or said != said_limit:
+        return said
+    scale = 100 if unit == Unit.RATIO else 1
+    for decimals in range(1, _MOST_DECIMALS + 1):
+        if round(value * scale, decimals) != round(limit * scale, decimals):
+            digits = f"{value * scale:,.{decimals}f}"
+            if unit == Unit.SECONDS:
+                return f"{digits} {'秒' if language == 'zh' else 's'}"
+            return _in_unit(digits, unit, language)
+    return said
 
 
 def span(seconds: float, language: str = "en") -> str:
@@ -71,8 +86,10 @@ def subject(labels: Mapping[str, str], language: str = "en") -> str:
     if worker:
         return f"工作进程 {worker}" if chinese else f"worker {worker}"
     if "queue" in labels:
-        name = queue or ("（未知）" if chinese else "(unknown)")
-        said = f"队列 {name}" if chinese else f"queue {name}"
+        if chinese:
+            said = f"队列 {queue}" if queue else "未知队列"
+        else:
+            said = f"queue {queue or '(unknown)'}"
         return f"{said} ({service})" if service else said
     if service:
         return f"服务 {service}" if chinese else f"service {service}"
@@ -91,109 +108,94 @@ def quantity(signal: str, language: str = "en") -> str:
     return title if title[1:2].isupper() or title[1:2].isdigit() else title[:1].lower() + title[1:]
 
 
+def quantity_of(alert: Alert, language: str = "en") -> str:
+    """Name what was measured of what: `failure ratio of orders.take_payment`, `orders.take_payment 的失败率`."""
+    name = quantity(alert.signal, language)
+    if not any(alert.labels.values()):
+        return name
+    whose = subject(alert.labels, language)
+    return f"{whose} 的{name}" if language == "zh" else f"{name} of {whose}"
+
+
 def unit_of(signal: str) -> str:
     """Return the unit of a signal; plain counting for one that is not known (any more)."""
     known = CATALOGUE.get(signal)
     return known.unit if known is not None else Unit.COUNT
 
 
+def value_of(alert: Alert, language: str = "en") -> str:
+    """Say an alert's value."""
+    return compared(alert.value, alert.threshold, _unit_beside_name(alert.signal), language)
+
+
+def worst_of(alert: Alert, language: str = "en") -> str:
+    """Say the value farthest past the limit since the alert began."""
+    worst = alert.value if alert.worst is None else alert.worst
+    return compared(worst, alert.threshold, _unit_beside_name(alert.signal), language)
+
+
+def limit_of(alert: Alert, language: str = "en") -> str:
+    """Say the limit with its direction: `> 20 %`."""
+    return f"{alert.op} {amount(alert.threshold, _unit_beside_name(alert.signal), language)}"
+
+
+def upwards(alert: Alert) -> bool:
+    """Return whether larger values are the bad ones."""
+    return alert.op in (Op.ABOVE, Op.AT_LEAST)
+
+
 def condition(alert: Alert, language: str = "en") -> str:
     """Say what is wrong, subject apart: `failure ratio 62 % (> 20 %)`."""
-    plain = _PLAIN.get(alert.signal)
-    if plain is not None:
-        return plain[1] if language == "zh" else plain[0]
-    unit = unit_of(alert.signal)
-    value, limit = amount(alert.value, unit, language), amount(alert.threshold, unit, language)
-    name = quantity(alert.signal, language)
-    return f"{name} {value}（{alert.op} {limit}）" if language == "zh" else f"{name} {value} ({alert.op} {limit})"
+    if is_plain(alert):
+        _, english, chinese = _PLAIN[alert.signal]
+        return chinese if language == "zh" else english
+    name, value, limit = quantity(alert.signal, language), value_of(alert, language), limit_of(alert, language)
+    return f"{name} {value}（{limit}）" if language == "zh" else f"{name} {value} ({limit})"
 
 
 def headline(alert: Alert, language: str = "en") -> str:
     """Say what is wrong with what: `orders.take_payment: failure ratio 62 % (> 20 %)`."""
     said = condition(alert, language)
     if not any(alert.labels.values()):
-        return f"{said[:1].upper()}{said[1:]}"
+        return capital(said)
     mark = "：" if language == "zh" else ": "
     return f"{subject(alert.labels, language)}{mark}{said}"
 
 
-def quantity_of(alert: Alert) -> str:
-    """Name what was measured of what: `failure ratio of orders.take_payment`."""
-    name = quantity(alert.signal)
-    return f"{name} of {subject(alert.labels)}" if any(alert.labels.values()) else name
+def plainly(alert: Alert, language: str = "en", *, over: bool = False) -> str:
+    """Say a plain condition as a sentence: `worker celery@a is down, it stopped reporting`."""
+    name, said = subject(alert.labels, language), condition(alert, language)
+    if language == "zh":
+        return f"{beside(name)}{said.replace('已', '曾', 1) if over else said}"
+    return f"{name} {'was' if over else 'is'} {said}"
 
 
-def pending(alert: Alert, for_s: float) -> str:
-    """Say that the condition holds and for how long it has to."""
-    return f"{_holding(alert)}; it fires when this lasts {span(for_s)}"
+def beside(text: str) -> str:
+    """Return a text as it stands before Chinese: a space keeps Latin letters apart."""
+    return f"{text} " if text[-1:].isascii() else text
 
 
-def firing(alert: Alert) -> str:
-    """Say that the condition holds, and for how long it did before it fired."""
-    lasted = (alert.fired_at or alert.pending_at) - alert.pending_at
-    return f"{_holding(alert)}, for {span(lasted)} before it fired" if lasted >= 1 else _holding(alert)
+def capital(text: str) -> str:
+    """Return a text with a capital first letter."""
+    return text[:1].upper() + text[1:]
 
 
-def recovering(alert: Alert, keep_firing_s: float) -> str:
-    """Say that the value is good again and how long it has to stay so."""
-    return f"{_now(alert)}; it resolves when this lasts {span(keep_firing_s)}"
+def _unit_beside_name(signal: str) -> str:
+    """Return the unit to say where the signal is named as well: `runs per minute 12` needs no second `per minute`."""
+    unit = unit_of(signal)
+    return Unit.COUNT if unit == Unit.PER_MINUTE and "per minute" in quantity(signal) else unit
 
 
-def recovered(alert: Alert, lasted_s: float) -> str:
-    """Say that the value has been good for long enough."""
-    return _now(alert, f" for {span(lasted_s)}" if lasted_s >= 1 else "")
-
-
-def cancelled(alert: Alert) -> str:
-    """Say that the condition ended before it had lasted long enough."""
-    return f"{_now(alert)} before it fired"
-
-
-def cancelled_without_value(alert: Alert) -> str:
-    """Say that the value went missing before the condition had lasted long enough."""
-    return f"{quantity_of(alert)} has no value any more; it had not fired"
-
-
-def absent(alert: Alert, stale_s: float) -> str:
-    """Say that the value is missing and for how long it may be."""
-    return f"{quantity_of(alert)} has no value any more; it resolves when this lasts {span(stale_s)}"
-
-
-def vanished(alert: Alert, lasted_s: float) -> str:
-    """Say that the value has been missing for so long that there is nothing left to alert on."""
-    return f"{quantity_of(alert)} has had no value for {span(lasted_s)}"
-
-
-def blind(alert: Alert) -> str:
-    """Say that nothing is decided while no events can be received."""
-    return f"{_holding(alert)} when last seen; a source of events is cut off, so nothing resolves"
-
-
-def withdrawn(alert: Alert) -> str:
-    """Say that the rule is gone."""
-    return f"rule {alert.rule} is no longer configured"
-
-
-def _holding(alert: Alert) -> str:
-    if is_plain(alert.signal):
-        return f"{subject(alert.labels)} is {condition(alert)}"
-    unit = unit_of(alert.signal)
-    window = f" over {span(alert.window_s)}" if alert.window_s else ""
-    return f"{quantity_of(alert)} is {amount(alert.value, unit)}{window} ({alert.op} {amount(alert.threshold, unit)})"
-
-
-def _now(alert: Alert, lasted: str = "") -> str:
-    if is_plain(alert.signal):
-        return f"{subject(alert.labels)} is back{lasted}"
-    unit = unit_of(alert.signal)
-    return (
-        f"{quantity_of(alert)} is good again{lasted}: {amount(alert.value, unit)} "
-        f"(not {alert.op} {amount(alert.threshold, unit)})"
-    )
+def _in_unit(digits: str, unit: str, language: str) -> str:
+    if unit == Unit.RATIO:
+        return f"{digits} %"
+    if unit == Unit.PER_MINUTE:
+        return f"每分钟 {digits}" if language == "zh" else f"{digits} per minute"
+    return digits
 
 
 def _short(value: float) -> str:
     """Write a number with as many digits as people read: 5.4, 62, 1,200."""
-    if value == round(value) or abs(value) >= 10:
+    if value == round(value) or abs(value) >= 9.95:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 0.1 else f"{value:.2g}"
+    return f"{value:.1f}".removesuffix(".0") if abs(value) >= 0.1 else f"{value:.2g}"

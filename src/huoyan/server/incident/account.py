@@ -1,4 +1,4 @@
-"""Say what an incident is about: its title and its summary."""
+"""Say what an incident is about, English or Chinese: its title and its summary."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,44 +14,110 @@ def leading(alerts: Sequence[Alert]) -> Alert:
     return min(alerts, key=lambda alert: (alert.state is AlertState.RESOLVED, -alert.level.rank, alert.id or 0))
 
 
+def others(alerts: Sequence[Alert]) -> int:
+    """Return how many things fire beside that of the leading alert."""
+    lead = leading(alerts)
+    return len({alert.labels_key for alert in alerts if alert.state is AlertState.FIRING} - {lead.labels_key})
+
+
 def title(alerts: Sequence[Alert], language: str = "en") -> str:
     """Return the title: the leading alert, and how many other things are affected."""
-    lead = leading(alerts)
+    return title_of(leading(alerts), others(alerts), language)
+
+
+def title_of(lead: Alert, other_things: int, language: str = "en") -> str:
+    """Return the title from the leading alert and the number of other things affected."""
     said = wording.headline(lead, language)
-    others = len({alert.labels_key for alert in alerts if alert.state is AlertState.FIRING} - {lead.labels_key})
-    if not others:
+    if not other_things:
         return said
-    return f"{said}，另有 {others} 处" if language == "zh" else f"{said}, and {others} more"
+    return f"{said}，另有 {other_things} 处" if language == "zh" else f"{said}, and {other_things} more"
 
 
-def summary(incident: Incident, alerts: Sequence[Alert], failure: TopFailure | None = None) -> str:
-    """Return one English sentence: what, since when, how much, and the failure behind most of it."""
-    lead = leading(alerts)
-    now = incident.updated_at
-    since = _time(min(alert.pending_at for alert in alerts), now)
-    parts = [_what(lead, over=incident.resolved_at is not None)]
-    if incident.resolved_at is None:
-        parts.append(f" since {since} UTC")
-    else:
-        lasted = wording.span(max(0.0, incident.resolved_at - incident.opened_at))
-        parts.append(f" from {since} to {_time(incident.resolved_at, now)} UTC ({lasted})")
-    if lead.worst is not None and lead.worst != lead.value and not wording.is_plain(lead.signal):
-        parts.append(f", at worst {wording.amount(lead.worst, wording.unit_of(lead.signal))}")
-    if failure is not None:
-        parts.append(f"; {failure.count} of {failure.total} failures are {failure.title}")
-    said = "".join(parts)
-    return f"{said[:1].upper()}{said[1:]}."
+def summary(
+    incident: Incident, alerts: Sequence[Alert], language: str = "en", *, at_the_end: Alert | None = None
+) -> str:
+    """Return one sentence: what and how bad at worst, since when, and the failure behind most of it.
+
+    Args:
+        incident: The incident.
+        alerts: Its alerts, at least one.
+        language: `en` or `zh`.
+        at_the_end: The leading alert as it was when the incident was resolved, which is what a summary tells even if
+            the alert goes on firing; None takes the leading one as it is.
+    """
+    lead = at_the_end or leading(alerts)
+    over = incident.resolved_at is not None
+    # Of an incident that came back, what is over does not tell since when it is wrong.
+    told = alerts if over else [alert for alert in alerts if alert.active] or alerts
+    began_at = min(alert.pending_at for alert in told)
+    failure = TopFailure.of_data(incident.failure)
+    if language == "zh":
+        parts = [_what_zh(lead, over), _when_zh(incident, began_at), _why_zh(failure)]
+        return f"{''.join(parts)}。"
+    parts = [_what(lead, over), _when(incident, began_at), _why(failure, over)]
+    return f"{wording.capital(''.join(parts))}."
 
 
-def _what(lead: Alert, *, over: bool) -> str:
-    """Say the leading alert's condition, in the present or the past."""
-    if wording.is_plain(lead.signal):
-        return f"{wording.subject(lead.labels)} {'was' if over else 'is'} {wording.condition(lead)},"
-    unit = wording.unit_of(lead.signal)
-    limit = f"{lead.op} {wording.amount(lead.threshold, unit)}"
-    name = wording.quantity_of(lead)
+def _what(lead: Alert, over: bool) -> str:
+    if wording.is_plain(lead):
+        return f"{wording.plainly(lead, over=over)},"
+    name, worst, value = wording.quantity_of(lead), wording.worst_of(lead), wording.value_of(lead)
     window = f" over {wording.span(lead.window_s)}" if lead.window_s else ""
-    return f"{name} was {limit}{window}" if over else f"{name} is {wording.amount(lead.value, unit)}{window} ({limit})"
+    limit = wording.limit_of(lead)
+    if worst == value and not over:
+        return f"{name} is {value}{window} ({limit})"
+    reached = "reached" if wording.upwards(lead) else "fell to"
+    now = "" if over else f", now {value},"
+    return f"{name} {reached} {worst}{window} ({limit}){now}"
+
+
+def _when(incident: Incident, began_at: float) -> str:
+    now = incident.updated_at
+    if incident.resolved_at is None:
+        return f" since {_time(began_at, now)} UTC"
+    lasted = wording.span(max(0.0, incident.resolved_at - began_at))
+    return f" from {_time(began_at, now)} to {_time(incident.resolved_at, now)} UTC ({lasted})"
+
+
+def _why(failure: TopFailure | None, over: bool) -> str:
+    if failure is None:
+        return ""
+    are = "were" if over else "are"
+    if failure.total == 1:
+        return f"; the failure {'was' if over else 'is'} {failure.title}"
+    if failure.count == failure.total:
+        return f"; all {failure.total:,} failures {are} {failure.title}"
+    return f"; {failure.count:,} of {failure.total:,} failures {are} {failure.title}"
+
+
+def _what_zh(lead: Alert, over: bool) -> str:
+    if wording.is_plain(lead):
+        return f"{wording.plainly(lead, 'zh', over=over)}，"
+    name = wording.beside(wording.quantity_of(lead, "zh"))
+    worst, value = wording.worst_of(lead, "zh"), wording.value_of(lead, "zh")
+    window = f"统计窗口 {wording.span(lead.window_s, 'zh')}，" if lead.window_s else ""
+    limit = f"（{window}阈值 {wording.limit_of(lead, 'zh')}）"
+    if worst == value and not over:
+        return f"{name}为 {value}{limit}，"
+    reached = "最高达" if wording.upwards(lead) else "最低至"
+    now = "" if over else f"，现为 {value}"
+    return f"{name}{reached} {worst}{limit}{now}，"
+
+
+def _when_zh(incident: Incident, began_at: float) -> str:
+    now = incident.updated_at
+    if incident.resolved_at is None:
+        return f"始于 {_time(began_at, now)} UTC"
+    lasted = wording.span(max(0.0, incident.resolved_at - began_at), "zh")
+    return f"{_time(began_at, now)} 至 {_time(incident.resolved_at, now)} UTC，历时 {lasted}"
+
+
+def _why_zh(failure: TopFailure | None) -> str:
+    if failure is None:
+        return ""
+    if failure.count == failure.total:
+        return f"；{failure.total:,} 次失败均为 {failure.title}"
+    return f"；{failure.total:,} 次失败中有 {failure.count:,} 次为 {failure.title}"
 
 
 def _time(at: float, now: float) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from huoyan.model.alert import Alert
-from huoyan.server.store import FailureStore
+from huoyan.server.store import FailureGroup, FailureStore
 
 FAILURE_SIGNALS = ("task_failure_ratio", "task_failures")
 """Signals whose alerts are explained by the failures behind them."""
@@ -18,8 +18,10 @@ class TopFailure:
     """The failure group behind most of the failures of an alert.
 
     Attributes:
+        title: What failed for people: the exception without its module, and its message.
         count: Failures of this group since a window before the alert began.
         total: All failures in that time.
+        type: The exception's whole type, with its module.
     """
 
     fingerprint: str
@@ -27,6 +29,7 @@ class TopFailure:
     count: int
     total: int
     run_id: str
+    type: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -58,9 +61,17 @@ def failure_facts(failures: FailureStore) -> Facts:
         if not page.items:
             return None
         top = page.items[0]
-        title = (
-            f"{top.type}: {top.title}" if top.title and not top.title.startswith(top.type) else top.title or top.type
-        )
-        return TopFailure(top.fingerprint, title, top.count, sum(group.count for group in page.items), top.last_run_id)
+        total = sum(group.count for group in page.items)
+        return TopFailure(top.fingerprint, _title(top), top.count, total, top.last_run_id, top.type)
 
     return facts
+
+
+def _title(group: FailureGroup) -> str:
+    """Name a failure without the module of its exception, which says little and pushes the message out of sight."""
+    short = group.type.rpartition(".")[2] or group.type
+    message = group.title.removeprefix(group.type).removeprefix(":").strip()
+    if not message or not group.type:
+        return short or message
+    named = message == short or message.startswith(f"{short}:")
+    return message if named else f"{short}: {message}"

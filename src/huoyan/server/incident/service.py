@@ -17,12 +17,11 @@ from typing import Any
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import Conflict, InvalidQuery, NotFound
-from huoyan.model.alert import Alert, AlertState
+from huoyan.model.alert import Alert
 from huoyan.model.incident import UNRESOLVED, EntryKind, Incident, IncidentState, TimelineEntry
-from huoyan.server.alert import wording
 from huoyan.server.alert.evaluate import Transition, TransitionKind
 from huoyan.server.alert.service import Publisher
-from huoyan.server.incident import account
+from huoyan.server.incident import account, timeline
 from huoyan.server.incident.facts import Facts, TopFailure
 from huoyan.server.incident.grouping import group_key, group_labels
 from huoyan.server.store.alerts import AlertStore
@@ -161,16 +160,17 @@ class IncidentService:
                     active.setdefault(alert.incident_id, []).append(alert)
             for incident in self._incidents.unresolved():
                 if incident.id not in active:
-                    self._close(incident, ITSELF, "every alert is resolved")
+                    self._close(incident)
             now = self._clock.now()
             for incident_id, alerts in active.items():
                 incident_now = self._incidents.get(incident_id)
                 if incident_now is None or incident_now.resolved_at is None:
                     continue
-                if now - incident_now.resolved_at >= self._reopen_s:
+                resolved_before_s = now - incident_now.resolved_at
+                if resolved_before_s >= self._reopen_s:
                     lead = account.leading(alerts)
-                    why = f"still firing {wording.span(now - incident_now.resolved_at)} after it was resolved"
-                    self._reopen(incident_now, lead, f"{lead.reason}; {why}")
+                    text = lead.reason + timeline.still_firing(resolved_before_s)
+                    self._reopen(incident_now, lead, text, resolved_before_s=resolved_before_s)
 
     def open_counts(self) -> dict[str, int]:
         """Return how many incidents of each level are unresolved, 0 for levels without; for `/metrics`."""
@@ -201,7 +201,6 @@ class IncidentService:
     def _open(self, key: str, transition: Transition) -> Incident:
         alert = transition.alert
         now = self._clock.now()
-        failure = self._failure(alert, now)
         incident = Incident(
             group_key=key,
             title=account.title([alert]),
@@ -211,8 +210,8 @@ class IncidentService:
             opened_at=now,
             updated_at=now,
         )
-        incident = replace(incident, summary=account.summary(incident, [alert], failure))
-        entry = self._entry(now, EntryKind.OPENED, transition.reason, alert, failure)
+        incident, failure = self._accounted(incident, alert, [alert])
+        entry = self._titling(now, EntryKind.OPENED, transition.reason, alert, failure, [alert])
         incident = self._incidents.create(incident, [entry], _ids([alert]))
         self._tell(incident, people=True)
         return incident
@@ -220,25 +219,23 @@ class IncidentService:
     def _add(self, incident: Incident, alert: Alert, reason: str) -> Incident | None:
         """Add an alert to an unresolved incident; worse than what it has so far, it escalates."""
         now = self._clock.now()
-        failure = self._failure(alert, now)
-        entries = [self._entry(now, EntryKind.ALERT_ADDED, reason, alert, failure)]
-        worse = alert.level.rank > incident.level.rank
-        if worse:
-            text = f"from {incident.level} to {alert.level}: {reason}"
-            entries.append(self._entry(now, EntryKind.ESCALATED, text, alert, failure))
         alerts = [*self._alerts_of(incident, without=alert), alert]
+        worse = alert.level.rank > incident.level.rank
         changed = replace(
             incident, level=alert.level if worse else incident.level, title=account.title(alerts), updated_at=now
         )
-        changed = replace(changed, summary=account.summary(changed, alerts, failure))
+        changed, failure = self._accounted(changed, alert, alerts)
+        entries = [self._titling(now, EntryKind.ALERT_ADDED, reason, alert, failure, alerts)]
+        if worse:
+            entries.append(self._escalation(now, incident, alert, reason, failure))
         if not self._incidents.update(changed, UNRESOLVED, entries, _ids([alert])):
             return None
         self._tell(changed, people=worse)
         return changed
 
-    def _reopen(self, incident: Incident, alert: Alert, reason: str) -> Incident | None:
+    def _reopen(self, incident: Incident, alert: Alert, reason: str, **facts: Any) -> Incident | None:
         now = self._clock.now()
-        failure = self._failure(alert, now)
+        alerts = [*self._alerts_of(incident, without=alert), alert]
         changed = replace(
             incident,
             state=IncidentState.OPEN,
@@ -250,8 +247,8 @@ class IncidentService:
             resolved_by="",
             updated_at=now,
         )
-        changed = replace(changed, summary=account.summary(changed, [alert], failure))
-        entry = self._entry(now, EntryKind.REOPENED, reason, alert, failure)
+        changed, failure = self._accounted(changed, alert, alerts)
+        entry = self._titling(now, EntryKind.REOPENED, reason, alert, failure, [alert], **facts)
         if not self._incidents.update(changed, [IncidentState.RESOLVED], [entry], _ids([alert])):
             return None
         self._tell(changed, people=True)
@@ -262,15 +259,19 @@ class IncidentService:
         incident = self._incidents.get(alert.incident_id)
         if incident is None:
             return None
-        now = self._clock.now()
-        self._incidents.append_timeline(
-            alert.incident_id, self._entry(now, EntryKind.ALERT_RESOLVED, reason, alert, None)
+        entry = TimelineEntry(
+            at=self._clock.now(),
+            kind=EntryKind.ALERT_RESOLVED,
+            by=ITSELF,
+            text=reason,
+            data=timeline.facts_of(alert),
         )
+        self._incidents.append_timeline(alert.incident_id, entry)
         others = [other for other in self._alerts_of(incident, without=alert) if other.active]
         if others or not incident.unresolved:
             self._tell(incident)
             return incident
-        return self._close(incident, ITSELF, reason) or incident
+        return self._close(incident) or incident
 
     def _updated(self, alert: Alert) -> Incident | None:
         """Keep the summary true while an alert fires; a rule made worse by its owner escalates."""
@@ -279,33 +280,65 @@ class IncidentService:
         if incident is None or not incident.unresolved:
             return incident
         now = self._clock.now()
-        failure = self._failure(alert, now)
         alerts = [*self._alerts_of(incident, without=alert), alert]
         worse = alert.level.rank > incident.level.rank
-        entries: list[TimelineEntry] = []
         changed = replace(incident, updated_at=now, level=alert.level if worse else incident.level)
-        if worse:
-            text = f"from {incident.level} to {alert.level}: {alert.reason}"
-            entries.append(self._entry(now, EntryKind.ESCALATED, text, alert, failure))
-        changed = replace(changed, summary=account.summary(changed, alerts, failure))
+        changed, failure = self._accounted(changed, alert, alerts)
+        entries = [self._escalation(now, incident, alert, alert.reason, failure)] if worse else []
         self._incidents.update(changed, UNRESOLVED, entries)
         self._tell(changed, people=worse)
         return changed
 
-    def _close(self, incident: Incident, by: str, text: str) -> Incident | None:
+    def _close(self, incident: Incident, by: str = ITSELF, text: str | None = None) -> Incident | None:
+        """End an incident; without a text it ended by itself."""
         assert incident.id is not None
         now = self._clock.now()
         closed = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, resolved_by=by, updated_at=now)
         alerts = self._alerts.for_incident(incident.id)
-        lead = account.leading(alerts) if alerts else None
-        failure = self._failure(lead, now) if lead is not None else None
+        facts: dict[str, Any] = {}
         if alerts:
-            closed = replace(closed, summary=account.summary(closed, alerts, failure))
-        entry = TimelineEntry(at=now, kind=EntryKind.RESOLVED, by=by, text=text, data=_data(lead, failure))
+            lead = account.leading(alerts)
+            closed, failure = self._accounted(closed, lead, alerts)
+            facts = timeline.facts_of(lead, failure)
+        if text is None:
+            good = all(alert.good_at is not None for alert in alerts)
+            lasted_s = max(0.0, now - incident.opened_at)
+            text = timeline.ending(good, lasted_s)
+            facts |= {"good": good, "lasted_s": lasted_s}
+        entry = TimelineEntry(at=now, kind=EntryKind.RESOLVED, by=by, text=text, data=facts)
         if not self._incidents.update(closed, UNRESOLVED, [entry]):
             return None
         self._tell(closed, people=True)
         return closed
+
+    def _accounted(
+        self, incident: Incident, alert: Alert, alerts: Sequence[Alert]
+    ) -> tuple[Incident, TopFailure | None]:
+        """Return the incident with its summary as of now, and the failure behind the alert."""
+        failure = self._failure(alert, incident.updated_at)
+        told = replace(incident, failure=None if failure is None else failure.as_data())
+        return replace(told, summary=account.summary(told, alerts)), failure
+
+    def _titling(
+        self,
+        now: float,
+        kind: EntryKind,
+        text: str,
+        alert: Alert,
+        failure: TopFailure | None,
+        alerts: Sequence[Alert],
+        **facts: Any,
+    ) -> TimelineEntry:
+        """Return a line with which the incident gets its title."""
+        data = {**timeline.facts_of(alert, failure), **timeline.title_facts(alert, alerts), **facts}
+        return TimelineEntry(at=now, kind=kind, by=ITSELF, text=text, data=data)
+
+    def _escalation(
+        self, now: float, before: Incident, alert: Alert, reason: str, failure: TopFailure | None
+    ) -> TimelineEntry:
+        data = {**timeline.facts_of(alert, failure), "from_level": before.level.value}
+        text = timeline.escalation(before.level, alert.level) + reason
+        return TimelineEntry(at=now, kind=EntryKind.ESCALATED, by=ITSELF, text=text, data=data)
 
     def _alerts_of(self, incident: Incident, without: Alert) -> list[Alert]:
         return [alert for alert in self._alerts.for_incident(incident.id or 0) if alert.id != without.id]
@@ -318,9 +351,6 @@ class IncidentService:
         except Exception:  # noqa: BLE001 - an incident without its explanation is worth more than none
             _LOG.exception("the failure behind alert %s could not be found", alert.id)
             return None
-
-    def _entry(self, now: float, kind: EntryKind, text: str, alert: Alert, failure: TopFailure | None) -> TimelineEntry:
-        return TimelineEntry(at=now, kind=kind, by=ITSELF, text=text, data=_data(alert, failure))
 
     def _existing(self, incident_id: int) -> Incident:
         incident = self._incidents.get(incident_id)
@@ -343,28 +373,6 @@ class IncidentService:
 
 def _ids(alerts: Sequence[Alert]) -> list[int]:
     return [alert.id for alert in alerts if alert.id is not None]
-
-
-def _data(alert: Alert | None, failure: TopFailure | None) -> dict[str, Any]:
-    """Return the facts of a line, from which it can be said in any language."""
-    if alert is None:
-        return {}
-    data: dict[str, Any] = {
-        "alert_id": alert.id,
-        "rule": alert.rule,
-        "signal": alert.signal,
-        "level": alert.level.value,
-        "labels": dict(alert.labels),
-        "value": alert.value,
-        "worst": alert.worst,
-        "op": str(alert.op),
-        "threshold": alert.threshold,
-        "window_s": alert.window_s,
-        "firing": alert.state is AlertState.FIRING,
-    }
-    if failure is not None:
-        data["failure"] = failure.as_data()
-    return data
 
 
 def _told(incident: Incident) -> dict[str, Any]:

@@ -213,10 +213,10 @@ def _as_of(entry: TimelineEntry, alerts: Sequence[Alert]) -> Alert | None:
 
 def _end_title(alert: Alert, language: str) -> str:
     """Say what is over; the value that is good now stands among the facts."""
-    if wording.is_plain(alert.signal):
+    if wording.is_plain(alert):
         return wording.headline(alert, language)
     name, mark = wording.quantity(alert.signal, language), _WORDS[language]["mark"]
-    limit = f"{alert.op} {wording.amount(alert.threshold, wording.unit_of(alert.signal), language)}"
+    limit = wording.limit_of(alert, language)
     limited = f"{name}（{limit}）" if language == "zh" else f"{name} ({limit})"
     if not any(alert.labels.values()):
         return f"{limited[:1].upper()}{limited[1:]}"
@@ -243,7 +243,7 @@ def _facts(
         lasted = wording.span(max(0.0, entry.at - began), language)
         facts.append((words["ended"], f"{_moment(entry.at)} ({lasted})"))
     if told is not None:
-        if not wording.is_plain(told.signal):
+        if not wording.is_plain(told):
             facts.append((words["value"], _value(told, words, language)))
         failure = TopFailure.of_data(entry.data.get("failure"))
         if failure is not None:
@@ -260,13 +260,13 @@ def _facts(
 
 
 def _value(alert: Alert, words: Mapping[str, str], language: str) -> str:
-    unit = wording.unit_of(alert.signal)
-    notes = [f"{words['limit']} {alert.op} {wording.amount(alert.threshold, unit, language)}"]
+    value, worst = wording.value_of(alert, language), wording.worst_of(alert, language)
+    notes = [f"{words['limit']} {wording.limit_of(alert, language)}"]
     if alert.window_s:
         notes.insert(0, f"{words['over_window']} {wording.span(alert.window_s, language)}")
-    if alert.worst is not None and alert.worst != alert.value:
-        notes.append(f"{words['worst']} {wording.amount(alert.worst, unit, language)}")
-    return f"{wording.amount(alert.value, unit, language)} ({'; '.join(notes)})"
+    if worst != value:
+        notes.append(f"{words['worst']} {worst}")
+    return f"{value} ({'; '.join(notes)})"
 
 
 def _moment(at: float) -> str:

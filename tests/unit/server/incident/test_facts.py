@@ -51,8 +51,31 @@ def test_the_group_with_most_failures_of_the_task_is_named_with_its_share(store)
     _fail(store, PAY, "TimeoutError", "TimeoutError", 2)
     _fail(store, MAIL, "SMTPError", "SMTPError: refused", 900)
     assert failure_facts(store.failures)(_alert(), START + 5) == TopFailure(
-        "PaymentError-orders.take_payment", "PaymentError: provider down", 43, 45, "run-of-PaymentError"
+        "PaymentError-orders.take_payment",
+        "PaymentError: provider down",
+        43,
+        45,
+        "run-of-PaymentError",
+        "PaymentError",
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "named"),
+    [
+        ("shop.payments.ProviderDown", "shop.payments.ProviderDown: no answer", "ProviderDown: no answer"),
+        ("shop.payments.ProviderDown", "ProviderDown: no answer", "ProviderDown: no answer"),
+        ("shop.payments.ProviderDown", "shop.payments.ProviderDown", "ProviderDown"),
+        ("f.<locals>.Boom", "f.<locals>.Boom: Boomerang", "Boom: Boomerang"),
+        ("TimeoutError", "TimeoutError", "TimeoutError"),
+        ("lost", "the worker is gone", "lost: the worker is gone"),
+    ],
+)
+def test_people_read_the_exception_without_its_module(store, kind, stored, named):
+    _fail(store, PAY, kind, stored, 3)
+    top = failure_facts(store.failures)(_alert(), START + 5)
+    assert top is not None
+    assert (top.title, top.type) == (named, kind)
 
 
 def test_failures_from_before_the_alert_do_not_count(store):

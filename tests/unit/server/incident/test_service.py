@@ -55,8 +55,26 @@ def test_it_resolves_by_itself_when_its_alerts_are_over(scene):
     incident = scene.incident()
     assert (incident.state, incident.resolved_by) == (IncidentState.RESOLVED, "huoyan")
     assert scene.kinds(incident) == ["opened", "alert_resolved", "resolved"]
-    assert incident.summary.startswith("Failure ratio of orders.take_payment was > 20 % over 1 min from 21:15:03 to")
-    assert "at worst 60 %" in incident.summary
+    assert incident.summary == (
+        "Failure ratio of orders.take_payment reached 60 % over 1 min (> 20 %) "
+        "from 21:15:03 to 21:16:19 UTC (1 min 16 s)."
+    )
+    entry = scene.store.incidents.timeline(incident.id or 0)[-1]
+    assert (entry.text, entry.by) == ("all alerts are good again, after 1 min 16 s", "huoyan")
+
+
+def test_no_line_of_the_time_line_says_what_another_says(scene):
+    _burst(scene)
+    _end(scene)
+    texts = [entry.text for entry in scene.store.incidents.timeline(scene.incident_id())]
+    assert len(set(texts)) == len(texts) == 3
+
+
+def test_an_incident_whose_value_went_away_is_over_but_not_called_good(scene):
+    _burst(scene)
+    scene.pass_s(180)
+    entry = scene.store.incidents.timeline(scene.incident_id())[-1]
+    assert (entry.kind, entry.text) == ("resolved", "no alert fires any more, after 2 min")
 
 
 def test_alerts_of_one_task_share_an_incident_and_those_of_another_have_their_own(url):
@@ -235,6 +253,7 @@ def test_the_failure_behind_most_is_named(url):
     _burst(scene)
     incident = scene.incident()
     assert incident.summary.endswith("; 43 of 45 failures are PaymentError: provider down.")
+    assert incident.failure == top.as_data()
     assert scene.store.incidents.timeline(incident.id or 0)[0].data["failure"]["run_id"] == "run-1"
 
 
@@ -253,6 +272,16 @@ def test_the_summary_follows_the_value_while_it_fires(scene):
     scene.runs(failed=30)
     scene.pass_s(6)
     assert "is 90 % over 1 min" in scene.incident().summary
+
+
+def test_the_summary_leads_with_the_worst_value_when_it_is_better_now(scene):
+    _burst(scene, succeeded=0, failed=10)
+    scene.pass_s(6)
+    scene.runs(succeeded=10)
+    scene.pass_s(1)
+    assert scene.incident().summary == (
+        "Failure ratio of orders.take_payment reached 100 % over 1 min (> 20 %), now 50 %, since 21:15:03 UTC."
+    )
 
 
 def test_open_incidents_are_counted_by_level(url):

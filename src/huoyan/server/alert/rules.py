@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,10 @@ LONGEST_S = 7 * 86400.0
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,79}")
+LONGEST_NAME = 80
+"""The longest name of a rule or group, in characters."""
+
+_MARKS = " ._:-"
 _KEYS = (
     "name",
     "signal",
@@ -51,7 +55,8 @@ class Rule:
     """A condition on a signal. Durations are seconds.
 
     Attributes:
-        name: Unique among the rules; the `rule` label of `huoyan_alerts_firing`.
+        name: Unique among the rules; the `rule` label of `huoyan_alerts_firing`. Letters of any script, such as
+            "支付 失败率".
         signal: The id of the signal whose value is judged.
         op: The rule holds while `value op threshold`.
         for_s: How long it must hold before the alert fires, default 0: at once.
@@ -213,11 +218,26 @@ def _refuse_unknown(mapping: Mapping[Any, Any], at: str) -> None:
 
 def _name(mapping: Mapping[str, Any], at: str, key: str = "name") -> str:
     value = mapping.get(key)
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    # Composed, so that an accent written in either way makes the same name.
+    name = unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else ""
+    if not 0 < len(name) <= LONGEST_NAME or not _is_name(name):
         raise ConfigurationError(
-            f"{at}.{key}", "a name of at most 80 letters, digits, _ . : -", value, f'write {key} = "payment-failures"'
+            f"{at}.{key}",
+            f"a name of at most {LONGEST_NAME} letters, digits, spaces and . _ : -",
+            value,
+            f'write {key} = "payment-failures"',
         )
-    return value
+    return name
+
+
+def _is_name(text: str) -> bool:
+    """Return whether a text is made of letters and digits of any script and a few marks, and not of marks alone.
+
+    Nothing invisible gets through but the plain space: two names that differ look different.
+    """
+    kinds = [unicodedata.category(character)[0] for character in text]
+    allowed = all(kind in "LMN" or character in _MARKS for character, kind in zip(text, kinds, strict=True))
+    return allowed and any(kind in "LN" for kind in kinds)
 
 
 def _signal(mapping: Mapping[str, Any], at: str, catalogue: Mapping[str, Signal]) -> Signal:

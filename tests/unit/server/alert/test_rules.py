@@ -71,7 +71,17 @@ def test_what_is_no_duration_is_refused(written):
         ({"signal": "task_failure_rato"}, "rules[2].signal", "did you mean task_failure_ratio"),
         ({"signal": 7}, "rules[2].signal", "known are events_lost"),
         ({"name": ""}, "rules[2].name", "a name of at most 80"),
-        ({"name": "a b"}, "rules[2].name", "a name of at most 80"),
+        ({"name": "   "}, "rules[2].name", "a name of at most 80"),
+        ({"name": "x" * 81}, "rules[2].name", "a name of at most 80"),
+        ({"name": "-.:"}, "rules[2].name", "a name of at most 80"),
+        ({"name": "a\nb"}, "rules[2].name", "a name of at most 80"),
+        ({"name": "a\tb"}, "rules[2].name", "a name of at most 80"),
+        ({"name": "支付\u3000失败"}, "rules[2].name", "a name of at most 80"),
+        ({"name": "a\u200bb"}, "rules[2].name", "a name of at most 80"),
+        ({"name": "a\x1b[31m"}, "rules[2].name", "a name of at most 80"),
+        ({"name": 'a"b'}, "rules[2].name", "a name of at most 80"),
+        ({"name": "a{b}"}, "rules[2].name", "a name of at most 80"),
+        ({"group": "a/b"}, "rules[2].group", "a name of at most 80"),
         ({"op": "=="}, "rules[2].op", "one of >, >=, <, <="),
         ({"op": "above"}, "rules[2].op", "one of >, >=, <, <="),
         ({"threshold": math.nan}, "rules[2].threshold", "a finite number"),
@@ -94,6 +104,29 @@ def test_a_wrong_setting_is_named_with_what_was_expected(change, setting, words)
         parse_rule({**GOOD, **change}, 2)
     assert refused.value.setting == setting
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("payment-failures", "payment-failures"),
+        ("支付失败率过高", "支付失败率过高"),
+        ("  支付 失败率 5.1:v2  ", "支付 失败率 5.1:v2"),
+        ("Zahlungen größer_10", "Zahlungen größer_10"),
+        ("भुगतान विफल", "भुगतान विफल"),
+        ("cafe\u0301", "café"),
+        ("支" * 80, "支" * 80),
+        ("2", "2"),
+    ],
+)
+def test_a_name_is_made_of_letters_of_any_script(written, name):
+    rule = parse_rule({**GOOD, "name": written, "group": written}, 0)
+    assert (rule.name, rule.group) == (name, name)
+
+
+def test_names_that_differ_in_blanks_at_the_ends_are_one_name():
+    with pytest.raises(ConfigurationError, match=r"rules\[1\]\.name: expected a name that no other rule carries"):
+        parse_rules([{**GOOD, "name": "支付 失败"}, {**GOOD, "name": " 支付 失败 "}])
 
 
 def test_a_rule_that_is_no_table_is_refused():

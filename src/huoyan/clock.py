@@ -1,7 +1,7 @@
 """Wall and monotonic time, passed in wherever time matters.
 
-Wall time (`now`, seconds since 1970 UTC) is stored and shown; monotonic time (`monotonic`) is subtracted. Nothing else in
-Huoyan calls `time.time()` for a decision, so that tests move time themselves (`huoyan.testing.FakeClock`).
+Wall time (`now`, seconds since 1970 UTC) is stored and shown; monotonic time (`monotonic`) is subtracted. Nothing else
+in Huoyan calls `time.time()` for a decision, so that tests move time themselves.
 """
 
 import time

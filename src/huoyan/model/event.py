@@ -79,8 +79,8 @@ class TaskEvent:
         run_id: Identity of the run, unique across services (a UUID, the broker's task id).
         at: When it happened, seconds since 1970 UTC by the sender's clock (the collector corrects skewed clocks).
         attempt: Number of the try, 1 for the first; None when the sender cannot know.
-        execution: Identity of this one execution or delivery of the run. Two sources that watch the same execution send the
-            same value. None lets the collector derive one from `attempt` and `worker`.
+        execution: Identity of this one execution or delivery of the run. Two sources that watch the same execution send
+            the same value. None lets the collector derive one from `attempt` and `worker`.
         worker: The process or worker that executes the run, e.g. `celery@host-1` or `orders@host-1:4242`.
         eta: Not before this time, seconds since 1970 UTC.
         expires: Not after this time, seconds since 1970 UTC.
@@ -147,7 +147,7 @@ class ProcessReport:
 
 @dataclass(slots=True)
 class QueueReading:
-    """What a broker says of a queue at one moment: `depth` messages wait, the oldest for `oldest_age_s` seconds if known."""
+    """What a broker says of a queue at one moment: `depth` messages wait, the oldest for `oldest_age_s` seconds."""
 
     queue: str
     depth: int

@@ -512,7 +512,8 @@ export interface components {
          *       "value": 0.29,
          *       "threshold": 0.05,
          *       "op": ">",
-         *       "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
+         *       "reason": "failure ratio of orders.take_payment is 29 % over 5 min (> 5 %), for 30 s before it fired",
+         *       "reason_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），持续 30 秒后触发",
          *       "pending_at": "2026-11-20T21:14:30.000000Z",
          *       "fired_at": "2026-11-20T21:15:00.000000Z",
          *       "resolved_at": null,
@@ -549,8 +550,16 @@ export interface components {
              * @enum {string}
              */
             op: ">" | ">=" | "<" | "<=" | "==";
-            /** Reason */
+            /**
+             * Reason
+             * @description Why it is in its state, in English.
+             */
             reason: string;
+            /**
+             * Reason Zh
+             * @description The same in Chinese.
+             */
+            reason_zh: string;
             /** Pending At */
             pending_at: string | null;
             /** Fired At */
@@ -578,7 +587,8 @@ export interface components {
          *           "value": 0.29,
          *           "threshold": 0.05,
          *           "op": ">",
-         *           "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
+         *           "reason": "failure ratio of orders.take_payment is 29 % over 5 min (> 5 %), for 30 s before it fired",
+         *           "reason_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），持续 30 秒后触发",
          *           "pending_at": "2026-11-20T21:14:30.000000Z",
          *           "fired_at": "2026-11-20T21:15:00.000000Z",
          *           "resolved_at": null,
@@ -903,7 +913,8 @@ export interface components {
          * @description What people deal with: alerts that belong together, from the first to the last.
          * @example {
          *       "id": 4,
-         *       "title": "payments-failing: orders.take_payment",
+         *       "title": "orders.take_payment: failure ratio 29 % (> 5 %)",
+         *       "title_zh": "orders.take_payment：失败率 29 %（> 5 %）",
          *       "level": "critical",
          *       "state": "acknowledged",
          *       "rule": "payments-failing",
@@ -918,14 +929,23 @@ export interface components {
          *       "resolved_by": "",
          *       "updated_at": "2026-11-20T21:16:40.000000Z",
          *       "alert_count": 1,
-         *       "summary": "task_failure_ratio is 0.29, above 0.05"
+         *       "summary": "Failure ratio of orders.take_payment is 29 % over 5 min (> 5 %) since 21:14:30 UTC; all 12 failures are PaymentDeclined: card issuer did not answer.",
+         *       "summary_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），始于 21:14:30 UTC；12 次失败均为 PaymentDeclined: card issuer did not answer。"
          *     }
          */
         Incident: {
             /** Id */
             id: number;
-            /** Title */
+            /**
+             * Title
+             * @description What opened it, in English: the value as it was then.
+             */
             title: string;
+            /**
+             * Title Zh
+             * @description The same in Chinese.
+             */
+            title_zh: string;
             /**
              * Level
              * @enum {string}
@@ -970,15 +990,24 @@ export interface components {
             updated_at: string;
             /** Alert Count */
             alert_count: number;
-            /** Summary */
+            /**
+             * Summary
+             * @description What, how bad at worst, since when, and the failure behind most of it, as one English sentence.
+             */
             summary: string;
+            /**
+             * Summary Zh
+             * @description The same in Chinese.
+             */
+            summary_zh: string;
         };
         /**
          * IncidentDetail
          * @description An incident with everything that belongs to it.
          * @example {
          *       "id": 4,
-         *       "title": "payments-failing: orders.take_payment",
+         *       "title": "orders.take_payment: failure ratio 29 % (> 5 %)",
+         *       "title_zh": "orders.take_payment：失败率 29 %（> 5 %）",
          *       "level": "critical",
          *       "state": "acknowledged",
          *       "rule": "payments-failing",
@@ -993,7 +1022,8 @@ export interface components {
          *       "resolved_by": "",
          *       "updated_at": "2026-11-20T21:16:40.000000Z",
          *       "alert_count": 1,
-         *       "summary": "task_failure_ratio is 0.29, above 0.05",
+         *       "summary": "Failure ratio of orders.take_payment is 29 % over 5 min (> 5 %) since 21:14:30 UTC; all 12 failures are PaymentDeclined: card issuer did not answer.",
+         *       "summary_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），始于 21:14:30 UTC；12 次失败均为 PaymentDeclined: card issuer did not answer。",
          *       "alerts": [
          *         {
          *           "id": 17,
@@ -1008,7 +1038,8 @@ export interface components {
          *           "value": 0.29,
          *           "threshold": 0.05,
          *           "op": ">",
-         *           "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
+         *           "reason": "failure ratio of orders.take_payment is 29 % over 5 min (> 5 %), for 30 s before it fired",
+         *           "reason_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），持续 30 秒后触发",
          *           "pending_at": "2026-11-20T21:14:30.000000Z",
          *           "fired_at": "2026-11-20T21:15:00.000000Z",
          *           "resolved_at": null,
@@ -1020,7 +1051,8 @@ export interface components {
          *           "at": "2026-11-20T21:15:00.000000Z",
          *           "kind": "opened",
          *           "by": "huoyan",
-         *           "text": "payments-failing fires",
+         *           "text": "failure ratio of orders.take_payment is 29 % over 5 min (> 5 %), for 30 s before it fired",
+         *           "text_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），持续 30 秒后触发",
          *           "data": {}
          *         },
          *         {
@@ -1028,6 +1060,7 @@ export interface components {
          *           "kind": "acknowledged",
          *           "by": "lin",
          *           "text": "calling the provider",
+         *           "text_zh": "calling the provider",
          *           "data": {}
          *         }
          *       ],
@@ -1109,8 +1142,16 @@ export interface components {
         IncidentDetail: {
             /** Id */
             id: number;
-            /** Title */
+            /**
+             * Title
+             * @description What opened it, in English: the value as it was then.
+             */
             title: string;
+            /**
+             * Title Zh
+             * @description The same in Chinese.
+             */
+            title_zh: string;
             /**
              * Level
              * @enum {string}
@@ -1155,8 +1196,16 @@ export interface components {
             updated_at: string;
             /** Alert Count */
             alert_count: number;
-            /** Summary */
+            /**
+             * Summary
+             * @description What, how bad at worst, since when, and the failure behind most of it, as one English sentence.
+             */
             summary: string;
+            /**
+             * Summary Zh
+             * @description The same in Chinese.
+             */
+            summary_zh: string;
             /** Alerts */
             alerts: components["schemas"]["Alert"][];
             /**
@@ -1179,7 +1228,8 @@ export interface components {
          *       "items": [
          *         {
          *           "id": 4,
-         *           "title": "payments-failing: orders.take_payment",
+         *           "title": "orders.take_payment: failure ratio 29 % (> 5 %)",
+         *           "title_zh": "orders.take_payment：失败率 29 %（> 5 %）",
          *           "level": "critical",
          *           "state": "acknowledged",
          *           "rule": "payments-failing",
@@ -1194,7 +1244,8 @@ export interface components {
          *           "resolved_by": "",
          *           "updated_at": "2026-11-20T21:16:40.000000Z",
          *           "alert_count": 1,
-         *           "summary": "task_failure_ratio is 0.29, above 0.05"
+         *           "summary": "Failure ratio of orders.take_payment is 29 % over 5 min (> 5 %) since 21:14:30 UTC; all 12 failures are PaymentDeclined: card issuer did not answer.",
+         *           "summary_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），始于 21:14:30 UTC；12 次失败均为 PaymentDeclined: card issuer did not answer。"
          *         }
          *       ],
          *       "next": null
@@ -1269,11 +1320,13 @@ export interface components {
          * @example {
          *       "verdict": {
          *         "level": "critical",
-         *         "text": "1 incident is open: payments-failing: orders.take_payment",
+         *         "text": "1 incident is open: orders.take_payment: failure ratio 29 % (> 5 %)",
+         *         "text_zh": "有 1 个未解决事件：orders.take_payment：失败率 29 %（> 5 %）",
          *         "open_incidents": [
          *           {
          *             "id": 4,
-         *             "title": "payments-failing: orders.take_payment",
+         *             "title": "orders.take_payment: failure ratio 29 % (> 5 %)",
+         *             "title_zh": "orders.take_payment：失败率 29 %（> 5 %）",
          *             "level": "critical",
          *             "state": "acknowledged",
          *             "rule": "payments-failing",
@@ -1288,7 +1341,8 @@ export interface components {
          *             "resolved_by": "",
          *             "updated_at": "2026-11-20T21:16:40.000000Z",
          *             "alert_count": 1,
-         *             "summary": "task_failure_ratio is 0.29, above 0.05"
+         *             "summary": "Failure ratio of orders.take_payment is 29 % over 5 min (> 5 %) since 21:14:30 UTC; all 12 failures are PaymentDeclined: card issuer did not answer.",
+         *             "summary_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），始于 21:14:30 UTC；12 次失败均为 PaymentDeclined: card issuer did not answer。"
          *           }
          *         ]
          *       },
@@ -2569,8 +2623,13 @@ export interface components {
              */
             text: string;
             /**
+             * Text Zh
+             * @description The same in Chinese; what the person wrote is left as it is.
+             */
+            text_zh: string;
+            /**
              * Data
-             * @description The facts behind the text (alert, value, threshold, labels), to say it in another language.
+             * @description The facts behind the text: alert, value, threshold, labels.
              */
             data: {
                 [key: string]: unknown;
@@ -2606,8 +2665,16 @@ export interface components {
              * @enum {string}
              */
             level: "ok" | "warning" | "critical" | "blind";
-            /** Text */
+            /**
+             * Text
+             * @description The line in English.
+             */
             text: string;
+            /**
+             * Text Zh
+             * @description The line in Chinese.
+             */
+            text_zh: string;
             /**
              * Open Incidents
              * @description Open and acknowledged ones, most severe first.

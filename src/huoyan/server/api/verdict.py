@@ -1,12 +1,14 @@
 """The verdict line and the total figures of the first screen."""
 
 from huoyan import __version__
+from huoyan.server.alert.wording import capital
 from huoyan.server.api.context import Context
 from huoyan.server.api.figures import NOW_WINDOW_S, RATE_WINDOW_S, queue_figures, values
 from huoyan.server.api.schemas.incident import Incident, incident_documents
 from huoyan.server.api.schemas.overview import Overview, Totals, Verdict, VerdictLevel, WorkerTotals
 
 _MOST_INCIDENTS = 50
+_MOST_NAMED = 3
 
 
 def overview_document(here: Context) -> Overview:
@@ -15,7 +17,7 @@ def overview_document(here: Context) -> Overview:
     open_incidents = here.store.incidents.page(state=("open", "acknowledged"), limit=_MOST_INCIDENTS).items
     incidents = incident_documents(here.store, open_incidents)
     incidents.sort(key=lambda i: (i.level != "critical", i.state != "open", -i.opened_at))
-    level, text = verdict(incidents, here.silent())
+    level, text, text_zh = verdict(incidents, here.silent())
     workers = here.store.workers.list()
     depths = [queue.depth for queue in queue_figures(here.store, here.source, now) if queue.depth is not None]
 
@@ -23,7 +25,7 @@ def overview_document(here: Context) -> Overview:
         return values(here.source, signal_id, now, window_s, {}, ()).get(())
 
     return Overview(
-        verdict=Verdict(level=level, text=text, open_incidents=incidents),
+        verdict=Verdict(level=level, text=text, text_zh=text_zh, open_incidents=incidents),
         totals=Totals(
             runs_per_minute=total("task_runs_per_minute", RATE_WINDOW_S) or 0.0,
             failure_ratio=total("task_failure_ratio"),
@@ -40,7 +42,7 @@ def overview_document(here: Context) -> Overview:
     )
 
 
-def verdict(incidents: list[Incident], silent: list[str]) -> tuple[VerdictLevel, str]:
+def verdict(incidents: list[Incident], silent: list[str]) -> tuple[VerdictLevel, str, str]:
     """Say in one line whether all is well.
 
     Args:
@@ -48,21 +50,34 @@ def verdict(incidents: list[Incident], silent: list[str]) -> tuple[VerdictLevel,
         silent: Sources that nothing is heard from; with one of them, calm proves nothing.
 
     Returns:
-        The level and the line.
+        The level, and the line in English and in Chinese.
     """
     level: VerdictLevel = "ok"
-    parts = []
     if incidents:
         level = "critical" if any(incident.level == "critical" for incident in incidents) else "warning"
-        titles = "; ".join(incident.title for incident in incidents[:3])
-        more = f"; and {len(incidents) - 3} more" if len(incidents) > 3 else ""
+    if silent and level != "critical":
+        level = "blind"
+    return level, _english(incidents, sorted(silent)), _chinese(incidents, sorted(silent))
+
+
+def _english(incidents: list[Incident], silent: list[str]) -> str:
+    parts = []
+    if incidents:
+        titles = "; ".join(incident.title for incident in incidents[:_MOST_NAMED])
+        more = f"; and {len(incidents) - _MOST_NAMED} more" if len(incidents) > _MOST_NAMED else ""
         count = "1 incident is open" if len(incidents) == 1 else f"{len(incidents)} incidents are open"
         parts.append(f"{count}: {titles}{more}")
     if silent:
-        if level != "critical":
-            level = "blind"
-        parts.append(f"nothing is heard from {', '.join(sorted(silent))}")
-    if not parts:
-        return level, "All is well"
-    text = "; ".join(parts)
-    return level, text[:1].upper() + text[1:]
+        parts.append(f"nothing is heard from {', '.join(silent)}")
+    return capital("; ".join(parts)) if parts else "All is well"
+
+
+def _chinese(incidents: list[Incident], silent: list[str]) -> str:
+    parts = []
+    if incidents:
+        titles = "；".join(incident.title_zh for incident in incidents[:_MOST_NAMED])
+        more = f"；另有 {len(incidents) - _MOST_NAMED} 个" if len(incidents) > _MOST_NAMED else ""
+        parts.append(f"有 {len(incidents)} 个未解决事件：{titles}{more}")
+    if silent:
+        parts.append(f"收不到以下来源的数据：{'、'.join(silent)}")
+    return "；".join(parts) if parts else "一切正常"

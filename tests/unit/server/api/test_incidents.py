@@ -1,7 +1,7 @@
 """Rules, alerts and incidents over the API, and the verdict they make."""
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,6 +13,7 @@ from huoyan.server.api.context import Context
 from huoyan.server.api.schemas.incident import EXAMPLE
 from huoyan.server.api.schemas.incident import Incident as IncidentDocument
 from huoyan.server.api.verdict import verdict
+from tests.servers import wait_until
 from tests.unit.server.api.conftest import Starter
 
 NOW = time.time()
@@ -207,6 +208,74 @@ class TestIncidents:
         assert client.get(f"/api/v1/incidents/{number}").status_code == 400
 
 
+class TestLanguages:
+    RULE: ClassVar[dict[str, Any]] = {
+        "name": "支付 失败",
+        "signal": "task_failures",
+        "op": ">",
+        "threshold": 3,
+        "window": "1m",
+        "by": ["task"],
+        "level": "critical",
+    }
+
+    @pytest.fixture
+    def failing(self, start: Starter) -> TestClient:
+        """A server with an incident that its own rule opened."""
+        client = start(rules=[self.RULE])
+        for number in range(5):
+            exception = {"type": "shop.payments.ProviderDown", "message": "no answer"}
+            event = {"kind": "failed", "run_id": f"r{number}", "at": time.time(), "task": "orders.pay"}
+            client.post("/api/v1/events", json={**event, "service": "orders", "worker": "w", "exception": exception})
+        wait_until(lambda: client.get("/api/v1/incidents").json()["items"], 20, "an incident")
+        return client
+
+    def test_an_incident_is_told_in_english_and_chinese(self, failing: TestClient) -> None:
+        (listed,) = failing.get("/api/v1/incidents").json()["items"]
+        assert listed["title"] == "orders.pay: failed runs 5 (> 3)"
+        assert listed["title_zh"] == "orders.pay：失败数 5（> 3）"
+        assert listed["rule"] == "支付 失败"
+        assert listed["summary"].endswith(" UTC; all 5 failures are ProviderDown: no answer.")
+        assert listed["summary_zh"].startswith("orders.pay 的失败数为 5（统计窗口 1 分钟，阈值 > 3），始于 ")
+        assert listed["summary_zh"].endswith(" UTC；5 次失败均为 ProviderDown: no answer。")
+        detail = failing.get(f"/api/v1/incidents/{listed['id']}").json()
+        assert {name: detail[name] for name in listed} == listed
+        (alert,) = detail["alerts"]
+        assert alert["reason_zh"] == "orders.pay 的失败数为 5（统计窗口 1 分钟，阈值 > 3）"
+        assert failing.get("/api/v1/alerts").json()["items"] == [alert]
+        (line,) = detail["timeline"]
+        assert line["text_zh"] == alert["reason_zh"]
+        assert line["data"]["failure"]["type"] == "shop.payments.ProviderDown"
+        overview = failing.get("/api/v1/overview").json()["verdict"]
+        assert overview["text_zh"] == "有 1 个未解决事件：orders.pay：失败数 5（> 3）"
+
+    def test_what_people_write_is_the_same_in_both(self, failing: TestClient) -> None:
+        number = failing.get("/api/v1/incidents").json()["items"][0]["id"]
+        failing.post(f"/api/v1/incidents/{number}/comment", json={"by": "李伟", "note": "正在联系支付渠道"})
+        done = failing.post(f"/api/v1/incidents/{number}/resolve", json={"by": "lin", "note": "switched over"}).json()
+        assert [(line["text"], line["text_zh"]) for line in done["timeline"]][1:] == [
+            ("正在联系支付渠道", "正在联系支付渠道"),
+            ("switched over", "switched over"),
+        ]
+        assert done["summary"].startswith("Failed runs of orders.pay reached 5 over 1 min (> 3) from ")
+        assert done["summary_zh"].startswith("orders.pay 的失败数最高达 5（统计窗口 1 分钟，阈值 > 3），")
+
+    def test_what_keeps_no_facts_is_shown_as_it_is(self, client: TestClient, context: Context) -> None:
+        detail = client.get(f"/api/v1/incidents/{opened(context)}").json()
+        assert detail["title_zh"] == detail["title"]
+        assert detail["timeline"][0]["text_zh"] == "it began"
+
+    def test_a_pending_alert_says_in_both_how_long_it_has_to_last(self, start: Starter) -> None:
+        client = start(rules=[{**self.RULE, "for": "10m"}])
+        event = {"kind": "failed", "at": time.time(), "task": "orders.pay", "service": "orders", "worker": "w"}
+        for number in range(5):
+            client.post("/api/v1/events", json={**event, "run_id": f"r{number}", "exception": {"type": "E"}})
+        wait_until(lambda: client.get("/api/v1/alerts").json()["items"], 20, "an alert")
+        (alert,) = client.get("/api/v1/alerts").json()["items"]
+        assert alert["reason"].endswith("; it fires when this lasts 10 min")
+        assert alert["reason_zh"].endswith("；持续 10 分钟后触发")
+
+
 class TestVerdict:
     def test_an_open_incident_is_the_verdict(self, client: TestClient, context: Context) -> None:
         opened(context, Level.WARNING)
@@ -217,19 +286,28 @@ class TestVerdict:
 
     @staticmethod
     def incident(level: str, title: str = "x") -> IncidentDocument:
-        return IncidentDocument.model_validate({**EXAMPLE, "level": level, "title": title})
+        return IncidentDocument.model_validate(
+            {**EXAMPLE, "level": level, "title": title, "title_zh": f"{title}（中）"}
+        )
 
     def test_calm_is_well(self) -> None:
-        assert verdict([], []) == ("ok", "All is well")
+        assert verdict([], []) == ("ok", "All is well", "一切正常")
 
     def test_silence_is_blindness_not_calm(self) -> None:
-        assert verdict([], ["celery redis://h/0"]) == ("blind", "Nothing is heard from celery redis://h/0")
+        assert verdict([], ["celery redis://h/0"]) == (
+            "blind",
+            "Nothing is heard from celery redis://h/0",
+            "收不到以下来源的数据：celery redis://h/0",
+        )
         assert verdict([self.incident("warning")], ["s"])[0] == "blind"
 
     def test_what_is_critical_outweighs_blindness(self) -> None:
-        level, text = verdict([self.incident("critical"), self.incident("warning", "y")], ["s"])
+        level, text, text_zh = verdict([self.incident("critical"), self.incident("warning", "y")], ["s"])
         assert level == "critical"
         assert text == "2 incidents are open: x; y; nothing is heard from s"
+        assert text_zh == "有 2 个未解决事件：x（中）；y（中）；收不到以下来源的数据：s"
 
     def test_many_incidents_are_cut_short(self) -> None:
-        assert verdict([self.incident("warning")] * 5, [])[1] == "5 incidents are open: x; x; x; and 2 more"
+        _, text, text_zh = verdict([self.incident("warning")] * 5, [])
+        assert text == "5 incidents are open: x; x; x; and 2 more"
+        assert text_zh == "有 5 个未解决事件：x（中）；x（中）；x（中）；另有 2 个"

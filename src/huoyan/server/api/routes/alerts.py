@@ -28,4 +28,5 @@ def list_alerts(
         limit=limit,
         cursor=cursor,
     )
-    return AlertPage(items=[alert_document(alert) for alert in page.items], next=page.next)
+    rules = {rule.name: rule for rule in here.alerts.rules}
+    return AlertPage(items=[alert_document(alert, rules.get(alert.rule)) for alert in page.items], next=page.next)

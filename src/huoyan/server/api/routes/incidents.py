@@ -85,4 +85,4 @@ def _detail(here: Context, incident_id: int) -> IncidentDetail:
     incident = here.store.incidents.get(incident_id)
     if incident is None:
         raise NotFound(f"expected the number of an incident, got {incident_id}")
-    return incident_detail(here.store, incident)
+    return incident_detail(here.store, incident, here.alerts.rules)

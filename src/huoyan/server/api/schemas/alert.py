@@ -3,6 +3,7 @@
 from typing import Any, Literal, cast
 
 from huoyan.model.alert import Alert as ModelAlert
+from huoyan.server.alert.reason import reason
 from huoyan.server.alert.rules import Rule as ModelRule
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
 from huoyan.server.api.schemas.signal import Operator
@@ -36,7 +37,8 @@ ALERT_EXAMPLE: dict[str, Any] = {
     "value": 0.29,
     "threshold": 0.05,
     "op": ">",
-    "reason": "task_failure_ratio is 0.29, above 0.05 since 30 s",
+    "reason": "failure ratio of orders.take_payment is 29 % over 5 min (> 5 %), for 30 s before it fired",
+    "reason_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），持续 30 秒后触发",
     "pending_at": "2026-11-20T21:14:30.000000Z",
     "fired_at": "2026-11-20T21:15:00.000000Z",
     "resolved_at": None,
@@ -93,6 +95,9 @@ class Alert(Document):
     threshold: float
     op: Operator
     reason: str
+    """Why it is in its state, in English."""
+    reason_zh: str
+    """The same in Chinese."""
     pending_at: Timestamp | None
     fired_at: Timestamp | None
     resolved_at: Timestamp | None
@@ -133,8 +138,8 @@ def rule_document(rule: ModelRule, state: str) -> Rule:
     )
 
 
-def alert_document(alert: ModelAlert) -> Alert:
-    """Render an alert as the API shows it."""
+def alert_document(alert: ModelAlert, rule: ModelRule | None = None) -> Alert:
+    """Render an alert as the API shows it; its rule knows the times that some reasons name."""
     return Alert(
         id=alert.id or 0,
         rule=alert.rule,
@@ -146,6 +151,7 @@ def alert_document(alert: ModelAlert) -> Alert:
         threshold=alert.threshold,
         op=Op(alert.op).value,
         reason=alert.reason,
+        reason_zh=reason(alert, "zh", rule),
         pending_at=alert.pending_at,
         fired_at=alert.fired_at,
         resolved_at=alert.resolved_at,

@@ -1,29 +1,38 @@
 """Incidents with their timeline, notifications and examples as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from huoyan.model.alert import Alert as ModelAlert
+from huoyan.model.incident import EntryKind
 from huoyan.model.incident import Incident as ModelIncident
+from huoyan.model.incident import TimelineEntry as ModelTimelineEntry
 from huoyan.model.run import BAD_STATES
 from huoyan.model.run import Run as ModelRun
+from huoyan.server.alert.rules import Rule as ModelRule
 from huoyan.server.api.schemas.alert import ALERT_EXAMPLE, Alert, Level, alert_document
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
 from huoyan.server.api.schemas.run import EXAMPLE as RUN_EXAMPLE
 from huoyan.server.api.schemas.run import Run, run_document
+from huoyan.server.incident import account, timeline
 from huoyan.server.store import RunFilters, Store
 
 _EXAMPLES = 5
 _BEFORE_S = 900.0
 """A rule looks back over its window, so what raised it began before the incident."""
 
+_TELLING = (*timeline.TITLING, EntryKind.RESOLVED)
+"""Lines from which the title and the summary are said in Chinese."""
+
 IncidentState = Literal["open", "acknowledged", "resolved"]
 NotificationState = Literal["queued", "sending", "sent", "failed", "dead"]
 
 EXAMPLE: dict[str, Any] = {
     "id": 4,
-    "title": "payments-failing: orders.take_payment",
+    "title": "orders.take_payment: failure ratio 29 % (> 5 %)",
+    "title_zh": "orders.take_payment：失败率 29 %（> 5 %）",
     "level": "critical",
     "state": "acknowledged",
     "rule": "payments-failing",
@@ -35,7 +44,14 @@ EXAMPLE: dict[str, Any] = {
     "resolved_by": "",
     "updated_at": "2026-11-20T21:16:40.000000Z",
     "alert_count": 1,
-    "summary": "task_failure_ratio is 0.29, above 0.05",
+    "summary": (
+        "Failure ratio of orders.take_payment is 29 % over 5 min (> 5 %) since 21:14:30 UTC; "
+        "all 12 failures are PaymentDeclined: card issuer did not answer."
+    ),
+    "summary_zh": (
+        "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），始于 21:14:30 UTC；"
+        "12 次失败均为 PaymentDeclined: card issuer did not answer。"
+    ),
 }
 DETAIL_EXAMPLE: dict[str, Any] = {
     **EXAMPLE,
@@ -45,7 +61,8 @@ DETAIL_EXAMPLE: dict[str, Any] = {
             "at": "2026-11-20T21:15:00.000000Z",
             "kind": "opened",
             "by": "huoyan",
-            "text": "payments-failing fires",
+            "text": "failure ratio of orders.take_payment is 29 % over 5 min (> 5 %), for 30 s before it fired",
+            "text_zh": "orders.take_payment 的失败率为 29 %（统计窗口 5 分钟，阈值 > 5 %），持续 30 秒后触发",
             "data": {},
         },
         {
@@ -53,6 +70,7 @@ DETAIL_EXAMPLE: dict[str, Any] = {
             "kind": "acknowledged",
             "by": "lin",
             "text": "calling the provider",
+            "text_zh": "calling the provider",
             "data": {},
         },
     ],
@@ -78,6 +96,9 @@ class Incident(Document):
 
     id: int
     title: str
+    """What opened it, in English: the value as it was then."""
+    title_zh: str
+    """The same in Chinese."""
     level: Level
     state: IncidentState
     rule: str
@@ -92,6 +113,9 @@ class Incident(Document):
     updated_at: Timestamp
     alert_count: int
     summary: str
+    """What, how bad at worst, since when, and the failure behind most of it, as one English sentence."""
+    summary_zh: str
+    """The same in Chinese."""
 
 
 class TimelineEntry(Document):
@@ -104,8 +128,10 @@ class TimelineEntry(Document):
     """Who did it; `huoyan` for what happened by itself."""
     text: str
     """English prose, or what the person wrote."""
+    text_zh: str
+    """The same in Chinese; what the person wrote is left as it is."""
     data: dict[str, Any]
-    """The facts behind the text (alert, value, threshold, labels), to say it in another language."""
+    """The facts behind the text: alert, value, threshold, labels."""
 
 
 class Notification(Document):
@@ -162,20 +188,26 @@ class IncidentStep(BaseModel):
 
 def incident_documents(store: Store, incidents: Sequence[ModelIncident]) -> list[Incident]:
     """Render incidents as lists show them."""
-    counts = store.alerts.counts([incident.id or 0 for incident in incidents])
-    return [Incident(**_common(incident, counts[incident.id or 0])) for incident in incidents]
+    numbers = [incident.id or 0 for incident in incidents]
+    alerts = store.alerts.for_incidents(numbers)
+    lines = store.incidents.last_lines(numbers, _TELLING)
+    return [Incident(**_common(i, alerts[i.id or 0], lines[i.id or 0])) for i in incidents]
 
 
-def incident_detail(store: Store, incident: ModelIncident) -> IncidentDetail:
+def incident_detail(store: Store, incident: ModelIncident, rules: Iterable[ModelRule] = ()) -> IncidentDetail:
     """Render an incident with its alerts, timeline, notifications and examples of runs that failed."""
     number = incident.id or 0
     alerts = store.alerts.for_incident(number)
+    lines = store.incidents.timeline(number)
+    by_name = {rule.name: rule for rule in rules}
     return IncidentDetail(
-        **_common(incident, len(alerts)),
-        alerts=[alert_document(alert) for alert in alerts],
+        **_common(incident, alerts, lines),
+        alerts=[alert_document(alert, by_name.get(alert.rule)) for alert in alerts],
         timeline=[
-            TimelineEntry(at=e.at, kind=e.kind.value, by=e.by, text=e.text, data=dict(e.data))
-            for e in store.incidents.timeline(number)
+            TimelineEntry(
+                at=e.at, kind=e.kind.value, by=e.by, text=e.text, text_zh=timeline.text(e, "zh"), data=dict(e.data)
+            )
+            for e in lines
         ],
         notifications=[
             Notification(
@@ -193,10 +225,13 @@ def incident_detail(store: Store, incident: ModelIncident) -> IncidentDetail:
     )
 
 
-def _common(incident: ModelIncident, alert_count: int) -> dict[str, Any]:
+def _common(
+    incident: ModelIncident, alerts: Sequence[ModelAlert], lines: Sequence[ModelTimelineEntry]
+) -> dict[str, Any]:
     return {
         "id": incident.id,
         "title": incident.title,
+        "title_zh": timeline.title(lines, "zh") or incident.title,
         "level": incident.level.value,
         "state": incident.state.value,
         "rule": incident.rule,
@@ -207,9 +242,18 @@ def _common(incident: ModelIncident, alert_count: int) -> dict[str, Any]:
         "resolved_at": incident.resolved_at,
         "resolved_by": incident.resolved_by,
         "updated_at": incident.updated_at,
-        "alert_count": alert_count,
+        "alert_count": len(alerts),
         "summary": incident.summary,
+        "summary_zh": _summary_zh(incident, alerts, lines),
     }
+
+
+def _summary_zh(incident: ModelIncident, alerts: Sequence[ModelAlert], lines: Sequence[ModelTimelineEntry]) -> str:
+    if not alerts:
+        return incident.summary
+    ends = [line for line in lines if line.kind is EntryKind.RESOLVED] if incident.resolved_at is not None else []
+    at_the_end = timeline.alert_of(ends[-1]) if ends else None
+    return account.summary(incident, alerts, "zh", at_the_end=at_the_end)
 
 
 def _examples(store: Store, incident: ModelIncident) -> list[ModelRun]:

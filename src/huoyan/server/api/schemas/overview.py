@@ -11,7 +11,8 @@ VerdictLevel = Literal["ok", "warning", "critical", "blind"]
 EXAMPLE: dict[str, Any] = {
     "verdict": {
         "level": "critical",
-        "text": "1 incident is open: payments-failing: orders.take_payment",
+        "text": "1 incident is open: orders.take_payment: failure ratio 29 % (> 5 %)",
+        "text_zh": "有 1 个未解决事件：orders.take_payment：失败率 29 %（> 5 %）",
         "open_incidents": [INCIDENT_EXAMPLE],
     },
     "totals": {"runs_per_minute": 13.4, "failure_ratio": 0.03, "p95_s": 0.84, "active": 3, "queued": 7},
@@ -28,6 +29,9 @@ class Verdict(Document):
     level: VerdictLevel
     """`blind` when nothing is heard from a source, so that silence proves nothing."""
     text: str
+    """The line in English."""
+    text_zh: str
+    """The line in Chinese."""
     open_incidents: list[Incident]
     """Open and acknowledged ones, most severe first."""
 

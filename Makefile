@@ -3,6 +3,7 @@
 .PHONY: help setup demo test lint format types web web-checks docs docs-check bench clean
 
 BIN := .venv/bin
+export NO_MKDOCS_2_WARNING := 1
 # Workers for pytest; a file stays with one worker, so that the servers it starts are started once.
 TEST_WORKERS ?= 2
 

@@ -1,6 +1,7 @@
 """Watch every task that Python services run, and say within seconds which one goes wrong and why."""
 
-from typing import TYPE_CHECKING, Any
+# Type checkers take this name for true; importing typing for it would cost most of what the import costs.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from huoyan.client.exposition import metrics_app
@@ -38,15 +39,17 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    place = _PLACES.get(name)
-    if place is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:
 
-    value = getattr(importlib.import_module(place), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        place = _PLACES.get(name)
+        if place is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        value = getattr(importlib.import_module(place), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

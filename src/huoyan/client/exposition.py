@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from huoyan.client import process
 from huoyan.client.guard import warn
-from huoyan.client.metrics import Distribution, Key, Metrics, text
+from huoyan.client.metrics import Distribution, Key, Metrics
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -147,12 +147,12 @@ def _requests(metrics: Metrics) -> Iterator["Family"]:
 
     series = list(metrics.requests.series.items())
     counts = [
-        ((text(method), text(endpoint), str(status)), float(count))
+        ((method, endpoint, str(status)), float(count))
         for (method, endpoint), one in series
         for status, count in list(one.statuses.items())
     ]
     yield _counter(HTTP_REQUESTS, counts)
-    durations = [((text(method), text(endpoint)), one.duration) for (method, endpoint), one in series]
+    durations = [((method, endpoint), one.duration) for (method, endpoint), one in series]
     yield _histogram(HTTP_REQUEST_DURATION, durations)
     yield _gauge(HTTP_REQUESTS_IN_FLIGHT, [((), float(metrics.requests.in_flight))])
 
@@ -167,9 +167,9 @@ def _tasks(metrics: Metrics) -> Iterator["Family"]:
         (declared.TASK_RETRIES, tasks.retries),
         (declared.TASKS_ENQUEUED, tasks.enqueued),
     ):
-        yield _counter(metric, [(key, float(count.value)) for key, count in list(counter.items.items())])
-    yield _histogram(declared.TASK_DURATION, list(tasks.duration.items.items()))
-    yield _histogram(declared.TASK_WAIT, list(tasks.wait.items.items()))
+        yield _counter(metric, [(key, float(count)) for key, count in list(counter.items())])
+    yield _histogram(declared.TASK_DURATION, list(tasks.duration.items()))
+    yield _histogram(declared.TASK_WAIT, list(tasks.wait.items()))
     yield _gauge(declared.TASKS_ACTIVE, [(key, float(count)) for key, count in tasks.active().items()])
 
 

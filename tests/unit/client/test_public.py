@@ -18,7 +18,7 @@ def test_every_public_name_is_there_and_sorted() -> None:
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'wacth'"):
-        _ = huoyan.wacth
+        _ = huoyan.wacth  # type: ignore[attr-defined]
 
 
 def test_importing_loads_no_client_and_wiring_loads_no_framework() -> None:

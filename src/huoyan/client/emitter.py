@@ -31,12 +31,16 @@ class Emitter:
         settings: Bounds and intervals.
         clock: Monotonic time for intervals.
         transport: Where batches go.
-        report: Returns what the process says of itself, or None when it does not report. Its argument is whether it
-            closes.
+        report: Returns what the process says of itself, or None when it does not report. Its arguments: how many events
+            were dropped so far, and whether the process closes.
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, transport: Transport, report: Callable[[bool], ProcessReport | None]
+        self,
+        settings: Settings,
+        clock: Clock,
+        transport: Transport,
+        report: Callable[[int, bool], ProcessReport | None],
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -162,6 +166,8 @@ class Emitter:
                 self._buffer.clear()
                 self._bytes = 0
                 self._pending = None
+                # Nobody hears it from here; a process that speaks for this one may.
+                self._report(self.dropped, True)
         self._transport.close()
         return done
 
@@ -233,7 +239,7 @@ class Emitter:
         """Send one batch; return False when the server would not take it now."""
         with self._lock:
             batch = self._pending or self._take()
-            batch.process = self._process(closing=closing)
+            batch.process = self._report(self.dropped, closing)
             if self._queues:
                 batch.queues, self._queues = list(self._queues.values()), {}
             if not batch.events and not batch.queues and batch.process is None:
@@ -247,12 +253,6 @@ class Emitter:
         receipt = self._transport.send(batch, timeout_s)
         with self._lock:
             return self._settle(batch, receipt)
-
-    def _process(self, *, closing: bool) -> ProcessReport | None:
-        report = self._report(closing)
-        if report is not None:
-            report.dropped = self.dropped
-        return report
 
     def _take(self) -> Batch:
         events: list[bytes] = []

@@ -17,6 +17,7 @@ from huoyan.client.guard import guard, warn
 from huoyan.client.metrics import Metrics
 from huoyan.client.reporter import Reporter
 from huoyan.client.settings import Settings
+from huoyan.client.tally import Tally
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.model.event import EventKind, ProcessReport, QueueReading, TaskEvent
 
@@ -51,6 +52,7 @@ class Process:
         self._given = ""
         self._reports = True
         self._children = False
+        self._tally: Tally | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -77,21 +79,39 @@ class Process:
         self._worker = self._given = worker
         self._reports = reports
         self._children = children
+        if children and self._tally is None:
+            self._tally = Tally()
         if queues is not None:
             self.queues = list(queues)
 
+    def before_fork(self) -> None:
+        """Prepare for a child."""
+        if self._tally is not None:
+            self._tally.before_fork()
+
     def forked(self) -> None:
-        """Become a process of its own, or the nameless child of a named one."""
+        """Become a process of its own, or a child in whose place its parent speaks."""
         self._begin()
         if self._given and self._children:
             self._reports = False
+            if self._tally is not None:
+                self._tally.forked()
         else:
             self._given = ""
             self._reports = True
+            self._tally = None
 
-    def report(self, settings: Settings, active: int, *, closing: bool) -> ProcessReport | None:
+    def dropped(self, count: int) -> int:
+        """Book how many events this process dropped so far; return the number to report, with that of its children."""
+        if self._tally is None:
+            return count
+        self._tally.write(count)
+        return self._tally.total()
+
+    def report(self, settings: Settings, active: int, dropped: int, *, closing: bool) -> ProcessReport | None:
         """Return what this process says of itself, or None when another speaks for it."""
         if not self._reports:
+            self.dropped(dropped)
             return None
         return ProcessReport(
             worker=self.worker,
@@ -101,6 +121,7 @@ class Process:
             pid=self.pid,
             started_at=self.started_at,
             interval_s=settings.report_interval_s,
+            dropped=self.dropped(dropped),
             active=active,
             queues=self.queues,
             closing=closing,
@@ -246,8 +267,8 @@ class Client:
         self._ends_with_child = True
         sys.modules["multiprocessing.util"].Finalize(None, self.close, exitpriority=0)
 
-    def _report(self, closing: bool) -> ProcessReport | None:
-        return self.process.report(self.settings, len(self._active), closing=closing)
+    def _report(self, dropped: int, closing: bool) -> ProcessReport | None:
+        return self.process.report(self.settings, len(self._active), dropped, closing=closing)
 
 
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
@@ -299,6 +320,11 @@ def _close_at_exit() -> None:
         _client.close()
 
 
+def _before_fork() -> None:
+    for each in list(_clients):
+        each.process.before_fork()
+
+
 def _forked() -> None:
     global _lock
     _lock = threading.Lock()
@@ -308,4 +334,4 @@ def _forked() -> None:
 
 atexit.register(_close_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_before_fork, after_in_child=_forked)

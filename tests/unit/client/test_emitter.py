@@ -51,11 +51,11 @@ def event(run_id: str, size: int = 0) -> TaskEvent:
     return TaskEvent(EventKind.QUEUED, run_id, 1.0, args=["x" * size] if size else None)
 
 
-def report(closing: bool) -> ProcessReport | None:
-    return ProcessReport("w", closing=closing)
+def report(dropped: int, closing: bool) -> ProcessReport | None:
+    return ProcessReport("w", dropped=dropped, closing=closing)
 
 
-def silent(closing: bool) -> ProcessReport | None:
+def silent(dropped: int, closing: bool) -> ProcessReport | None:
     return None
 
 

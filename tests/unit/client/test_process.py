@@ -136,6 +136,27 @@ def _watch_in_child(url: str) -> None:
     reporter.emit(EventKind.QUEUED, "from-child")
 
 
+def test_what_children_drop_is_reported_by_the_worker_that_speaks_for_them(transport: MemoryTransport) -> None:
+    settings = Settings(service="shop", buffer_events=10, exit_timeout_s=0)
+    with installed(Client(settings, transport=transport)) as client:
+        reporter = Reporter(client, "celery", "shop")
+        reporter.identify("celery@host-1", children=True)
+        for _ in range(2):
+            child = multiprocessing.get_context("fork").Process(target=_overflow_in_child, args=(reporter,))
+            child.start()
+            child.join(20)
+            assert child.exitcode == 0
+        reporter.emit(EventKind.QUEUED, "from-parent")
+        assert huoyan.flush(5)
+    assert transport.reports[-1].dropped == 2 * 30
+
+
+def _overflow_in_child(reporter: Reporter) -> None:
+    reporter._client.emitter._sending.acquire()  # type: ignore[union-attr]
+    for number in range(30):
+        reporter.emit(EventKind.QUEUED, f"r{number}")
+
+
 def test_an_ordinary_end_of_the_program_sends_everything_and_says_goodbye(http_sink: HttpSink) -> None:
     run_program(
         """

@@ -4,12 +4,37 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import huoyan
 
 SOURCE = Path(huoyan.__file__).parent
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+def _installed_with(names: set[str], seen: set[tuple[str, str]]) -> set[str]:
+    """Return the distributions that come with requirements such as `kombu[redis]`, themselves included."""
+    found: set[str] = set()
+    for requirement in map(Requirement, names):
+        name = canonicalize_name(requirement.name)
+        found.add(name)
+        for extra in {"", *requirement.extras}:
+            if (name, extra) not in seen:
+                seen.add((name, extra))
+                further = (Requirement(text) for text in requires(name) or ())
+                wanted = {
+                    str(needed).split(";")[0]
+                    for needed in further
+                    if (not needed.marker or needed.marker.evaluate({"extra": extra}))
+                }
+                found |= _installed_with(wanted, seen)
+    return found
 
 
 def _imports(path: Path) -> Iterator[str]:
@@ -42,3 +67,19 @@ def test_importing_the_package_brings_nothing_but_prometheus_client() -> None:
     )
     brought = {name for name in after - before if name not in sys.stdlib_module_names}
     assert brought <= {"huoyan", "prometheus_client"}
+
+
+def test_the_server_extra_brings_everything_that_the_server_imports() -> None:
+    project = tomllib.loads(PROJECT.read_text())["project"]
+    brought = _installed_with({*project["dependencies"], *project["optional-dependencies"]["server"]}, set())
+    distributions = packages_distributions()
+    parts = [SOURCE / part for part in ("cli", "deploy", "model", "server", "signals")]
+    missing = {
+        f"{path.relative_to(SOURCE)}: {name}"
+        for part in parts
+        for path in sorted(part.rglob("*.py"))
+        for name in _imports(path)
+        if (top := name.split(".")[0]) not in {*sys.stdlib_module_names, "huoyan", ""}
+        and not brought.intersection(map(canonicalize_name, distributions.get(top, ())))
+    }
+    assert missing == set()

@@ -8,6 +8,8 @@ import httpx
 from examples.orders.settings import settings
 
 TIMEOUT_S = 3.0
+LIMITS = httpx.Limits(keepalive_expiry=2.0)
+"""Idle connections are given up before the other side does so, which could be in the middle of a request."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,4 +46,4 @@ def confirm(order_id: str, email: str, title: str, total_cents: int) -> str:
 
 @cache
 def _client() -> httpx.Client:
-    return httpx.Client(base_url=settings().mail_url, timeout=TIMEOUT_S)
+    return httpx.Client(base_url=settings().mail_url, timeout=TIMEOUT_S, limits=LIMITS)

@@ -9,6 +9,8 @@ import httpx
 from examples.orders.settings import settings
 
 TIMEOUT_S = 1.5
+LIMITS = httpx.Limits(keepalive_expiry=2.0)
+"""Idle connections are given up before the other side does so, which could be in the middle of a request."""
 
 
 class PaymentTimeout(Exception):
@@ -61,4 +63,4 @@ def _charge_inside() -> str:
 
 @cache
 def _client() -> httpx.Client:
-    return httpx.Client(base_url=settings().payment_url, timeout=TIMEOUT_S)
+    return httpx.Client(base_url=settings().payment_url, timeout=TIMEOUT_S, limits=LIMITS)

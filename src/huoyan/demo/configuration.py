@@ -14,6 +14,7 @@ host = {host}
 port = {port}
 data_dir = "server"
 log_level = "warning"
+retention_days = 0.1
 
 # People are told by mail. Here the demonstration's own relay takes it.
 [[receivers]]

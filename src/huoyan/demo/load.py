@@ -130,7 +130,9 @@ async def run(orders_url: str, mail_url: str, orders_per_s: float, mails_per_s: 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    async with httpx.AsyncClient(timeout=_TIMEOUT_S) as client:
+    # Servers close idle connections after five seconds; one that is about to be closed is not used again.
+    limits = httpx.Limits(keepalive_expiry=2.0)
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S, limits=limits) as client:
         for url in (orders_url, mail_url):
             await open_for_business(client, url, ended)
         customers = Customers(client, orders_url, mail_url)

@@ -13,6 +13,7 @@ from huoyan.demo.stage import Stage
 from huoyan.errors import AlreadyRunning, Unsupported
 
 _MARK = ".huoyan-demo"
+_TEMPORARY = "huoyan-demo-"
 _NEEDED = ("aiosmtpd", "apscheduler", "celery", "fastapi", "httpx", "huey", "sqlalchemy", "uvicorn")
 
 
@@ -81,7 +82,12 @@ def folder_for(port: int) -> Path:
             return folder
     except OSError:
         pass
-    return Path(tempfile.mkdtemp(prefix="huoyan-demo-"))
+    return Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+
+
+def is_temporary(folder: Path) -> bool:
+    """Tell whether a folder was made for one demonstration only."""
+    return folder.name.startswith(_TEMPORARY) and folder.parent == Path(tempfile.gettempdir())
 
 
 def prepare(stage: Stage) -> None:

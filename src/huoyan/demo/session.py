@@ -25,6 +25,7 @@ from huoyan.demo.preparation import (
     check_port,
     find_applications,
     folder_for,
+    is_temporary,
     page_is_built,
     prepare,
 )
@@ -75,6 +76,9 @@ def demonstrate(options: Options) -> None:
     prepare(stage)
     with _interruptions() as interruptions:
         Session(stage, options, terminal(), interruptions).run()
+    if is_temporary(stage.folder):
+        # After a failure it stays: the logs in there say why.
+        shutil.rmtree(stage.folder, ignore_errors=True)
 
 
 class Interruptions:
@@ -134,6 +138,7 @@ class Session:
         self._supervisor = Supervisor(stage.roles(), stage.environment(), stage.folder, stage.log_dir, self._notice)
         self._faults = Faults(stage.faults(self._supervisor))
         links = {"Huoyan": stage.page_url, "Mailbox · 邮箱": stage.url("mailbox")}
+        self._command = f"{_program()} demo fault {FIRST_FAULT} on{self._panel_option()}"
         self._panel = WebServer(stage.ports["panel"], Panel(self._faults, links).answer)
 
     def run(self) -> None:
@@ -235,10 +240,9 @@ class Session:
             fault = f"none; the first one comes by itself in {left:.0f} s"
         else:
             fault = "none"
-        command = f"{_program()} demo fault {FIRST_FAULT} on{self._panel_option()}"
         return [
             ("Fault", fault),
-            ("Break it", f"{command} (or {', '.join(self._faults.names[1:])})"),
+            ("Break it", f"{self._command} (or {', '.join(self._faults.names[1:])})"),
             ("Alerts", f"{self._alert_count} by mail so far"),
             ("Logs", str(self._stage.log_dir)),
             ("End", "Ctrl-C stops everything"),

@@ -5,7 +5,7 @@ import pytest
 
 from huoyan.demo.broker import VARIABLE, Redis, find_redis
 from huoyan.demo.configuration import ALERTS_TO, settings_text
-from huoyan.demo.preparation import check_port, find_applications, folder_for
+from huoyan.demo.preparation import check_port, find_applications, folder_for, is_temporary
 from huoyan.demo.stage import CELERY_WORKER, LISTENERS, Stage
 from huoyan.demo.supervisor import Supervisor
 from huoyan.errors import AlreadyRunning, ConfigurationError
@@ -110,6 +110,8 @@ def test_a_folder_that_is_somebody_elses_is_left_alone(tmp_path, monkeypatch):
     assert chosen != theirs
     assert chosen.is_dir()
     assert (theirs / "precious").read_text() == "kept"
+    assert is_temporary(chosen)
+    assert not is_temporary(theirs)
     chosen.rmdir()
 
 

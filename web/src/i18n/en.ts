@@ -140,6 +140,17 @@ export const en = {
     tries: "Tries",
     acknowledgedBy: "acknowledged by {{by}}",
     resolvedBy: "resolved by {{by}}",
+    resolvedItself: "resolved by itself",
+    kind: {
+      opened: "opened",
+      reopened: "opened again",
+      alert_added: "another alert",
+      alert_resolved: "alert over",
+      escalated: "got worse",
+      acknowledged: "acknowledged",
+      commented: "comment",
+      resolved: "resolved",
+    } as Record<string, string>,
     sent: "told at {{at}}",
   },
   state: {

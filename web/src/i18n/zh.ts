@@ -142,6 +142,17 @@ export const zh: typeof en = {
     tries: "尝试",
     acknowledgedBy: "由 {{by}} 认领",
     resolvedBy: "由 {{by}} 解决",
+    resolvedItself: "已自行恢复",
+    kind: {
+      opened: "事件开始",
+      reopened: "再次出现",
+      alert_added: "新增告警",
+      alert_resolved: "告警解除",
+      escalated: "级别上升",
+      acknowledged: "认领",
+      commented: "备注",
+      resolved: "已解决",
+    },
     sent: "已于 {{at}} 通知",
   },
   state: {

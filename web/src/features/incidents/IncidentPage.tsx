@@ -10,9 +10,14 @@ import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock } from "../../ui/time";
 import { RunTable } from "../runs/RunTable";
 import { IncidentSteps } from "./IncidentSteps";
+import { useSaid } from "./language";
+
+/** Who did what happened by itself. */
+const ITSELF = "huoyan";
 
 export function IncidentPage() {
   const { t } = useTranslation();
+  const said = useSaid();
   const { incidentId } = useParams({ from: "/incidents/$incidentId" });
   const incident = useIncident(Number(incidentId));
   if (incident.isPending) return <Loader size="sm" />;
@@ -35,14 +40,20 @@ export function IncidentPage() {
           <StateBadge state={data.state} size="lg" />
         </span>
         <Title order={1} fz="xl">
-          {data.title}
+          {said(data, "title")}
         </Title>
       </Group>
-      <Text c="dimmed">
-        {data.summary} <Ago at={data.opened_at} />
-        {data.acknowledged_by ? ` · ${t("incidents.acknowledgedBy", { by: data.acknowledged_by })}` : ""}
-        {data.resolved_by ? ` · ${t("incidents.resolvedBy", { by: data.resolved_by })}` : ""}
-      </Text>
+      <div>
+        <Text data-testid="incident-summary" style={{ overflowWrap: "anywhere" }}>
+          {said(data, "summary")}
+        </Text>
+        <Text c="dimmed" size="sm">
+          {t("incidents.opened")} <Ago at={data.opened_at} />
+          {data.acknowledged_by ? ` · ${t("incidents.acknowledgedBy", { by: data.acknowledged_by })}` : ""}
+          {data.resolved_by === ITSELF ? ` · ${t("incidents.resolvedItself")}` : ""}
+          {data.resolved_by && data.resolved_by !== ITSELF ? ` · ${t("incidents.resolvedBy", { by: data.resolved_by })}` : ""}
+        </Text>
+      </div>
       {data.state !== "resolved" && <IncidentSteps id={data.id} state={data.state} />}
       <SimpleGrid cols={{ base: 1, lg: 2 }}>
         <Card title={t("incidents.timeline")}>
@@ -54,7 +65,7 @@ export function IncidentPage() {
               {data.alerts.map((alert) => (
                 <Group key={alert.id} gap="xs" wrap="nowrap" align="flex-start">
                   <StateBadge state={alert.state} />
-                  <Text size="sm">{alert.reason}</Text>
+                  <Text size="sm">{said(alert, "reason")}</Text>
                 </Group>
               ))}
             </Stack>
@@ -74,15 +85,18 @@ export function IncidentPage() {
 }
 
 function Happenings({ incident }: { incident: IncidentDetail }) {
+  const { t } = useTranslation();
+  const said = useSaid();
   return (
     <Timeline bulletSize={12} lineWidth={2} active={incident.timeline.length - 1} data-testid="incident-timeline">
       {incident.timeline.map((entry, position) => (
-        <Timeline.Item key={`${entry.at}-${position}`}>
+        <Timeline.Item key={`${entry.at}-${position}`} data-kind={entry.kind}>
           <Text size="xs" c="dimmed">
-            <Clock at={entry.at} /> {entry.by ? `· ${entry.by}` : ""}
+            <Clock at={entry.at} /> · {t(`incidents.kind.${entry.kind}`, { defaultValue: entry.kind })}
+            {entry.by === ITSELF ? "" : ` · ${entry.by}`}
           </Text>
           <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-            {entry.text}
+            {said(entry, "text")}
           </Text>
         </Timeline.Item>
       ))}
@@ -99,7 +113,7 @@ function Notifications({ incident }: { incident: IncidentDetail }) {
         {incident.notifications.map((notification, position) => (
           <Table.Tr key={position}>
             <Table.Td>{notification.receiver}</Table.Td>
-            <Table.Td>{notification.event}</Table.Td>
+            <Table.Td>{t(`incidents.kind.${notification.event}`, { defaultValue: notification.event })}</Table.Td>
             <Table.Td>
               <StateBadge state={notification.state} />
               {notification.error && (

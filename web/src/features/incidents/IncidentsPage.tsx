@@ -7,9 +7,11 @@ import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
+import { useSaid } from "./language";
 
 export function IncidentsPage() {
   const { t } = useTranslation();
+  const said = useSaid();
   const { show } = useSearch({ from: "/incidents" });
   const navigate = useNavigate({ from: "/incidents" });
   const incidents = useIncidents(show === "all" ? [] : ["open", "acknowledged"]);
@@ -49,11 +51,11 @@ export function IncidentsPage() {
                   <Table.Td>
                     <Link to="/incidents/$incidentId" params={{ incidentId: String(incident.id) }}>
                       <Text size="sm" fw={600}>
-                        {incident.title}
+                        {said(incident, "title")}
                       </Text>
                     </Link>
                     <Text size="xs" c="dimmed">
-                      {incident.summary}
+                      {said(incident, "summary")}
                     </Text>
                   </Table.Td>
                   <Table.Td w={120}>

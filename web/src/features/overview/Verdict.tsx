@@ -6,10 +6,12 @@ import { STATE_COLOR } from "../../app/theme";
 import type { Overview } from "../../api/queries";
 import { ageSeconds, count, percent, seconds } from "../../ui/format";
 import { useNow } from "../../ui/time";
+import { useSaid } from "../incidents/language";
 
 /** The first thing a person reads: all well, or what is wrong. */
 export function Verdict({ overview }: { overview: Overview }) {
   const { t } = useTranslation();
+  const said = useSaid();
   const nowMs = useNow();
   const { level, open_incidents: incidents } = overview.verdict;
   const color = STATE_COLOR[level] ?? "gray";
@@ -43,7 +45,7 @@ export function Verdict({ overview }: { overview: Overview }) {
                       ratio: percent(overview.totals.failure_ratio ?? 0),
                       count: overview.workers.up,
                     })
-                  : overview.verdict.text}
+                  : said(overview.verdict, "text")}
             </Text>
           )}
           {incidents.slice(0, 5).map((incident) => (
@@ -52,7 +54,7 @@ export function Verdict({ overview }: { overview: Overview }) {
                 {t(`state.${incident.level}`)}
               </Badge>
               <Link to="/incidents/$incidentId" params={{ incidentId: String(incident.id) }}>
-                <Text fw={600}>{incident.title}</Text>
+                <Text fw={600}>{said(incident, "title")}</Text>
               </Link>
               <Text size="sm" c="dimmed">
                 {t("verdict.since", { age: seconds(Math.round(ageSeconds(incident.opened_at, nowMs))) })}

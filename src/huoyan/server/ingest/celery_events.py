@@ -12,17 +12,15 @@ import logging
 import sys
 import threading
 import time
-from collections import deque
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
-from huoyan.errors import HuoyanError, InvalidEvent, Unreachable
-from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.errors import HuoyanError, InvalidEvent
+from huoyan.model.event import QueueReading, TaskEvent
 from huoyan.model.scrubbing import TextScrubber
-from huoyan.server.collect.pipeline import Collector, Receipt
+from huoyan.server.collect.pipeline import Collector
 from huoyan.server.ingest.celery_address import parse_address
 from huoyan.server.ingest.celery_control import CeleryControl
 from huoyan.server.ingest.celery_depths import AmqpDepths, Depths, RedisDepths
@@ -30,16 +28,16 @@ from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream, amqp_connec
 from huoyan.server.ingest.celery_stream_redis import RedisEventStream, RedisMessages
 from huoyan.server.ingest.celery_translate import SOURCE, Translator, seconds
 from huoyan.server.ingest.celery_wire import JSON, CeleryEvent, decode_body, decode_envelope
+from huoyan.server.ingest.complaints import Complaints
+from huoyan.server.ingest.feed import Feed
 from huoyan.server.ingest.handover import Handover, Item
 
 logger = logging.getLogger(__name__)
 
 BATCH_EVENTS = 2_000
 POLL_S = 0.2
-MAX_UNSTORED = 64
 MAX_WORKERS = 10_000
 DRAIN_TIMEOUT_S = 10.0
-TELL_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,9 @@ class IngestStatus:
         source: The broker, without its password; names the gaps in the store.
         connected: Whether events can be heard now.
         events: Events read since the start.
-        malformed: Messages and events that could not be read.
+        malformed: Messages and events that could not be read or made no sense.
         refused: Messages of another content type than JSON, which are not opened.
-        unstored: Events that could not be stored.
+        lost: Events that could not be stored.
         last_event_at: When the last event was read.
         lag_s: How long the event that is worked on has been waiting since it was read.
         backlog_bytes: What was read and not yet worked on.
@@ -64,7 +62,7 @@ class IngestStatus:
     events: int
     malformed: int
     refused: int
-    unstored: int
+    lost: int
     last_event_at: float | None
     lag_s: float
     backlog_bytes: int
@@ -115,6 +113,9 @@ class CeleryEventIngest:
         self._handover = handover if handover is not None else Handover(spool)
         self._translator = Translator(service, scrub=TextScrubber().scrub_text)
         self._redis = RedisMessages() if self._address.kind == "redis" else None
+        self._stopping = threading.Event()
+        self._complaints = Complaints(logger, self.source, clock)
+        self._feed = Feed(collector, self.source, SOURCE, clock, self._complaints, self._stopping.is_set)
         self._stream = self._make_stream()
         self._control = CeleryControl(
             self._address,
@@ -127,7 +128,6 @@ class CeleryEventIngest:
             on_error=self._control_failed,
         )
         self._thread = threading.Thread(target=self._run, name="huoyan-celery-events", daemon=True)
-        self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._connected = False
         self._stream_error = ""
@@ -135,14 +135,10 @@ class CeleryEventIngest:
         self._events = 0
         self._malformed = 0
         self._refused = 0
-        self._unstored = 0
         self._last_event_at: float | None = None
         self._working_since: float | None = None
         self._known: set[tuple[str, int]] = set()
         self._queues: set[str] = set()
-        self._told: dict[str, float] = {}
-        self._gaps: list[tuple[float, str | None]] = []
-        self._unstored_yet: deque[tuple[Future[Receipt], int]] = deque()
 
     def start(self) -> None:
         """Start reading. Returns at once; a broker that is away is tried again and again."""
@@ -174,9 +170,9 @@ class CeleryEventIngest:
                 source=self.source,
                 connected=self._connected,
                 events=self._events,
-                malformed=self._malformed,
+                malformed=self._malformed + self._feed.rejected,
                 refused=self._refused,
-                unstored=self._unstored,
+                lost=self._feed.lost,
                 last_event_at=self._last_event_at,
                 lag_s=0.0 if since is None else max(0.0, self._clock.now() - since),
                 backlog_bytes=self._handover.backlog_bytes,
@@ -213,35 +209,27 @@ class CeleryEventIngest:
         with self._lock:
             self._connected = True
             self._stream_error = ""
-            self._gaps.append((at, None))
+            self._feed.cut(at, None)
         logger.info("%s: connected", self.source)
         self._control.worker_appeared()
 
     def _stream_cut(self, at: float, reason: str) -> None:
         with self._lock:
             if self._connected or not self._stream_error:
-                self._gaps.append((at, reason))
+                self._feed.cut(at, reason)
             self._connected = False
             self._stream_error = reason
-        self._tell("stream", "no events are heard: %s", reason)
+        self._complaints.tell("stream", f"no events are heard: {reason}")
 
     def _stream_refused(self, content_type: str) -> None:
         with self._lock:
             self._refused += 1
-        self._tell("content", "events in %s are refused; set event_serializer to json", content_type)
+        self._complaints.tell("content", f"events in {content_type} are refused; set event_serializer to json")
 
     # The control thread calls these.
 
     def _heard_queues(self, queues: dict[str, list[str]]) -> None:
-        only = dict(self._translator.only_queue)
-        for worker, names in queues.items():
-            if len(names) == 1:
-                only[worker] = names[0]
-            else:
-                only.pop(worker, None)
-        if len(only) > MAX_WORKERS:
-            only = {}
-        self._translator.only_queue = only
+        self._translator.learn_queues(queues)
         with self._lock:
             self._control_error = ""
 
@@ -254,7 +242,7 @@ class CeleryEventIngest:
     def _control_failed(self, reason: str) -> None:
         with self._lock:
             self._control_error = reason
-        self._tell("control", "the broker could not be asked: %s", reason)
+        self._complaints.tell("control", f"the broker could not be asked: {reason}")
 
     def _enqueued_at(self, run_id: str) -> float | None:
         run = self._collector.store.runs.get(run_id)
@@ -266,17 +254,16 @@ class CeleryEventIngest:
         while True:
             item = self._handover.get(POLL_S)
             try:
-                self._note_gaps()
-                if item is not None:
-                    self._work(item)
+                self._feed.note_cuts()
+                self._work(item)
             except Exception:
-                # A mistake here must not end the watch; what was in hand is counted as malformed.
-                logger.exception("%s: events could not be translated", self.source)
+                # A mistake of ours must not end the watch.
+                logger.exception("%s: events could not be handed over", self.source)
                 with self._lock:
                     self._malformed += 1
             if item is None and self._stopping.is_set():
                 break
-        self._settle(wait_s=DRAIN_TIMEOUT_S)
+        self._feed.settle(wait_s=DRAIN_TIMEOUT_S)
 
     def _work(self, item: Item | None) -> None:
         """Translate what was read, as much as makes a good batch, and hand it to the collector."""
@@ -289,10 +276,10 @@ class CeleryEventIngest:
             self._translate(data, begins, at, batch)
             item = self._handover.get(0.0) if len(batch) < BATCH_EVENTS else None
         if batch:
-            self._submit(batch)
+            self._feed.hand_over(batch)
         with self._lock:
             self._working_since = None
-        self._settle()
+        self._feed.settle()
 
     def _let_the_reader_go_on(self) -> None:
         """Leave the interpreter to the reading thread while more arrives than it can take, for a second at most."""
@@ -308,7 +295,7 @@ class CeleryEventIngest:
         try:
             messages = redis.unpack(data, begins) if redis is not None else [data]
         except InvalidEvent as error:
-            self._malform(1, error)
+            self._malform(error)
             return
         for message in messages:
             try:
@@ -317,12 +304,18 @@ class CeleryEventIngest:
                 if error.field == "content-type":
                     self._stream_refused(str(error.got))
                 else:
-                    self._malform(1, error)
+                    self._malform(error)
                 continue
             malformed += bad
             count += len(events)
             for event in events:
-                made = task_event(event)
+                try:
+                    made = task_event(event)
+                except Exception:
+                    # A mistake of ours with one event must not take the others along.
+                    logger.exception("%s: an event could not be translated", self.source)
+                    malformed += 1
+                    continue
                 if made is not None:
                     made.received_at = at
                     batch.append(made)
@@ -354,71 +347,10 @@ class CeleryEventIngest:
         elif report.closing:
             self._known.discard(key)
         # A subscription holds nothing back, so the delay of a heartbeat is the skew of a clock; a queue may.
-        self._submit([], report, at, event.timestamp if self._redis is not None else None)
+        sent_at = event.timestamp if self._redis is not None else None
+        self._feed.hand_over([], process=report, received_at=at, sent_at=sent_at)
 
-    def _submit(
-        self,
-        events: list[TaskEvent],
-        process: ProcessReport | None = None,
-        at: float | None = None,
-        sent_at: float | None = None,
-    ) -> None:
-        """Hand over to the collector, and wait for it as long as it takes; meanwhile what is read goes to disk."""
-        while True:
-            try:
-                done = self._collector.submit(events, process=process, received_at=at, sent_at=sent_at, source=SOURCE)
-            except Unreachable as error:
-                self._tell("collector", "the collector takes no events: %s", error.message)
-                if self._stopping.is_set():
-                    self._lose(len(events))
-                    return
-            else:
-                self._unstored_yet.append((done, len(events)))
-                return
-
-    def _settle(self, wait_s: float = 0.0) -> None:
-        """Look at what became of earlier batches; with `wait_s` wait for them."""
-        deadline = self._clock.monotonic() + wait_s
-        waiting = self._unstored_yet
-        while waiting:
-            done, count = waiting[0]
-            if not done.done() and len(waiting) < MAX_UNSTORED and self._clock.monotonic() >= deadline:
-                return
-            waiting.popleft()
-            try:
-                done.result(timeout=max(deadline - self._clock.monotonic(), 1.0))
-            except TimeoutError:
-                waiting.append((done, count))
-                return
-            except Exception as error:  # noqa: BLE001 - whatever kept the collector from storing them, they are lost
-                self._lose(count)
-                self._tell("store", "events could not be stored: %s", str(error))
-
-    def _note_gaps(self) -> None:
+    def _malform(self, error: HuoyanError) -> None:
         with self._lock:
-            changes, self._gaps = self._gaps, []
-        for at, reason in changes:
-            if reason is None:
-                self._collector.store.gaps.close(self.source, at)
-            else:
-                self._collector.store.gaps.open(self.source, at, reason)
-
-    def _lose(self, count: int) -> None:
-        with self._lock:
-            self._unstored += count
-        self._collector.count_lost(count, SOURCE)
-
-    def _malform(self, count: int, error: HuoyanError) -> None:
-        with self._lock:
-            self._malformed += count
-        self._tell("malformed", "what was read cannot be understood: %s", error.message)
-
-    def _tell(self, what: str, message: str, detail: str) -> None:
-        """Log a warning of one kind once a minute."""
-        now = self._clock.monotonic()
-        with self._lock:
-            told_at = self._told.get(what)
-            if told_at is not None and now - told_at < TELL_EVERY_S:
-                return
-            self._told[what] = now
-        logger.warning("%s: %s", self.source, message % detail)
+            self._malformed += 1
+        self._complaints.tell("malformed", f"what was read cannot be understood: {error.message}")

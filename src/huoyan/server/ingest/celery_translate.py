@@ -57,8 +57,9 @@ class Translator:
         self._described = lru_cache(maxsize=256)(self._describe)
         self._deliveries = deliveries if deliveries is not None else Deliveries()
         self._processes: dict[tuple[str, int | None], str] = {}
-        self.only_queue: Mapping[str, str] = {}
-        """Worker → its queue, for workers that work on a single one: what they receive came from there."""
+        self._worker_queues: Mapping[str, list[str]] = {}
+        # What a worker that works on a single queue receives came from there; events of workers name no queue.
+        self._only_queue: Mapping[str, str] = {}
         self.inferred: list[TaskEvent] = []
         """Facts that follow from what was translated; whoever takes them empties this list."""
         self.queues: set[str] = set()
@@ -74,6 +75,14 @@ class Translator:
             "task-revoked": self._revoked,
             "task-rejected": self._rejected,
         }
+
+    def learn_queues(self, answers: Mapping[str, list[str]]) -> None:
+        """Take which queues workers say they work on. May be called from another thread."""
+        known = {**self._worker_queues, **answers}
+        if len(known) > MAX_WORKERS:
+            known = dict(answers)
+        self._worker_queues = known
+        self._only_queue = {worker: names[0] for worker, names in known.items() if len(names) == 1}
 
     def task_event(self, event: CeleryEvent) -> TaskEvent | None:
         """Return the fact about a run, or None when the event is about something else."""
@@ -95,7 +104,7 @@ class Translator:
             started_at=event.timestamp if kind == "worker-online" else 0.0,
             interval_s=event.freq or 2.0,
             active=event.active or 0,
-            queues=[self.only_queue[name]] if name in self.only_queue else [],
+            queues=self._worker_queues.get(name, []),
             closing=kind == "worker-offline",
             version=event.sw_ver or "",
         )
@@ -120,7 +129,7 @@ class Translator:
             at=event.timestamp,
             service=self._service,
             framework=FRAMEWORK,
-            queue=self.only_queue.get(worker, ""),
+            queue=self._only_queue.get(worker, ""),
             attempt=delivery.retries + 1 if delivery is not None else None,
             execution=delivery.execution if delivery is not None else None,
             worker=worker,
@@ -192,7 +201,7 @@ class Translator:
             task=event.name or "",
             service=self._service,
             framework=FRAMEWORK,
-            queue=self.only_queue.get(worker, ""),
+            queue=self._only_queue.get(worker, ""),
             attempt=retries + 1,
             execution=delivery.execution,
             worker=worker,

@@ -202,9 +202,16 @@ def test_what_began_before_we_listened_finds_its_home_by_the_worker():
 
 def test_a_worker_that_works_on_one_queue_tells_where_its_tasks_came_from():
     translator = Translator()
-    translator.only_queue = {WORKER: "payments"}
+    translator.learn_queues({WORKER: ["payments"], "celery@host-2": ["a", "b"]})
     made = translate(received(), event("task-started"), translator=translator)
     assert [e.queue for e in made] == ["payments", "payments"]
+    (other,) = translate(event("task-started", hostname="celery@host-2"), translator=translator)
+    assert other.queue == ""
+    report = translator.process_report(
+        msgspec.convert(event("worker-heartbeat", hostname="celery@host-2"), CeleryEvent)
+    )
+    assert report is not None
+    assert report.queues == ["a", "b"]
 
 
 def test_queues_of_sent_tasks_are_remembered():

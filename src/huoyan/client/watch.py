@@ -21,6 +21,7 @@ from huoyan.errors import ConfigurationError
 TABLE: dict[str, tuple[str, ...]] = {
     "apscheduler.schedulers.base.BaseScheduler": ("huoyan.client.frameworks.apscheduler:integration",),
     "celery.app.base.Celery": ("huoyan.client.frameworks.celery:integration",),
+    "dramatiq.broker.Broker": ("huoyan.client.frameworks.dramatiq:integration",),
     "fastapi.applications.FastAPI": (
         "huoyan.client.frameworks.background:integration",
         "huoyan.client.web.asgi:integration",

@@ -1,8 +1,8 @@
 """What is counted of runs: the facts of a view, and the rollups that facts add up to.
 
-Whatever is counted is counted as a difference of facts: what a run's view says now less what it said before. The sum over all
-events of a run is then what its last view says, in whatever order and however often they came, and a correction (a lost
-run that succeeded after all) takes back exactly what was counted.
+Whatever is counted is counted as a difference of facts: what a run's view says now less what it said before. The sum
+over all events of a run is then what its last view says, in whatever order and however often they came, and a
+correction (a lost run that succeeded after all) takes back exactly what was counted.
 """
 
 import math
@@ -68,7 +68,8 @@ NO_EXCEPTION = "unknown"
 def slot_of(at: float, width_s: int) -> int:
     """Return the start of the slot that a time falls into: the slot from `start` is `(start, start + width_s]`.
 
-    Windows exclude their begin and include their end, as in Prometheus; slots that do the same add up to windows exactly.
+    Windows exclude their begin and include their end, as in Prometheus; slots that do the same add up to windows
+    exactly.
     """
     return (math.ceil(at / width_s) - 1) * width_s
 

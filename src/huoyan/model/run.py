@@ -1,8 +1,9 @@
 """Runs, attempts and the merge that makes them from events.
 
-A `Run` is the join of all that was said about it: every field only ever moves up in an order of its own (earliest start,
-strongest outcome, most complete payload), so `apply` and `merge` are commutative, associative and idempotent, and the
-state shown (`view`) is a pure function of the join. That is why events may come in any order and any number of times.
+A `Run` is the join of all that was said about it: every field only ever moves up in an order of its own (earliest
+start, strongest outcome, most complete payload), so `apply` and `merge` are commutative, associative and idempotent,
+and the state shown (`view`) is a pure function of the join. That is why events may come in any order and any number of
+times.
 """
 
 import json
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from huoyan.model.event import EventKind, Evidence, ExceptionInfo, Payload, Progress, TaskEvent
+from huoyan.model.event import EventKind, ExceptionInfo, Payload, Progress, TaskEvent
 
 
 class RunState(StrEnum):
@@ -172,8 +173,8 @@ class Attempt:
 class RunView:
     """A run as the API, the page, the rollups and the rules see it; times in seconds since 1970 UTC.
 
-    `started_at` is the first start of any attempt, `finished_at` and `duration_s` belong to the attempt that decided the
-    state, `wait_s` is the time from being enqueued (or due, when it had an ETA) to the first start, never negative.
+    `started_at` is the first start of any attempt, `finished_at` and `duration_s` belong to the attempt that decided
+    the state, `wait_s` is the time from being enqueued (or due, when it had an ETA) to the first start, never negative.
     `exception` is that of the deciding attempt, never an older one's.
     """
 
@@ -495,7 +496,7 @@ def _ordered(run: Run) -> list[Execution]:
 
 
 def _home(placed: list[Execution], orphan: Execution) -> Execution | None:
-    """Find the execution that events without its name speak of: same worker and number as far as they say, the latest."""
+    """Find the execution that unnamed events speak of: the latest of the same worker and number, as far as they say."""
     for e in reversed(placed):
         same_worker = not orphan.worker or not e.worker or e.worker == orphan.worker
         if same_worker and (orphan.number is None or e.number is None or e.number == orphan.number):

@@ -3,6 +3,7 @@
 import copy
 import random
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,9 @@ OTHER = "celery@host-2"
 
 _times = st.integers(min_value=0, max_value=40).map(lambda step: 1000.0 + step / 4)
 _texts = st.sampled_from(["", "a", "b", "orders.pay", "orders.pay2"])
-_payloads = st.none() | st.sampled_from([[], [1, 2], [1, 2, 3], "(1, 2)", {"a": 1}, {"a": 1, "b": [2]}, "cut…", 7, True])
+_payloads = st.none() | st.sampled_from(
+    [[], [1, 2], [1, 2, 3], "(1, 2)", {"a": 1}, {"a": 1, "b": [2]}, "cut…", 7, True]
+)
 _workers = st.sampled_from(["", WORKER, OTHER])
 _executions = st.sampled_from([None, f"0.1@{WORKER}#11", f"0.2@{OTHER}#12", f"1.1@{WORKER}#11"])
 _exceptions = st.none() | st.builds(
@@ -140,17 +143,19 @@ def test_events_of_another_run_are_refused() -> None:
 # What happens to runs.
 
 
-def _queued(at: float, **more: object) -> TaskEvent:
-    return TaskEvent(EventKind.QUEUED, RUN, at, task="orders.pay", queue="celery", **more)  # type: ignore[arg-type]
+def _queued(at: float, **more: Any) -> TaskEvent:
+    return TaskEvent(EventKind.QUEUED, RUN, at, task="orders.pay", queue="celery", **more)
 
 
-def _on(kind: EventKind, at: float, attempt: int = 1, worker: str = WORKER, delivery: int = 1, **more: object) -> TaskEvent:
+def _on(
+    kind: EventKind, at: float, attempt: int = 1, worker: str = WORKER, delivery: int = 1, **more: Any
+) -> TaskEvent:
     """Return an event of one execution on a worker."""
     execution = f"{attempt - 1}.{delivery}@{worker}#11"
-    return TaskEvent(kind, RUN, at, attempt=attempt, worker=worker, execution=execution, **more)  # type: ignore[arg-type]
+    return TaskEvent(kind, RUN, at, attempt=attempt, worker=worker, execution=execution, **more)
 
 
-def _lost(at: float, **more: object) -> TaskEvent:
+def _lost(at: float, **more: Any) -> TaskEvent:
     return _on(EventKind.LOST, at, evidence=Evidence.INFERRED, reason="its worker fell silent", **more)
 
 
@@ -298,8 +303,8 @@ def test_what_was_reported_outweighs_what_was_inferred() -> None:
 
 
 def test_two_sources_of_one_execution_are_one_attempt() -> None:
-    by_hook = {"source": "client", "args": [4711], "service": "orders"}
-    by_stream = {"source": "celery-events", "args": "(4711,)", "framework": "celery"}
+    by_hook: dict[str, Any] = {"source": "client", "args": [4711], "service": "orders"}
+    by_stream: dict[str, Any] = {"source": "celery-events", "args": "(4711,)", "framework": "celery"}
     seen = _seen(
         _on(EventKind.STARTED, 11.001, **by_hook),
         _on(EventKind.STARTED, 11.0, **by_stream),

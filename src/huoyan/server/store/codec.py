@@ -70,14 +70,14 @@ def decode_run(data: bytes) -> Run:
     """
     row = _array(data, "run")
     labels, progress, fate, fate_at, executions = row[_RUN_HEAD + 1 :]
-    return Run(
-        *row[1 : _RUN_HEAD + 1],
+    tail: tuple[Any, ...] = (
         labels or {},
         None if progress is None else Progress(*progress),
         Outcome() if fate is None else Outcome(*fate),
         fate_at,
         {execution[0]: _execution(execution) for execution in executions},
     )
+    return Run(*row[1 : _RUN_HEAD + 1], *tail)
 
 
 def _run_array(run: Run) -> tuple[Any, ...]:
@@ -109,14 +109,14 @@ def _execution_array(execution: Execution) -> tuple[Any, ...]:
 
 def _execution(row: list[Any]) -> Execution:
     outcome, exception, result, breakdown, sources = row[_EXECUTION_HEAD:]
-    return Execution(
-        *row[:_EXECUTION_HEAD],
+    tail: tuple[Any, ...] = (
         Outcome() if outcome is None else Outcome(*outcome),
         None if exception is None else ExceptionInfo(*exception),
         result,
         breakdown,
         sources,
     )
+    return Execution(*row[:_EXECUTION_HEAD], *tail)
 
 
 def encode_rollup(rollup: Rollup) -> bytes:
@@ -154,7 +154,9 @@ def decode_rollup(data: bytes) -> Rollup:
 
 
 def rollup_parts(data: bytes) -> list[Any]:
-    """Return `[version, enqueued, started, retries, finished, exceptions, durations, waits]`, distributions still encoded."""
+    """Return `[version, enqueued, started, retries, finished, exceptions, durations, waits]`, distributions still
+    encoded.
+    """
     return _array(data, "rollup")
 
 

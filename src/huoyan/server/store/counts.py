@@ -1,4 +1,4 @@
-"""How many runs there are of each kind, kept exactly with every write, so that no list of any length has to be counted."""
+"""How many runs there are of each kind, kept exactly with every write, so that no list has to be counted."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import BindParameter, Connection, Engine, Select, and_, bindparam, func, or_, select, update
 
 from huoyan.clock import Clock
 from huoyan.model.rollup import Series, slot_of
@@ -19,7 +19,7 @@ _MINUTE_S = 60
 
 
 class FailureChange(NamedTuple):
-    """One run more (`count` 1) or less (-1) in a failure group, at a time in seconds since 1970 UTC."""
+    """One run `more` (1) or less (-1) in a failure group, at a time in seconds since 1970 UTC."""
 
     fingerprint: str
     type: str
@@ -27,7 +27,7 @@ class FailureChange(NamedTuple):
     series: Series
     at: float
     run_id: str
-    count: int
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +161,10 @@ class FailureStore:
         minutes: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         tasks: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         services: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for row in connection.execute(query):
-            minutes[row.fingerprint][row.minute] += row.count
-            tasks[row.fingerprint][row.task] += row.count
-            services[row.fingerprint][row.service] += row.count
+        for name, minute, number, of_task, of_service in connection.execute(query):
+            minutes[name][minute] += number
+            tasks[name][of_task] += number
+            services[name][of_service] += number
         groups = []
         for fingerprint, count in found:
             head = heads.get(fingerprint)
@@ -208,9 +208,9 @@ def add_failures(connection: Connection, changes: Sequence[FailureChange], ids: 
     minutes: dict[tuple[int, str, int], int] = defaultdict(int)
     for change in changes:
         name = change.fingerprint
-        totals[name] += change.count
-        minutes[(slot_of(change.at, _MINUTE_S), name, ids[change.series])] += change.count
-        if change.count > 0:
+        totals[name] += change.more
+        minutes[(slot_of(change.at, _MINUTE_S), name, ids[change.series])] += change.more
+        if change.more > 0:
             oldest[name] = min(oldest.get(name, change.at), change.at)
             if name not in newest or newest[name].at <= change.at:
                 newest[name] = change
@@ -231,7 +231,8 @@ def _add_groups(
     connection: Connection, newest: Mapping[str, FailureChange], oldest: Mapping[str, float], totals: Mapping[str, int]
 ) -> None:
     table = failure_groups.c
-    known, at = bindparam("known"), bindparam("seen_at")
+    known: BindParameter[str] = bindparam("known")
+    at: BindParameter[float] = bindparam("seen_at")
     if newest:
         connection.execute(
             insert_into(connection, failure_groups).on_conflict_do_nothing(),

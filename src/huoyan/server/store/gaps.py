@@ -10,7 +10,9 @@ from huoyan.server.store.schema import gaps
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without ears. `source` names what was cut (`celery redis://host/0`, `server`); `ended_at` None: it still is."""
+    """A time without ears. `source` names what was cut (`celery redis://host/0`, `server`); `ended_at` None: it still
+    is.
+    """
 
     id: int
     source: str

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, case, select
 
+from huoyan.model.rollup import slot_of
 from huoyan.server.store.schema import counter_minutes, gauge_minutes
 from huoyan.server.store.upsert import insert_into
 
@@ -22,7 +23,9 @@ class GaugeSample(NamedTuple):
 
 
 class GaugeMinute(NamedTuple):
-    """What a gauge was within a minute that starts at `minute`, seconds since 1970 UTC: the last, lowest, highest value."""
+    """What a gauge was within a minute that starts at `minute`, seconds since 1970 UTC: the last, lowest, highest
+    value.
+    """
 
     labels: dict[str, str]
     minute: int
@@ -41,7 +44,7 @@ class GaugeStore:
         """Add samples to their minutes, in the order of their times."""
         rows: dict[tuple[str, str, int], list[float]] = {}
         for metric, labels, at, value in sorted(samples, key=lambda sample: sample.at):
-            key = (metric, _text(labels), int(at) // MINUTE_S * MINUTE_S)
+            key = (metric, _text(labels), slot_of(at, MINUTE_S))
             known = rows.get(key)
             rows[key] = [value, value, value] if known is None else [value, min(known[1], value), max(known[2], value)]
         if not rows:
@@ -84,7 +87,7 @@ class GaugeStore:
     def count(self, increases: Mapping[str, float], at: float) -> None:
         """Add to the server's own counters in the minute of `at`."""
         rows = [
-            {"metric": metric, "minute": int(at) // MINUTE_S * MINUTE_S, "increase": increase}
+            {"metric": metric, "minute": slot_of(at, MINUTE_S), "increase": increase}
             for metric, increase in sorted(increases.items())
             if increase
         ]

@@ -84,7 +84,7 @@ class RollupStore:
             self._fresh_at[one] = at
 
     def add(self, connection: Connection, changes: Mapping[tuple[int, int], RollupChange]) -> None:
-        """Add to the rollups of `(series id, start of the minute)` and of their hours, in the collector's transaction."""
+        """Add to the rollups of `(series id, start of the minute)` and to their hours', in the given transaction."""
         hours: dict[tuple[int, int], RollupChange] = {}
         for (series_id, minute), change in changes.items():
             key = (series_id, minute // HOUR_S * HOUR_S)
@@ -129,6 +129,8 @@ class RollupStore:
 
 
 def _apply(connection: Connection, table: Table, changes: Mapping[tuple[int, int], RollupChange]) -> None:
+    if not changes:
+        return
     keys = sorted(changes)
     present: dict[tuple[int, int], bytes] = {}
     if connection.dialect.name == "postgresql":
@@ -151,8 +153,7 @@ def _apply(connection: Connection, table: Table, changes: Mapping[tuple[int, int
         if change.taken is not None:
             rollup.subtract(change.taken)
         rows.append({"series_id": key[0], "at": key[1], "data": encode_rollup(rollup)})
-    if rows:
-        connection.execute(replace_into(connection, table), rows)
+    connection.execute(replace_into(connection, table), rows)
 
 
 _EMPTY = encode_rollup(Rollup())

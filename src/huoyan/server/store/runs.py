@@ -65,7 +65,8 @@ class RunStore:
         return self.load([run_id]).get(run_id)
 
     def page(self, filters: RunFilters, limit: int = 50, cursor: str | None = None) -> Page[Run]:
-        """Return runs that meet the filters, newest first (by when they were enqueued, else started, else first heard of).
+        """Return runs that meet the filters, newest first (by when they were enqueued, else started, else first heard
+        of).
 
         Raises:
             InvalidQuery: The cursor is malformed, or a filter names a state that does not exist.
@@ -115,8 +116,7 @@ class RunStore:
         with self._engine.connect() as connection:
             matching: ColumnElement[bool] | None = None
             if filters.q:
-                free = replace(filters, **dict.fromkeys(DIMENSIONS, ()))
-                named = sorted({task for task, _ in kinds(connection, free, filters.q)})
+                named = sorted({task for task, _ in kinds(connection, RunFilters(), filters.q)})
                 ways = [runs.c.id == filters.q, runs.c.task.in_(named)]
                 if len(filters.q) >= _SHORTEST_ID_PREFIX:
                     ways.append(and_(runs.c.id > filters.q, runs.c.id < filters.q + _LAST_CHARACTER))

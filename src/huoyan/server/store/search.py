@@ -1,7 +1,7 @@
 """Search for text in arguments and exceptions, indexed off the hot path.
 
-The collector only notes which runs have new text; `index` fetches their texts and indexes them. SQLite uses an FTS5 trigram
-index, PostgreSQL one of pg_trgm where that extension can be had and otherwise compares text by text.
+The collector only notes which runs have new text; `index` fetches their texts and indexes them. SQLite uses an FTS5
+trigram index, PostgreSQL one of pg_trgm where that extension can be had and otherwise compares text by text.
 """
 
 import json
@@ -131,7 +131,7 @@ class TextIndex:
 
 
 def text_of(run: Run) -> str:
-    """Return what can be searched of a run: arguments, then the type and message of the exception of its last attempt."""
+    """Return what can be searched of a run: its arguments, and the exception of the last attempt that had one."""
     parts = [_payload_text(run.args), _payload_text(run.kwargs)]
     exceptions = [attempt.exception for attempt in view(run).attempts if attempt.exception is not None]
     if exceptions:
@@ -142,9 +142,8 @@ def text_of(run: Run) -> str:
 def _payload_text(value: Payload) -> str:
     if value is None:
         return ""
-    if not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False, default=str)
-    return value[:_MAX_PAYLOAD_CHARS]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text[:_MAX_PAYLOAD_CHARS]
 
 
 def _escaped(q: str) -> str:

@@ -91,7 +91,7 @@ class Selection:
     def _key(self, series: Series, label: str) -> Key:
         key = self._keys.get((series, label))
         if key is None:
-            values = {**series._asdict(), self._label: label}
+            values: dict[str, str] = {**series._asdict(), self._label or "": label}
             key = self._keys[(series, label)] = tuple(values.get(name, "") for name in self._by)
         return key
 
@@ -217,7 +217,7 @@ class StoreSource:
             position, last = 0, None
             for step in range(steps):
                 at = since + (step + 1) * step_s
-                while position < len(minutes) and minutes[position][0] <= at:
+                while position < len(minutes) and minutes[position][0] < at:
                     last = minutes[position]
                     position += 1
                 # A minute knows its last value only: it may be as young as its end.

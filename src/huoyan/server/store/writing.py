@@ -1,7 +1,7 @@
 """Writing the two rows of many runs at once, as fast as the database takes them.
 
-A row is only written over the version it was made from. Whoever else changed the run in between wins; the collector then
-merges its news into what is there now, so that two collectors on one database lose nothing.
+A row is only written over the version it was made from. Whoever else changed the run in between wins; the collector
+then merges its news into what is there now, so that two collectors on one database lose nothing.
 """
 
 # ruff: noqa: S608 - every statement here is put together from the names of columns, once, at import
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Dialect, func, select
 from sqlalchemy.dialects import postgresql
 
 from huoyan.model.run import Run
@@ -75,7 +75,8 @@ _MOVING = (
 _MOVING_AT = [_VALUES.index(name) for name in _MOVING]
 _STILL_AT = [index for index in range(len(_VALUES)) if index not in _MOVING_AT]
 
-_PG_TYPES = {column.name: str(column.type.compile(postgresql.dialect())) for column in runs.columns}
+_POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+_PG_TYPES = {column.name: column.type.compile(_POSTGRESQL) for column in runs.columns}
 
 
 def still_part(values: RowValues) -> tuple[object, ...]:
@@ -93,8 +94,8 @@ class RunWriter:
     def numbers(self, count: int, above: int = 0) -> range:
         """Return `count` numbers that no run has, higher than `above`; call it at most once in a transaction.
 
-        A collector names the highest number it ever got: SQLite would give the numbers of deleted runs again, and with them
-        what is still remembered of those runs.
+        A collector names the highest number it ever got: SQLite would give the numbers of deleted runs again, and with
+        them what is still remembered of those runs.
         """
         if self._postgresql:
             if count > _BLOCK:

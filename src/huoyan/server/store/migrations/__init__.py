@@ -1,4 +1,4 @@
-"""Bringing a database to the present shape, with Alembic: one file per step in `versions/`, applied when a store opens."""
+"""Bringing a database to the present shape, with Alembic: one file per step in `versions/`, applied on opening."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What Alembic runs for every command: `huoyan.server.store.migrations.migrate` hands it a connection in a transaction."""
+"""What Alembic runs for every command; `huoyan.server.store.migrations.migrate` gives it a connection."""
 
 from alembic import context
 

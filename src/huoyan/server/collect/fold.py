@@ -1,4 +1,6 @@
-"""Folding: what a batch of events makes of the runs it speaks of, and what that changes in the counts. No input, no output."""
+"""Folding: what a batch of events makes of the runs it speaks of, and what that changes in the counts. No input, no
+output.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -301,12 +303,12 @@ def _correction(changes: Changes, series: Series, fact: Fact) -> RollupChange:
     return change
 
 
-def _failure_change(entry: Entry, look: Look, count: int) -> FailureChange:
+def _failure_change(entry: Entry, look: Look, more: int) -> FailureChange:
     assert look.failure is not None
     # What a group is called is written once, when the first run comes in.
-    kind, name = failure_name(entry.run) if count > 0 else ("", "")
+    kind, name = failure_name(entry.run) if more > 0 else ("", "")
     mark, at = look.failure
-    return FailureChange(mark, kind, name, look.series, at, entry.run.id, count)
+    return FailureChange(mark, kind, name, look.series, at, entry.run.id, more)
 
 
 def by_minute(changes: Changes) -> dict[tuple[Series, int], RollupChange]:

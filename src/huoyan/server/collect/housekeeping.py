@@ -71,7 +71,7 @@ class GaugeSampler:
 
 
 class TextIndexer:
-    """Indexes the texts of new runs for the search, a moment at a time, so that it never keeps the collector waiting."""
+    """Indexes the texts of new runs for the search, a moment at a time, so that the collector never waits for it."""
 
     name = "search index"
     interval_s = INDEX_EVERY_S

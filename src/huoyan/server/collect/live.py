@@ -15,9 +15,9 @@ RESYNC = "resync"
 class Message:
     """One thing that changed. `id` grows by one with every message of the bus.
 
-    Topics: `runs` {"items": [summaries, newest first, at most 200]}, `counts`, `alerts`, `incidents`, `workers`, `queues`,
-    `failures` (small: the page fetches again), `resync` (messages were dropped for this subscriber: fetch everything).
-    Times in `data` are float seconds.
+    Topics: `runs` {"items": [summaries, newest first, at most 200]}; `counts`, `alerts`, `incidents`, `workers`,
+    `queues`, `failures` (small: the page fetches again); `resync` (messages were dropped for this subscriber: fetch
+    everything). Times in `data` are float seconds.
     """
 
     id: int

@@ -19,9 +19,9 @@ _LEAST_GOODBYE_S = 2.0
 class Liveness:
     """The service that judges silence, by the time at which reports were received.
 
-    A worker is down when three of its reports are overdue. What it was executing is then lost, as far as anybody can tell: an
-    inferred verdict, which the worker's own word corrects when it is heard again. Nobody is judged for silence while the
-    source is cut or this process itself was paused.
+    A worker is down when three of its reports are overdue. What it was executing is then lost, as far as anybody can
+    tell: an inferred verdict, which the worker's own word corrects when it is heard again. Nobody is judged for silence
+    while the source is cut or this process itself was paused.
 
     Args:
         emit: Takes the verdicts on runs, as events.

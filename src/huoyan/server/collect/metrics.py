@@ -43,9 +43,9 @@ GaugeReader = Callable[[str], Mapping[Labels, float]]
 class Metrics:
     """Counters and distributions since the start, gauges of now. Safe to use from any thread.
 
-    Counters start at 0 with the process; Prometheus takes that for the reset it is. The series of the last day are there
-    from the start, at 0, so that the first increase after it is seen. A run that moves from one state to another (lost, then
-    succeeded after all) counts in both: an exported counter never falls.
+    Counters start at 0 with the process; Prometheus takes that for the reset it is. The series of the last day are
+    there from the start, at 0, so that the first increase after it is seen. A run that moves from one state to another
+    (lost, then succeeded after all) counts in both: an exported counter never falls.
 
     Args:
         gauges: Reads the gauges.

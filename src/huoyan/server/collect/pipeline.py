@@ -4,8 +4,9 @@
                                                         │                      │
                                                         └── runs in hand ◄─────┘
 
-What cannot be written because the database is away is tried again until it can be; meanwhile the queue fills, and when it is
-full, sources have to wait. What can never be written (an event that breaks the merge) is set apart and rejected by name.
+What cannot be written because the database is away is tried again until it can be; meanwhile the queue fills, and when
+it is full, sources have to wait. What can never be written (an event that breaks the merge) is set apart and rejected
+by name.
 """
 
 import gc
@@ -22,6 +23,7 @@ from typing import Protocol
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import Unreachable
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.rollup import slot_of
 from huoyan.server.collect.active import Active
 from huoyan.server.collect.announcer import Announcer
 from huoyan.server.collect.fold import Bounds
@@ -192,8 +194,8 @@ class Collector:
                 left = deadline - time.monotonic()
                 if self._stopping or left <= 0:
                     raise Unreachable(
-                        f"collector: expected room for {len(events)} events within {self.settings.submit_timeout_s:g} s, "
-                        f"got none: {self._pending_events} wait to be stored"
+                        f"collector: expected room for {len(events)} events within "
+                        f"{self.settings.submit_timeout_s:g} s, got none: {self._pending_events} wait to be stored"
                     )
                 self._moved.wait(left)
             self._enqueue(submission)
@@ -316,7 +318,7 @@ class Collector:
         self._active.restore(self._recorder.active())
         known = store.rollups.series(now - _SERIES_KNOWN_S)
         self.metrics.know(self._bounds.series(series) for series in known.values())
-        minute = int(now // MINUTE_S) * MINUTE_S
+        minute = slot_of(now, MINUTE_S)
         present = {
             known[row.series_id]: decode_rollup(row.data)
             for row in store.rollups.read(minute, minute + MINUTE_S)

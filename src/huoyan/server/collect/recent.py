@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Mapping
 
-from huoyan.model.rollup import Rollup, Series
+from huoyan.model.rollup import Rollup, Series, slot_of
 from huoyan.server.store.rollups import RollupChange
 from huoyan.server.store.source import Merges, Parts, Selection, Sums, parts_of
 
@@ -24,7 +24,7 @@ class Recent:
     """
 
     def __init__(self, since: float) -> None:
-        self.since = since // MINUTE_S * MINUTE_S
+        self.since: float = slot_of(since, MINUTE_S)
         self._lock = threading.Lock()
         self._slots: dict[int, _Cells] = {}
         self._minutes: dict[int, _Cells] = {}
@@ -61,7 +61,7 @@ class Recent:
 
     def count(self, increases: Mapping[str, float], at: float) -> None:
         """Add to the server's own counters."""
-        slot = int(at // SLOT_S) * SLOT_S
+        slot = slot_of(at, SLOT_S)
         with self._lock:
             for metric, increase in increases.items():
                 if increase:

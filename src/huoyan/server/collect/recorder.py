@@ -43,7 +43,7 @@ MayTryAgain = Callable[[float], bool]
 """Waits for so many seconds and returns whether to try again."""
 
 
-class _Changed(Exception):  # noqa: N818 - not an error: somebody else wrote first
+class _Changed(Exception):
     """Runs were written by somebody else since they were read."""
 
     def __init__(self, run_ids: set[str]) -> None:
@@ -51,7 +51,7 @@ class _Changed(Exception):  # noqa: N818 - not an error: somebody else wrote fir
         self.run_ids = run_ids
 
 
-class _NotTaken(Exception):  # noqa: N818 - what to do with it is decided above
+class _NotTaken(Exception):
     """The database refuses the values."""
 
 
@@ -212,7 +212,7 @@ class Recorder:
                 stored = self._load([run_id]).get(run_id)
                 run = merge_events(stored.run if stored is not None else None, [*good, event])
                 look_at(run, 0.0, self._bounds)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it is the event's fault, whatever it is
                 self._log("an event of run %r cannot be merged: %r", run_id, error)
                 rejection = Rejection(index, run_id, f"cannot be merged: {type(error).__name__}: {error}"[:300])
                 outcome.rejected.setdefault(id(submission), {})[index] = rejection
@@ -258,9 +258,9 @@ class Recorder:
         """Write everything in one transaction.
 
         Raises:
-            _Changed: Somebody else wrote some of the runs first; nothing is written.
-            _NotTaken: The database refuses the values; nothing is written.
-            SQLAlchemyError: The database is away or locked; nothing is written, or everything is and nobody said so, which
+            _Changed: Somebody else wrote some of the runs first; nothing is written. _NotTaken: The database refuses
+            the values; nothing is written. SQLAlchemyError: The database is away or locked; nothing is written, or
+            everything is and nobody said so, which
                 the versions of the rows tell at the next try.
         """
         workers = self._registry.unsaved()
@@ -315,8 +315,8 @@ class Recorder:
 def _classified() -> Iterator[None]:
     """Tell a database that is away, which is tried again, from values that it will never take.
 
-    Whatever else goes wrong (a table is gone, a statement is refused) is no fault of the events: they wait until it is put
-    right.
+    Whatever else goes wrong (a table is gone, a statement is refused) is no fault of the events: they wait until it is
+    put right.
 
     Raises:
         _NotTaken: The values are the reason.

@@ -1,7 +1,7 @@
 """How far the clocks of workers are off, learned from when their messages arrive.
 
-Nothing arrives before it was sent, and most arrive at once: the least delay seen lately is the difference of the clocks and
-next to nothing else. Below two seconds it counts as none, because a network can be that slow.
+Nothing arrives before it was sent, and most arrive at once: the least delay seen lately is the difference of the clocks
+and next to nothing else. Below two seconds it counts as none, because a network can be that slow.
 """
 
 import math
@@ -11,8 +11,8 @@ NO_SKEW_S = 2.0
 _SLOT_S = 10.0
 _SLOTS = 30
 _MOST_NAMES = 20_000
-# What a broker holds back is no older than this (Celery lets events of monitors expire after 5 s); a difference above it,
-# or into the future, is the clock's at once. Between, it has to last.
+# What a broker holds back is no older than this (Celery lets events of monitors expire after 5 s); a difference above
+# it, or into the future, is the clock's at once. Between, it has to last.
 _MOST_DELAY_S = 10.0
 _LASTING_SLOTS = 3
 

@@ -42,8 +42,10 @@ class LiveSource(StoreSource):
         combine: Combination,
     ) -> dict[Key, Sequence[float | None]]:
         """Return the value at the end of each step, None where it is unknown."""
-        kept = self._samples if since >= self._samples.since else super()
-        rows = kept.gauge_range(metric, where, by, since, until, step_s, combine)
+        if since >= self._samples.since:
+            rows = self._samples.gauge_range(metric, where, by, since, until, step_s, combine)
+        else:
+            rows = super().gauge_range(metric, where, by, since, until, step_s, combine)
         if abs(until - self._clock.now()) <= SLOT_S:
             # The last point of a chart is the value of now, the same that rules and the first screen see.
             steps = max(1, round((until - since) / step_s))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from huoyan.client.frameworks.celery.relay import RelayedReporter
+from huoyan.client.relay import RelayedReporter
 
 _MAX_ROUTES = 1_000
 

@@ -6,8 +6,8 @@ from typing import Any
 from huoyan.client.execution import Execution
 from huoyan.client.frameworks.celery.applications import Applications, seconds
 from huoyan.client.frameworks.celery.deliveries import HEADER, Deliveries, marked
-from huoyan.client.frameworks.celery.relay import RelayedReporter
 from huoyan.client.guard import guarded
+from huoyan.client.relay import RelayedReporter
 from huoyan.model.event import EventKind, ExceptionInfo
 
 _MAX_UNSETTLED = 1_000

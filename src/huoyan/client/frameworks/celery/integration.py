@@ -8,8 +8,8 @@ from huoyan.client.frameworks.celery.applications import Applications
 from huoyan.client.frameworks.celery.deliveries import Deliveries
 from huoyan.client.frameworks.celery.executing import Executing
 from huoyan.client.frameworks.celery.publishing import Publishing
-from huoyan.client.frameworks.celery.relay import Relay, RelayedReporter
 from huoyan.client.frameworks.celery.working import Working
+from huoyan.client.relay import Relay, RelayedReporter
 from huoyan.client.reporter import Reporter
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from huoyan.client.frameworks.celery.applications import Applications, seconds
 from huoyan.client.frameworks.celery.deliveries import Deliveries, marked
 from huoyan.client.frameworks.celery.executing import Executing
-from huoyan.client.frameworks.celery.relay import Relay
 from huoyan.client.guard import guarded
+from huoyan.client.relay import Relay
 from huoyan.model.event import EventKind
 
 _SHUTDOWN_FLUSH_S = 2.0

@@ -1,12 +1,13 @@
-"""From the children of a prefork worker to its main process.
+"""From the children of a worker that forks to its main process.
 
-A child may be killed at any moment: revoked with `terminate`, over its hard time limit, out of memory. What it reported
-must not die with it, so it goes at once into a socket whose other end is the main process, which sends it to the
-server. One message is one event; a kill cannot tear it.
+A child may be killed at any moment: revoked with `terminate`, over its hard time limit, out of memory; or it ends by
+os._exit. What it reported must not die with it, so it goes at once into a socket whose other end is the main process,
+which sends it to the server. One message is one event; a kill cannot tear it.
 """
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from huoyan.model.event import EventKind, TaskEvent
 
 _SEND_BUFFER_BYTES = 4 * 1024 * 1024
 _MAX_MESSAGE_BYTES = 1024 * 1024
+_BARRIER = b"!"
 
 
 class Relay:
@@ -28,6 +30,8 @@ class Relay:
         self._child = False
         self._thread: threading.Thread | None = None
         self._take: Callable[[TaskEvent], None] | None = None
+        self._passed = threading.Condition()
+        self._barriers = 0
 
     def open(self, take: Callable[[TaskEvent], None]) -> None:
         """Make the channel, in the main process before it forks.
@@ -60,7 +64,10 @@ class Relay:
         return self._child
 
     def send(self, event: bytes) -> bool:
-        """Send one encoded event without waiting; False when there is no room or nobody there."""
+        """Send one encoded event without waiting; False when there is no room or nobody there.
+
+        The main process may send as well: what it sends arrives behind everything its children sent before.
+        """
         if self._far is None:
             return False
         try:
@@ -69,17 +76,18 @@ class Relay:
             return False
         return True
 
-    def drain(self) -> None:
-        """Take what children have sent and was not read yet; at the end of the main process, when they are gone."""
-        near = self._near
-        if near is None or self._child:
+    def drain(self, timeout_s: float = 1.0) -> None:
+        """Wait until what children have sent so far was taken; at the end of the main process, when they are gone."""
+        if self._near is None or self._child:
             return
-        near.setblocking(False)
-        try:
-            while data := near.recv(_MAX_MESSAGE_BYTES):
-                self._give(data)
-        except OSError:
-            pass
+        deadline = time.monotonic() + timeout_s
+        with self._passed:
+            target = self._barriers + 1
+            while not self.send(_BARRIER):
+                if time.monotonic() >= deadline:
+                    return
+                self._passed.wait(0.01)
+            self._passed.wait_for(lambda: self._barriers >= target, deadline - time.monotonic())
 
     def _receive(self, near: socket.socket) -> None:
         while True:
@@ -89,7 +97,12 @@ class Relay:
                 return
             if not data:
                 return
-            self._give(data)
+            if data == _BARRIER:
+                with self._passed:
+                    self._barriers += 1
+                    self._passed.notify_all()
+            else:
+                self._give(data)
 
     def _give(self, data: bytes) -> None:
         try:
@@ -97,27 +110,28 @@ class Relay:
             for event in decode_events((data,)):
                 self._take(event)
         except Exception as error:  # noqa: BLE001 - the thread must outlive every mistake
-            warn("celery.relay", "huoyan: an event of a child process could not be passed on", error=error)
+            warn("relay", "huoyan: an event of a child process could not be passed on", error=error)
 
 
 class RelayedReporter(Reporter):
-    """Reports through the main process when it is used in a child of a prefork pool.
+    """Reports through the main process when it is used in a child that the main process forked.
 
     Args:
         reporter: Where to report otherwise.
         relay: The channel.
+        nodename: The name of the worker this process belongs to, where it has one.
     """
 
     __slots__ = ("_relay", "nodename")
 
-    def __init__(self, reporter: Reporter, relay: Relay) -> None:
+    def __init__(self, reporter: Reporter, relay: Relay, nodename: str = "") -> None:
         super().__init__(reporter._client, reporter.framework, reporter.service, reporter.labels)
         self._relay = relay
-        self.nodename = ""
+        self.nodename = nodename
 
     @property
     def worker(self) -> str:
-        """The name of the Celery worker this process belongs to, or of the process when it is none."""
+        """The name of the worker this process belongs to, or of the process when it is none."""
         return self.nodename or super().worker
 
     def emit(self, kind: EventKind, run_id: str, *, at: float | None = None, **fields: Any) -> None:
@@ -131,6 +145,15 @@ class RelayedReporter(Reporter):
             if not self._relay.send(encode_event(event)):
                 self._client.record(event)
         except Exception as error:  # noqa: BLE001 - a report must never hurt what it reports
+            warn("report", "huoyan: an event could not be recorded", error=error)
+
+    def emit_behind_children(self, kind: EventKind, run_id: str, *, at: float | None = None, **fields: Any) -> None:
+        """Report one fact from the main process, after everything that its children have reported so far."""
+        try:
+            event = self.event(kind, run_id, at=at, **fields)
+            if not self._relay.send(encode_event(event)):
+                self._client.record(event)
+        except Exception as error:  # noqa: BLE001
             warn("report", "huoyan: an event could not be recorded", error=error)
 
     def event(self, kind: EventKind, run_id: str, *, at: float | None = None, **fields: Any) -> TaskEvent:

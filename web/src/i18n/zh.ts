@@ -121,7 +121,7 @@ export const zh: typeof en = {
     open: "未解决",
     all: "全部",
     level: "级别",
-    opened: "开始时间",
+    opened: "开始于",
     rule: "规则",
     alerts: "告警",
     value: "当前值",

@@ -235,7 +235,8 @@ class CeleryEventIngest:
 
     def _read_depths(self, readings: list[QueueReading]) -> None:
         if readings:
-            self._collector.submit([], queues=readings, received_at=self._clock.now(), source=SOURCE)
+            # When the collector has no room, the next reading will do.
+            self._collector.offer([], queues=readings, received_at=self._clock.now(), source=SOURCE)
         with self._lock:
             self._control_error = ""
 

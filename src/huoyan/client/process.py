@@ -108,7 +108,7 @@ class Process:
         self._tally.write(count)
         return self._tally.total()
 
-    def report(self, settings: Settings, active: int, dropped: int, *, closing: bool) -> ProcessReport | None:
+    def report(self, settings: Settings, active: int, dropped: int = 0, *, closing: bool) -> ProcessReport | None:
         """Return what this process says of itself, or None when another speaks for it."""
         if not self._reports:
             self.dropped(dropped)

@@ -15,9 +15,13 @@ from tests.servers.http import HttpSink
 
 
 @pytest.fixture(autouse=True)
-def _warnings_are_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test see its warnings, which are logged once a minute at most."""
+def _warnings_are_heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let each test see its warnings: logged once a minute at most, and muted by a Celery worker of another test."""
     monkeypatch.setattr(guard, "_last_told_at", {})
+    level = guard.logger.level
+    guard.logger.setLevel("WARNING")
+    yield
+    guard.logger.setLevel(level)
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """`huoyan check`: find out before the start what would not work."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from huoyan.cli.options import Celery, Config, DatabaseUrl, DataDir, Host, Json, Port
-from huoyan.errors import ConfigurationError, ConfigurationErrors, HuoyanError
+from huoyan.errors import ConfigurationError, ConfigurationErrors, HuoyanError, Undelivered
 
 if TYPE_CHECKING:
     from huoyan.server.config import Settings
@@ -28,6 +28,12 @@ class Finding:
 
 
 def check(
+    receiver: Annotated[
+        list[str] | None, typer.Argument(metavar="RECEIVER", help="Whom --notify sends to. Default: everybody.")
+    ] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Send receivers a real test message instead of only logging in.")
+    ] = False,
     host: Host = None,
     port: Port = None,
     data_dir: DataDir = None,
@@ -38,25 +44,32 @@ def check(
 ) -> None:
     """Check the settings, and that the database, the brokers and the mail servers in them answer.
 
-    Takes the options of `huoyan serve`. Nothing is sent and nothing is changed. The exit status is 0 when all is well,
-    1 when something does not answer, 2 when a setting is wrong.
+    Takes the options of `huoyan serve`. Nothing is changed, and nothing is sent but by --notify. The exit status is 0
+    when all is well, 1 when something does not answer or a message does not arrive, 2 when a setting is wrong.
     """
     from huoyan.server.config import load
 
     flags = {"host": host, "port": port, "data_dir": data_dir, "database_url": database_url, "celery": celery or []}
     try:
         settings = load(flags, config)
+        told = _whom(settings, receiver or [], notify)
     except ConfigurationErrors as error:
         _tell([Finding("settings", False, each.message) for each in error.errors], as_json)
         raise typer.Exit(2) from None
-    findings = list(inspect(settings))
-    _tell(findings, as_json)
-    if any(finding.ok is False for finding in findings):
+    except ConfigurationError as error:
+        _tell([Finding("settings", False, error.message)], as_json)
+        raise typer.Exit(2) from None
+    if not _tell(inspect(settings, told), as_json):
         raise typer.Exit(1)
 
 
-def inspect(settings: "Settings") -> Iterator[Finding]:
-    """Try everything the settings name, one after the other."""
+def inspect(settings: "Settings", told: Collection[str] | None = None) -> Iterator[Finding]:
+    """Try everything the settings name, one after the other.
+
+    Args:
+        settings: The settings, already checked.
+        told: Names of receivers who are sent a test message; None sends nothing.
+    """
     yield Finding("settings", True, f"{len(settings.alert_rules())} rules, {len(settings.receivers)} receivers")
     yield _tried("data directory", lambda: _data_dir(settings))
     yield _tried("database", lambda: _database(settings))
@@ -64,7 +77,26 @@ def inspect(settings: "Settings") -> Iterator[Finding]:
         url = each.url.get_secret_value()
         yield _tried("celery", lambda url=url: _broker(url))  # type: ignore[misc]
     for receiver in settings.notify_receivers():
-        yield _receiver(receiver)
+        sends = told is not None and receiver.name in told
+        yield _sent(receiver, settings.public_url) if sends else _receiver(receiver)
+    if told is not None and not told:
+        yield Finding("receivers", False, "expected somebody to send a test message to, got no [[receivers]]")
+
+
+def _whom(settings: "Settings", named: Sequence[str], notify: bool) -> list[str] | None:
+    """Return the names of the receivers to send to, None when nothing is to be sent."""
+    from huoyan.server.alert.rules import nearest
+
+    known = [receiver.name for receiver in settings.notify_receivers()]
+    if not notify:
+        if named:
+            raise ConfigurationError("RECEIVER", "--notify with the name of a receiver", named[0], "Add --notify")
+        return None
+    for name in named:
+        if name not in known:
+            advice = nearest(name, known) if known else "no receivers are configured"
+            raise ConfigurationError("RECEIVER", "the name of a receiver", name, advice)
+    return list(named) or known
 
 
 def _tried(name: str, attempt: Callable[[], str]) -> Finding:
@@ -146,6 +178,19 @@ def _receiver(receiver: "Receiver") -> Finding:
     return Finding(name, True, receiver.describe())
 
 
+def _sent(receiver: "Receiver", public_url: str) -> Finding:
+    """Send a test message; it is taken once the mail server or the other side has said so."""
+    from huoyan.server.notify.notifier import send_test
+
+    name = f"receiver {receiver.name}"
+    try:
+        send_test(receiver, public_url)
+    except Undelivered as error:
+        others = f"; sent to {', '.join(error.delivered)}" if error.delivered else ""
+        return Finding(name, False, f"expected a test message to be taken, got: {error.message}{others}")
+    return Finding(name, True, f"test message sent: {receiver.describe()}")
+
+
 def _log_in(channel: "MailChannel") -> None:
     """Connect to the mail server as for a mail, log in, and leave."""
     import smtplib
@@ -184,17 +229,20 @@ def _without(text: str, secret: str | None) -> str:
     return text.replace(secret, "***") if secret else text
 
 
-def _tell(findings: list[Finding], as_json: bool) -> None:
+def _tell(findings: Iterable[Finding], as_json: bool) -> bool:
+    """Write findings, for people each as soon as it is known; return whether all is well."""
     from rich.text import Text
 
     from huoyan.cli.terminal import console, plain, print_json
 
-    if as_json:
-        print_json(
-            {"ok": all(finding.ok is not False for finding in findings), "findings": [asdict(f) for f in findings]}
-        )
-        return
+    told: list[Finding] = []
     out = console()
     marks = {True: Text("ok   ", style="green"), False: Text("wrong", style="red"), None: Text("-    ", style="dim")}
     for finding in findings:
-        out.print(marks[finding.ok] + Text(f"  {finding.name}: {plain(finding.detail)}"), soft_wrap=True)
+        told.append(finding)
+        if not as_json:
+            out.print(marks[finding.ok] + Text(f"  {finding.name}: {plain(finding.detail)}"), soft_wrap=True)
+    well = all(finding.ok is not False for finding in told)
+    if as_json:
+        print_json({"ok": well, "findings": [asdict(finding) for finding in told]})
+    return well

@@ -283,6 +283,29 @@ class TestCheck:
             ("receiver chat", None),
         ]
 
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["ops"], "RECEIVER: expected --notify with the name of a receiver, got 'ops'. Add --notify"),
+            (["--notify", "osp"], "RECEIVER: expected the name of a receiver, got 'osp'. did you mean ops?"),
+        ],
+    )
+    def test_whom_to_send_a_test_to_has_to_be_a_receiver(
+        self, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    ) -> None:
+        Path("huoyan.toml").write_text('[[receivers]]\nname = "ops"\nkind = "webhook"\nurl = "http://127.0.0.1:9/x"')
+        status, out, _ = huoyan(capsys, "check", *arguments, "--json")
+        assert status == 2
+        answer = json.loads(out)
+        assert answer["ok"] is False
+        assert [(finding["name"], finding["ok"]) for finding in answer["findings"]] == [("settings", False)]
+        assert answer["findings"][0]["detail"] == words
+
+    def test_a_test_message_for_nobody_is_a_mistake(self, capsys: pytest.CaptureFixture[str]) -> None:
+        status, out, _ = huoyan(capsys, "check", "--notify")
+        assert status == 1
+        assert "wrong  receivers: expected somebody to send a test message to, got no [[receivers]]" in out
+
 
 @pytest.mark.parametrize(
     ("seconds", "text"),

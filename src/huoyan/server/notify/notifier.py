@@ -268,11 +268,12 @@ def send_test(receiver: Receiver, public_url: str | None = None) -> None:
     """Send a receiver a message by which somebody sees whether messages arrive.
 
     Raises:
-        Undelivered: It did not arrive; the text says why and shows no secret.
+        Undelivered: It did not arrive everywhere; the text says why and shows no secret, `delivered` names who has it.
     """
     try:
         receiver.send(trial(receiver.language, public_url))
     except Undelivered as error:
-        raise Undelivered(receiver.scrub(str(error)), retryable=error.retryable) from None
+        text = receiver.scrub(str(error))
+        raise Undelivered(text, retryable=error.retryable, delivered=error.delivered) from None
     except Exception as error:  # noqa: BLE001 - whatever a channel raises, the message did not arrive
         raise Undelivered(receiver.scrub(f"{type(error).__name__}: {error}")) from None

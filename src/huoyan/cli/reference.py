@@ -51,7 +51,7 @@ def _commands(path: str, command: Any) -> list[tuple[str, Any]]:
 
 def _section(path: str, command: Any) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    usage = " ".join([path, *(argument.metavar or argument.name.upper() for argument in arguments)])
+    usage = " ".join([path, *(_usage(argument) for argument in arguments)])
     text = (command.help or "").strip()
     rows = [
         f"| `{_escaped(_names(option))}` | {_escaped(_meaning(option))} |"
@@ -59,6 +59,13 @@ def _section(path: str, command: Any) -> str:
     ]
     table = "\n".join(["| option | meaning |", "| --- | --- |", *rows]) + "\n" if rows else ""
     return f"## `{usage}`\n\n{text}\n\n{table}"
+
+
+def _usage(argument: Any) -> str:
+    """Return an argument as it stands in a command line: `ID`, or `[RECEIVER]...` for any number of them."""
+    name = str(argument.metavar or argument.name.upper())
+    optional = not argument.required and not name.startswith("[")
+    return (f"[{name}]" if optional else name) + ("..." if argument.nargs == -1 else "")
 
 
 def _escaped(text: str) -> str:

@@ -11,7 +11,7 @@ from huoyan.deploy.rules import DefaultCondition, default_conditions, rules
 from huoyan.deploy.settings import Monitoring
 from huoyan.model.alert import Level
 from huoyan.server.alert.defaults import default_rules
-from huoyan.server.alert.rules import Rule
+from huoyan.server.alert.rules import Rule, parse_rule
 from huoyan.signals import CATALOGUE
 from huoyan.signals.promql import recording_rule_name
 from huoyan.signals.spec import Op
@@ -124,6 +124,34 @@ def test_a_rule_with_a_window_and_filter_of_its_own_does_not_use_the_recorded_se
     (tmp_path / "rules.yml").write_text(text)
     result = _promtool(tmp_path, "check", "rules", "rules.yml")
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+NAMES = ("支付 失败率过高", "größer als 5.1:v2", "yes", "1.5", "- a", "भुगतान विफल")
+
+
+def test_names_of_any_script_stay_what_they_are_and_pass_the_checker(tmp_path):
+    conditions = [parse_rule({"name": name, "signal": "queue_depth"}, 0) for name in NAMES]
+    text = rules(conditions)
+    assert [rule["alert"] for rule in _rules(text) if "alert" in rule] == [*NAMES, "HuoyanDown"]
+    assert "支付 失败率过高" in text, "people who read the file have to be able to read the name"
+    (tmp_path / "rules.yml").write_text(text)
+    result = _promtool(tmp_path, "check", "rules", "rules.yml")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_rule_with_a_chinese_name_fires_under_it(tmp_path):
+    rule = parse_rule({"name": "队列 积压", "signal": "queue_depth", "threshold": 10, "for": 0, "keep_firing": 0}, 0)
+    (tmp_path / "rules.yml").write_text(rules([rule]))
+    series = {'huoyan_queue_depth{service="shop", queue="邮件"}': "20x40", 'up{job="huoyan", instance="a"}': "1x40"}
+    firing = {
+        "exp_labels": {"severity": "warning", "signal": "queue_depth", "service": "shop", "queue": "邮件"},
+        "exp_annotations": {
+            "summary": "Queue depth: 20 (service shop, queue 邮件)",
+            "value": "20",
+            "description": f"{CATALOGUE['queue_depth'].help} The limit is > 10.",
+        },
+    }
+    assert _alert_test(tmp_path, series, "5m", "队列 积压", [firing]) == ""
 
 
 def _alert_test(folder: Path, series: dict[str, str], at: str, alert: str, expected: list[dict]) -> str:

@@ -1,10 +1,13 @@
 """Rules, alerts and incidents over the API, and the verdict they make."""
 
+import subprocess
 import time
 from typing import Any, ClassVar
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from huoyan.model.alert import Alert, AlertState, Level
 from huoyan.model.incident import EntryKind, Incident, TimelineEntry
@@ -13,10 +16,12 @@ from huoyan.server.api.context import Context
 from huoyan.server.api.schemas.incident import EXAMPLE
 from huoyan.server.api.schemas.incident import Incident as IncidentDocument
 from huoyan.server.api.verdict import verdict
-from tests.servers import wait_until
+from tests.servers import find_program, wait_until
 from tests.unit.server.api.conftest import Starter
 
 NOW = time.time()
+TEXT = "text/plain;version=0.0.4"
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 RULES = [
     {
         "name": "failures",
@@ -99,6 +104,21 @@ class TestRules:
         }
         assert (by_name["depth"]["threshold"], by_name["depth"]["window_s"]) == (1000.0, None)
         assert by_name["depth"]["by"] == ["queue"]
+
+    def test_a_chinese_name_is_a_label_that_prometheus_reads(self, start: Starter) -> None:
+        name = "支付 失败率:v2"
+        client = start(rules=[{**RULES[0], "name": name}])
+        assert client.get("/api/v1/rules").json()["items"][0]["name"] == name
+        expected = {"rule": name, "level": "warning"}
+        for accept, parse in ((TEXT, parse_text), (OPENMETRICS, parse_openmetrics)):
+            page = client.get("/metrics", headers={"Accept": accept})
+            read = [s for family in parse(page.text) for s in family.samples if s.name == "huoyan_alerts_firing"]
+            assert expected in [sample.labels for sample in read]
+        promtool = [find_program("promtool", "prometheus"), "check", "metrics"]
+        page = client.get("/metrics", headers={"Accept": TEXT})
+        checked = subprocess.run(promtool, input=page.content, capture_output=True, timeout=60)
+        # It also has opinions about names of metrics, with a status of their own.
+        assert checked.returncode in (0, 3), checked.stderr.decode()
 
 
 class TestAlerts:

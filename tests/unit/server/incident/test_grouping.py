@@ -30,3 +30,10 @@ def test_rules_share_incidents_only_when_they_share_a_group():
     labels = {"service": "s", "task": "t"}
     assert group_key(_rule(), labels) != group_key(_rule(name="b"), labels)
     assert group_key(_rule(group="g"), labels) == group_key(_rule(name="b", group="g"), labels)
+
+
+def test_names_of_any_script_with_marks_make_keys_of_their_own():
+    names = ["支付 失败", "支付失败", "支付:失败", "支付 失败 2", "支付.失败"]
+    for labels in ({}, {"service": "s", "task": "t"}, {"service": "支付 失败"}):
+        assert len({group_key(_rule(name=name), labels) for name in names}) == len(names)
+    assert group_key(_rule(name="支付 失败"), {"service": "s"}) == '支付 失败{"service":"s"}'

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.integration.celery.stream import command, events  # noqa: E402
+from tests.integration.celery.stream import command, events
 
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
 COMMANDS = 50

@@ -9,6 +9,7 @@ from typing import Any
 from huoyan.errors import Unreachable
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
 from huoyan.model.run import Run, apply
+from huoyan.server.store.workers import Worker
 
 
 class RecordingCollector:
@@ -26,7 +27,8 @@ class RecordingCollector:
         self.lost = 0
         self.runs: dict[str, Run] = {}
         self.refuses = False
-        self.store: Any = SimpleNamespace(gaps=self, runs=self)
+        self.workers: list[Worker] = []
+        self.store: Any = SimpleNamespace(gaps=self, runs=self, workers=SimpleNamespace(list=lambda: self.workers))
         self._delay = threading.Event()
         self._delay_s = delay_s
 

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from huoyan.model.event import EventKind
 from huoyan.server.ingest.celery_events import CeleryEventIngest
 from huoyan.server.ingest.handover import Handover
+from huoyan.server.store.workers import Worker
 from tests.integration.celery.recording import RecordingCollector
 from tests.integration.celery.stream import command, events
 from tests.servers import RabbitmqServer, RedisServer, free_port, wait_until
@@ -296,6 +297,21 @@ def test_depths_of_redis_queues_count_every_priority(redis_server: RedisServer, 
     assert age is not None
     assert 0 <= age < 20
     assert newest["empty"].oldest_age_s is None
+
+
+def test_a_queue_belongs_to_the_service_whose_workers_work_on_it(redis_server: RedisServer, ingest: Start):
+    url = redis_server.database_url(10)
+    _, collector = ingest(url, depths_every_s=0.2)
+    collector.workers = [
+        Worker("w1@a", service="orders", framework="celery", queues=["pay", "shared"]),
+        Worker("w2@a", service="mail", framework="celery", queues=["shared"]),
+        Worker("w3@a", service="other", framework="rq", queues=["pay"]),
+    ]
+    for queue in ("pay", "shared", "nobody"):
+        Sender(url).send(queue, queue=queue)
+    wait_until(lambda: len({reading.queue for reading in collector.readings}) == 3, 10)
+    services = {reading.queue: reading.service for reading in collector.readings}
+    assert services == {"pay": "orders", "shared": "celery", "nobody": "celery"}
 
 
 def test_a_key_that_is_no_list_has_no_depth(redis_server: RedisServer, ingest: Start):

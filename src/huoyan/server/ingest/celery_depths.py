@@ -59,7 +59,6 @@ class RedisDepths:
     Args:
         address: The broker.
         clock: Wall time of the readings.
-        service: Goes into the readings.
         enqueued_at: Returns when a run was enqueued (seconds since 1970 UTC), None when that is not known. The messages
             themselves do not tell.
         seconds: Reads a time as Celery writes it.
@@ -69,13 +68,11 @@ class RedisDepths:
         self,
         address: BrokerAddress,
         clock: Clock,
-        service: str,
         enqueued_at: Callable[[str], float | None],
         seconds: Callable[[str], float | None],
     ) -> None:
         self._address = address
         self._clock = clock
-        self._service = service
         self._enqueued_at = enqueued_at
         self._seconds = seconds
         self._client: redis.Redis | None = None
@@ -117,7 +114,7 @@ class RedisDepths:
                 continue  # The name is taken by something that is no list.
             waiting = [key for key, count in zip(lists, counts, strict=True) if count]
             ages = [age for key in waiting if (age := self._age(key, at)) is not None]
-            readings.append(QueueReading(name, sum(counts), at, self._service, max(ages, default=None)))
+            readings.append(QueueReading(name, sum(counts), at, oldest_age_s=max(ages, default=None)))
         return readings
 
     def _key(self, queue: str, priority: int) -> str:
@@ -147,14 +144,12 @@ class AmqpDepths:
     Args:
         address: The broker.
         clock: Wall time of the readings.
-        service: Goes into the readings.
         connect: Opens a connection.
     """
 
-    def __init__(self, address: BrokerAddress, clock: Clock, service: str, connect: Callable[[], Any]) -> None:
+    def __init__(self, address: BrokerAddress, clock: Clock, connect: Callable[[], Any]) -> None:
         self._address = address
         self._clock = clock
-        self._service = service
         self._connect = connect
         self._connection: Any = None
 
@@ -173,7 +168,7 @@ class AmqpDepths:
                     # No such queue (any more); RabbitMQ closed the channel over it.
                     channel = self._connection.channel()
                     continue
-                readings.append(QueueReading(name, declared.message_count, self._clock.now(), self._service))
+                readings.append(QueueReading(name, declared.message_count, self._clock.now()))
             channel.close()
         except Exception as error:
             self.close()

@@ -26,7 +26,7 @@ from huoyan.server.ingest.celery_control import CeleryControl
 from huoyan.server.ingest.celery_depths import AmqpDepths, Depths, RedisDepths
 from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream, amqp_connection
 from huoyan.server.ingest.celery_stream_redis import RedisEventStream, RedisMessages
-from huoyan.server.ingest.celery_translate import SOURCE, Translator, seconds
+from huoyan.server.ingest.celery_translate import FRAMEWORK, SOURCE, Translator, seconds
 from huoyan.server.ingest.celery_wire import JSON, CeleryEvent, decode_body, decode_envelope
 from huoyan.server.ingest.complaints import Complaints
 from huoyan.server.ingest.feed import Feed
@@ -198,10 +198,9 @@ class CeleryEventIngest:
         )
 
     def _make_depths(self) -> Depths:
-        service = self._service or "celery"
         if self._address.kind == "redis":
-            return RedisDepths(self._address, self._clock, service, self._enqueued_at, seconds)
-        return AmqpDepths(self._address, self._clock, service, lambda: amqp_connection(self._address))
+            return RedisDepths(self._address, self._clock, self._enqueued_at, seconds)
+        return AmqpDepths(self._address, self._clock, lambda: amqp_connection(self._address))
 
     # The reading thread calls these.
 
@@ -235,10 +234,18 @@ class CeleryEventIngest:
 
     def _read_depths(self, readings: list[QueueReading]) -> None:
         if readings:
+            for reading in readings:
+                reading.service = self._service or self._service_of(reading.queue) or FRAMEWORK
             # When the collector has no room, the next reading will do.
             self._collector.offer([], queues=readings, received_at=self._clock.now(), source=SOURCE)
         with self._lock:
             self._control_error = ""
+
+    def _service_of(self, queue: str) -> str:
+        """Return the service whose workers work on a queue, empty when none or several do: brokers know no services."""
+        workers = self._collector.store.workers.list()
+        services = {w.service for w in workers if w.service and w.framework == FRAMEWORK and queue in w.queues}
+        return services.pop() if len(services) == 1 else ""
 
     def _control_failed(self, reason: str) -> None:
         with self._lock:

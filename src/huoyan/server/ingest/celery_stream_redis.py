@@ -28,6 +28,7 @@ RECEIVE_BYTES = 256 * 1024
 BUSY_BYTES = 64 * 1024
 GATHER_BYTES = 1024 * 1024
 GATHER_S = 0.01
+PIECE_BYTES = 16 * 1024
 RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
 POLL_S = 0.5
@@ -227,10 +228,12 @@ class RedisMessages:
         reader = self._reader
         messages: list[bytes] = []
         try:
-            reader.feed(data)
-            while (reply := reader.gets()) is not False:
-                if type(reply) is list and reply and reply[0] in _MESSAGES:
-                    messages.append(reply[-1])
+            # In small pieces: after every kilobyte the parser moves all that it still holds to the front.
+            for start in range(0, len(data), PIECE_BYTES):
+                reader.feed(data, start, min(PIECE_BYTES, len(data) - start))
+                while (reply := reader.gets()) is not False:
+                    if type(reply) is list and reply and reply[0] in _MESSAGES:
+                        messages.append(reply[-1])
         except hiredis.ProtocolError as error:
             self._reader = hiredis.Reader()
             raise InvalidEvent("stream", "the protocol of Redis", str(error)) from error

@@ -5,8 +5,7 @@ unpickling runs whatever its sender wants. Formats: Kombu's virtual transports (
 Celery's message protocol for events, https://docs.celeryq.dev/en/stable/userguide/monitoring.html#event-reference.
 """
 
-from base64 import b64decode
-from binascii import Error as Base64Error
+from binascii import a2b_base64
 from typing import Any
 
 import msgspec
@@ -82,8 +81,8 @@ def decode_envelope(data: bytes) -> tuple[list[CeleryEvent], int]:
     properties = envelope.properties
     if properties is not None and properties.body_encoding == "base64":
         try:
-            body = b64decode(body)
-        except (Base64Error, ValueError) as error:
+            body = a2b_base64(body)
+        except ValueError as error:
             raise InvalidEvent("body", "base64", f"{error}: {body[:80]!r}") from None
     return decode_body(body, envelope.content_type)
 

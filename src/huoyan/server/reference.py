@@ -14,7 +14,7 @@ from huoyan.server.config import CelerySettings, ServerSettings
 from huoyan.server.config_sources import SERVER_VARIABLES
 
 RULE_SETTINGS: dict[str, tuple[str, str]] = {
-    "name": ("required", "Name of the rule, unique; up to 80 letters, digits and `_ . : -`."),
+    "name": ("required", "Name of the rule, unique; up to 80 letters of any script, digits, spaces and `. _ : -`."),
     "signal": ("required", "Id of the [signal](signals.md) whose value is judged."),
     "op": ("the signal's", "`>`, `>=`, `<` or `<=`: the rule holds while `value op threshold`."),
     "threshold": ("the signal's for the level", "The value to compare with, in the signal's unit."),

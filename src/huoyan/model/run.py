@@ -241,7 +241,8 @@ def apply(run: Run | None, event: TaskEvent) -> Run:
         run.args = _pick_payload(run.args, event.args)
     if event.kwargs is not None:
         run.kwargs = _pick_payload(run.kwargs, event.kwargs)
-    if event.parent_id and event.parent_id != run.parent_id:
+    # Celery calls a task that is retried its own parent.
+    if event.parent_id and event.parent_id != run.parent_id and event.parent_id != run.id:
         run.parent_id = _pick_text(run.parent_id or "", event.parent_id)
     if event.root_id and event.root_id != run.root_id:
         run.root_id = _pick_text(run.root_id or "", event.root_id)

@@ -21,6 +21,10 @@ INDEX_EVERY_S = 1.0
 INDEX_BUDGET_S = 0.5
 RETAIN_EVERY_S = 60.0
 RETAIN_BUDGET_S = 20.0
+CLOSED_KEPT_S = 3600.0
+"""How long a worker that said goodbye stays in the lists: pods come and go all day."""
+DOWN_KEPT_S = 86_400.0
+"""How long a worker that fell silent stays in the lists when nothing took its place."""
 _BATCH_RUNS = 500
 
 
@@ -94,7 +98,7 @@ class Retention:
     """Deletes what is older than it is to be kept, in small transactions.
 
     Args:
-        retention_s: How long runs, rollups, failure groups, gaps and gone workers are kept, in seconds.
+        retention_s: How long runs, rollups, failure groups and gaps are kept, in seconds; gone workers no longer.
         deleted: Is called after runs were deleted.
     """
 
@@ -123,7 +127,10 @@ class Retention:
         if done:
             self._deleted()
             _LOG.info("%d runs older than %g days were deleted", done, self._retention_s / 86_400.0)
-        self._registry.forget_before(before)
-        for kept in (store.rollups, store.gauges, store.failures, store.gaps, store.workers, store.queues):
+        now = self._clock.now()
+        closed_before, down_before = max(before, now - CLOSED_KEPT_S), max(before, now - DOWN_KEPT_S)
+        self._registry.forget_before(closed_before, down_before)
+        store.workers.delete_before(closed_before, down_before)
+        for kept in (store.rollups, store.gauges, store.failures, store.gaps, store.queues):
             kept.delete_before(before)
         return done

@@ -52,6 +52,7 @@ class Registry:
         self._unsaved: set[str] = set()
         self._departures: list[Departure] = []
         self._returned: list[Worker] = []
+        self._replaced: dict[str, str] = {}
         self._grace_from = 0.0
 
     def restore(self, workers: Iterable[Worker], now: float) -> None:
@@ -101,8 +102,11 @@ class Registry:
                         f"worker {known.worker} was started anew; what it executed before ended with it",
                     )
                 )
-            elif known is not None and known.state == "down" and worker.state == "up":
+            elif known is not None and worker.state == "up" and self._missing(known):
+                self._replaced.pop(known.worker, None)
                 self._returned.append(worker)
+            if known is None and worker.state == "up":
+                self._close_a_predecessor(worker)
             if known is None or _differs(known, worker) or self._due(worker):
                 self._unsaved.add(worker.worker)
         return max(0, dropped - before)
@@ -134,6 +138,10 @@ class Registry:
                     continue
                 self._workers[name] = replace(worker, state="down")
                 self._unsaved.add(name)
+                for other in self._workers.values():
+                    if other.state == "up" and self._takes_over(other, worker):
+                        self._replace(worker, other)
+                        break
                 self._departures.append(
                     Departure(
                         name,
@@ -149,7 +157,11 @@ class Registry:
     def closed_before(self, at: float) -> list[Worker]:
         """Return the workers that said goodbye before `at`."""
         with self._lock:
-            return [w for w in self._workers.values() if w.state == "closed" and w.last_seen_at <= at]
+            return [
+                worker
+                for worker in self._workers.values()
+                if worker.state == "closed" and worker.last_seen_at <= at and worker.worker not in self._replaced
+            ]
 
     def returned(self) -> list[Worker]:
         """Return the workers that were down and are heard again, since the last call."""
@@ -175,13 +187,39 @@ class Registry:
         with self._lock:
             return list(self._workers.values())
 
-    def forget_before(self, at: float) -> None:
-        """Forget workers that are not up and were last seen before `at`."""
+    def forget_before(self, closed_before: float, down_before: float) -> None:
+        """Forget workers that said goodbye, or are down, and were last seen before these times."""
+        limits = {"closed": closed_before, "down": down_before}
         with self._lock:
-            for name in [n for n, w in self._workers.items() if w.state != "up" and w.last_seen_at < at]:
-                for known in (self._workers, self._sources, self._saved_at, self._services):
+            for name in [n for n, w in self._workers.items() if w.last_seen_at < limits.get(w.state, 0.0)]:
+                for known in (self._workers, self._sources, self._saved_at, self._services, self._replaced):
                     known.pop(name, None)
                 self._unsaved.discard(name)
+
+    def _missing(self, worker: Worker) -> bool:
+        return worker.state == "down" or worker.worker in self._replaced
+
+    def _close_a_predecessor(self, successor: Worker) -> None:
+        """Let a new worker stand in for one that is down, so that a restarted process leaves no dead one behind."""
+        down = [w for w in self._workers.values() if w.state == "down" and self._takes_over(successor, w)]
+        if down:
+            self._replace(max(down, key=lambda worker: worker.last_seen_at), successor)
+
+    def _takes_over(self, successor: Worker, worker: Worker) -> bool:
+        """Tell whether `successor` does the work of `worker`, came after it was last heard, and replaced none yet."""
+        return (
+            successor.worker != worker.worker
+            and successor.first_seen_at > worker.last_seen_at
+            and successor.worker not in self._replaced.values()
+            and (successor.service, successor.framework) == (worker.service, worker.framework)
+            and set(successor.queues) == set(worker.queues)
+        )
+
+    def _replace(self, worker: Worker, successor: Worker) -> None:
+        # What the worker executed is lost all the same: its departure says so. Only nobody has to look for it any more.
+        self._workers[worker.worker] = replace(worker, state="closed")
+        self._replaced[worker.worker] = successor.worker
+        self._unsaved.add(worker.worker)
 
     def _remember(self, worker: str, service: str) -> None:
         self._services[worker] = service

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row, and_, or_, select
 
 from huoyan.server.store.schema import workers
 from huoyan.server.store.upsert import replace_into
@@ -74,11 +74,12 @@ class WorkerStore:
             row = connection.execute(select(workers).where(workers.c.worker == worker)).one_or_none()
         return None if row is None else _worker(row)
 
-    def delete_before(self, at: float) -> int:
-        """Forget workers that are not up and were last seen before `at`; return how many."""
+    def delete_before(self, closed_before: float, down_before: float) -> int:
+        """Forget workers that said goodbye, or are down, and were last seen before these times; return how many."""
+        state, seen = workers.c.state, workers.c.last_seen_at
+        gone = or_(and_(state == "closed", seen < closed_before), and_(state == "down", seen < down_before))
         with self._engine.begin() as connection:
-            gone = workers.delete().where(workers.c.state != "up", workers.c.last_seen_at < at)
-            return connection.execute(gone).rowcount
+            return connection.execute(workers.delete().where(gone)).rowcount
 
 
 def _worker(row: Row[Any]) -> Worker:

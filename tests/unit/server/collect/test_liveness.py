@@ -237,3 +237,69 @@ def test_workers_are_known_to_be_up_down_or_gone_by_their_gauge(collector, clock
         ("up",): 1.0,
         ("down",): 0.0,
     }
+
+
+def test_a_successor_takes_the_place_of_a_dead_worker_and_what_was_lost_stays_lost(collector, clock):
+    collector.submit([started("a")])
+    report(collector, service="orders")
+    pass_time(collector, clock, 7)
+    assert worker_state(collector) == "down"
+    report(collector, worker="celery@pod-2", pid=5, service="orders")
+    judge(collector)
+    assert worker_state(collector) == "closed"
+    assert worker_state(collector, "celery@pod-2") == "up"
+    assert state(collector, "a") == ("lost", "inferred")
+
+
+def test_a_successor_that_came_before_the_silence_was_noticed_counts_as_well(collector, clock):
+    collector.submit([started("a")])
+    report(collector, service="orders")
+    pass_time(collector, clock, 3)
+    for _ in range(4):
+        report(collector, worker="celery@pod-2", pid=5, service="orders")
+        pass_time(collector, clock, 1)
+    assert worker_state(collector) == "closed"
+    assert state(collector, "a") == ("lost", "inferred")
+
+
+@pytest.mark.parametrize("other", [{"service": "mail"}, {"service": "orders", "queues": ["slow"]}])
+def test_a_worker_of_another_kind_takes_nobodys_place(collector, clock, other):
+    report(collector, service="orders")
+    pass_time(collector, clock, 7)
+    report(collector, worker="celery@pod-2", pid=5, **other)
+    judge(collector)
+    assert worker_state(collector) == "down"
+
+
+def test_one_successor_takes_one_place(collector, clock):
+    report(collector, service="orders")
+    report(collector, worker="celery@host-2", pid=12, service="orders")
+    pass_time(collector, clock, 7)
+    report(collector, worker="celery@pod-3", pid=5, service="orders")
+    judge(collector)
+    assert sorted([worker_state(collector), worker_state(collector, "celery@host-2")]) == ["closed", "down"]
+
+
+def test_a_worker_that_was_replaced_and_comes_back_is_believed(collector, clock):
+    collector.submit([started("a")])
+    report(collector, service="orders")
+    pass_time(collector, clock, 7)
+    report(collector, worker="celery@pod-2", pid=5, service="orders")
+    judge(collector)
+    report(collector, service="orders", active=1)
+    judge(collector)
+    assert worker_state(collector) == "up"
+    assert state(collector, "a") == ("started", "reported")
+
+
+def test_gone_workers_leave_the_lists_in_time(collector, clock):
+    report(collector, service="orders")
+    report(collector, worker="celery@host-2", pid=12, service="mail", closing=True)
+    pass_time(collector, clock, 7)
+    retention = next(service for service in collector.services() if service.name == "retention")
+    clock.advance(3601.0)
+    retention.run_once()
+    assert [worker.worker for worker in collector.store.workers.list()] == [W]
+    clock.advance(86_400.0)
+    retention.run_once()
+    assert collector.store.workers.list() == []

@@ -53,7 +53,7 @@ def folder(tmp_path: Path, smtp_server: SmtpServer, http_sink: HttpSink) -> Path
 
 def check(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run the command in a folder and return its status and all that it wrote."""
-    command = [Path(sys.executable).with_name("huoyan"), "check", *arguments]
+    command = [str(Path(sys.executable).with_name("huoyan")), "check", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr

@@ -22,7 +22,7 @@ from tests.unit.server.api.conftest import Starter
 NOW = time.time()
 TEXT = "text/plain;version=0.0.4"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
-RULES = [
+RULES: list[dict[str, Any]] = [
     {
         "name": "failures",
         "signal": "task_failures",
@@ -114,7 +114,7 @@ class TestRules:
             page = client.get("/metrics", headers={"Accept": accept})
             read = [s for family in parse(page.text) for s in family.samples if s.name == "huoyan_alerts_firing"]
             assert expected in [sample.labels for sample in read]
-        promtool = [find_program("promtool", "prometheus"), "check", "metrics"]
+        promtool = [str(find_program("promtool", "prometheus")), "check", "metrics"]
         page = client.get("/metrics", headers={"Accept": TEXT})
         checked = subprocess.run(promtool, input=page.content, capture_output=True, timeout=60)
         # It also has opinions about names of metrics, with a status of their own.

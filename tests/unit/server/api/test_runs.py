@@ -249,7 +249,8 @@ class TestFigures:
 
     def test_the_overview_adds_up(self, some: TestClient) -> None:
         overview = some.get("/api/v1/overview").json()
-        assert overview["verdict"] == {"level": "ok", "text": "All is well", "open_incidents": []}
+        calm = {"level": "ok", "text": "All is well", "text_zh": "一切正常", "open_incidents": []}
+        assert overview["verdict"] == calm
         assert overview["totals"]["active"] == 1
         assert overview["totals"]["failure_ratio"] == pytest.approx(0.5)
         assert overview["totals"]["queued"] is None

@@ -147,14 +147,14 @@ class RelayedReporter(Reporter):
         except Exception as error:  # noqa: BLE001 - a report must never hurt what it reports
             warn("report", "huoyan: an event could not be recorded", error=error)
 
-    def emit_behind_children(self, kind: EventKind, run_id: str, *, at: float | None = None, **fields: Any) -> None:
-        """Report one fact from the main process, after everything that its children have reported so far."""
+    def emit_behind_children(self, kind: EventKind, run_id: str, **fields: Any) -> bool:
+        """Report one fact from the main process after all that its children have reported so far; False when there is
+        no way."""
         try:
-            event = self.event(kind, run_id, at=at, **fields)
-            if not self._relay.send(encode_event(event)):
-                self._client.record(event)
+            return self._relay.send(encode_event(self.event(kind, run_id, **fields)))
         except Exception as error:  # noqa: BLE001
             warn("report", "huoyan: an event could not be recorded", error=error)
+            return False
 
     def event(self, kind: EventKind, run_id: str, *, at: float | None = None, **fields: Any) -> TaskEvent:
         """Return the event that `emit` would report."""

@@ -20,6 +20,8 @@ from huoyan.errors import ConfigurationError
 
 TABLE: dict[str, tuple[str, ...]] = {
     "apscheduler.schedulers.base.BaseScheduler": ("huoyan.client.frameworks.apscheduler:integration",),
+    "arq.connections.ArqRedis": ("huoyan.client.frameworks.arq:integration",),
+    "arq.worker.Worker": ("huoyan.client.frameworks.arq:integration",),
     "celery.app.base.Celery": ("huoyan.client.frameworks.celery:integration",),
     "dramatiq.broker.Broker": ("huoyan.client.frameworks.dramatiq:integration",),
     "fastapi.applications.FastAPI": (
@@ -27,12 +29,25 @@ TABLE: dict[str, tuple[str, ...]] = {
         "huoyan.client.web.asgi:integration",
     ),
     "huey.api.Huey": ("huoyan.client.frameworks.huey:integration",),
+    "rq.queue.Queue": ("huoyan.client.frameworks.rq:integration",),
+    "rq.worker.BaseWorker": ("huoyan.client.frameworks.rq:integration",),
+    "rq.worker.base.BaseWorker": ("huoyan.client.frameworks.rq:integration",),
     "starlette.applications.Starlette": (
         "huoyan.client.frameworks.background:integration",
         "huoyan.client.web.asgi:integration",
     ),
+    "taskiq.abc.broker.AsyncBroker": ("huoyan.client.frameworks.taskiq:integration",),
 }
 """Qualified name of a type → where its integrations are (`module:object`)."""
+
+CLASSES = frozenset({"rq.queue.Queue", "rq.worker.BaseWorker", "rq.worker.base.BaseWorker"})
+"""Types that are watched as a class too, for all their instances: the framework makes them, not the host."""
+
+SETTINGS_CLASSES: dict[str, tuple[str, ...]] = {
+    "functions": ("huoyan.client.frameworks.arq:integration",),
+    "cron_jobs": ("huoyan.client.frameworks.arq:integration",),
+}
+"""Attribute of a class that makes it the settings of a worker, whatever it is called and without any base class."""
 
 COMMON_OPTIONS = ("service", "labels")
 _T = TypeVar("_T")
@@ -78,7 +93,8 @@ def watch(thing: _T, **options: Any) -> _T:
     """Watch an application, a scheduler or a task queue. Watching it again changes nothing.
 
     Args:
-        thing: A FastAPI or Starlette application, a Celery application, an APScheduler scheduler, a Huey instance.
+        thing: A FastAPI or Starlette application, a Celery application, a Dramatiq broker, an APScheduler scheduler, a
+            Huey instance, an RQ queue or worker or one of these classes, arq's worker, its settings class or its pool.
         options: `service` names the service of this thing, `labels` (text to text) go onto each of its runs; all
             settings of `huoyan.configure`; and the options of the integration, e.g. `metrics_path` for web
             applications.
@@ -163,15 +179,29 @@ def _unwrapped(thing: Any) -> Any:
 
 
 def _integrations(thing: Any) -> list[Integration]:
-    for kind in type(thing).__mro__:
-        places = TABLE.get(f"{kind.__module__}.{kind.__qualname__}")
-        if places is not None:
-            return [_load(place) for place in places]
+    places = _places_of_class(thing) if isinstance(thing, type) else _places(type(thing))
+    if places is not None:
+        return [_load(place) for place in places]
     shown = f"{type(thing).__module__}.{type(thing).__qualname__}"
     advice = "Functions are watched by the decorator @huoyan.task." if callable(thing) else ""
     if isinstance(thing, type):
         shown, advice = f"the class {thing.__qualname__}", "Pass an instance."
     raise ConfigurationError("watch", f"one of {', '.join(supported())}", shown, advice)
+
+
+def _places(kind: type) -> tuple[str, ...] | None:
+    return next((TABLE[name] for name in _names(kind) if name in TABLE), None)
+
+
+def _places_of_class(kind: type) -> tuple[str, ...] | None:
+    if any(name in TABLE for name in _names(kind)):
+        return _places(kind) if any(name in CLASSES for name in _names(kind)) else None
+    settings = (places for name, places in SETTINGS_CLASSES.items() if isinstance(vars(kind).get(name), list | tuple))
+    return next(settings, None)
+
+
+def _names(kind: type) -> list[str]:
+    return [f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__]
 
 
 def _load(place: str) -> Integration:

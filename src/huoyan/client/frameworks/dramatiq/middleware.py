@@ -59,8 +59,7 @@ class Outermost(Middleware):
     @guarded("dramatiq.before_worker_boot")
     def before_worker_boot(self, broker: Any, worker: Any) -> None:
         # Middlewares that were added since would be measured with the actor.
-        inner = [each for each in broker.middleware if isinstance(each, Innermost)]
-        broker.middleware = [each for each in broker.middleware if each not in inner] + inner
+        broker.middleware = sorted(broker.middleware, key=lambda each: isinstance(each, Innermost))
         self._readings[id(worker)] = Readings(broker, worker, self._messages.reporter)
 
     @guarded("dramatiq.after_worker_boot")

@@ -55,8 +55,8 @@ class Incident:
     """Alerts of one cause, gathered by `group_key`. Times are seconds since 1970 UTC.
 
     `level` is the worst its alerts have reached since it opened; it does not fall before the end.
-    `title` is English, and so is `summary`: one sentence with what is wrong and how bad it was at worst, since when, and
-    the failure behind most of it when that is known. `failure` are the facts about that failure as of then.
+    `title` is English, and so is `summary`: one sentence with what is wrong and how bad it was at worst, since when,
+    and the failure behind most of it when that is known. `failure` are the facts about that failure as of then.
     """
 
     group_key: str

@@ -95,6 +95,8 @@ class Executing:
         self._enqueueing = enqueueing
         self._attempts: dict[int, Attempt] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
+        self.speaker: RelayedReporter | None = None
+        """Reports what work horses have said, in the worker that forked them."""
 
     def perform_job(self, original: Callable[..., Any], worker: Any, job: Any, queue: Any, *rest: Any) -> Any:
         """Run `Worker.perform_job`, everything that RQ does with one job."""
@@ -236,7 +238,7 @@ class Executing:
                 )
         return done
 
-    def take(self, reporter: RelayedReporter, event: TaskEvent) -> None:
+    def take(self, event: TaskEvent) -> None:
         """Record what a work horse reported, in the worker; what the worker adds in case it said nothing goes if it
         did."""
         key = event.execution or ""
@@ -246,7 +248,8 @@ class Executing:
             self._ended[key] = None
             if len(self._ended) > _MAX_ENDED:
                 self._ended.popitem(last=False)
-        reporter.take(event)
+        if self.speaker is not None:
+            self.speaker.take(event)
 
     def _speak_for_horse(self, worker: Any, job: Any, execution: Any, said: str, *, stopped: bool, retry: bool) -> None:
         reporter = self._watches.execution(worker, _Origin(job))

@@ -89,9 +89,9 @@ class RqIntegration:
             if reporter is None:
                 return done
             reporter.identify(str(worker.name), queues=list(worker.queue_names()), reports=True, children=True)
+            self._executing.speaker = reporter
             if forks(worker):
-                executing = self._executing
-                self._relay.open(lambda event: executing.take(reporter, event))
+                self._relay.open(self._executing.take)
             if reporter.settings.connected:
                 queues = [(str(queue.name), str(queue.key)) for queue in worker.queues]
                 self._depths[worker.name] = Depths(reporter, worker.connection, queues)

@@ -1,0 +1,549 @@
+"""arq keeps what every adapter promises, over a real Redis, and tells what only arq has."""
+
+import asyncio
+import logging
+import signal
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import arq
+import pytest
+from arq import Retry, cron
+from arq.connections import ArqRedis, RedisSettings
+from arq.worker import Worker, func
+
+import huoyan
+from huoyan.client.frameworks.arq import integration
+from huoyan.client.process import Client
+from huoyan.client.transport.memory import MemoryTransport
+from huoyan.errors import ConfigurationError
+from huoyan.model.run import RunState, RunView
+from tests.contract import test_adapters as shared
+from tests.contract.test_adapters import Function, only, runs
+from tests.servers import RedisServer
+
+# One compares all adapters of that module; the others pass what cannot be pickled, to arq as to Huey.
+_NOT_SHARED = {
+    "test_the_same_failure_is_one_group_over_all_adapters",
+    "test_large_and_odd_arguments_are_bounded_and_harmless",
+}
+globals().update({n: t for n, t in vars(shared).items() if n.startswith("test_") and n not in _NOT_SHARED})
+client, transport = shared.client, shared.transport
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """arq logs the traceback of every job that fails."""
+    logger = logging.getLogger("arq")
+    before, logger.level = logger.level, logging.CRITICAL + 1
+    yield
+    logger.level = before
+
+
+class ArqAdapter(shared.Base):
+    """arq; jobs are enqueued and worked off inside `work`, each in an event loop of its own."""
+
+    framework = "arq"
+    can = frozenset({"retry", "revoke", "delay"})
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.settings = RedisSettings(port=redis.port)
+        self.queue = f"q{uuid.uuid4().hex[:8]}"
+        self.functions: dict[Any, Any] = {}
+        self.enqueue: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+        self.aborted: list[int] = []
+        self.watched = True
+        self.options: dict[str, Any] = {}
+
+    def watch_again(self) -> None: ...
+
+    def _function(self, function: Function, **options: Any) -> Any:
+        if function not in self.functions:
+
+            async def call(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+                return function(*args, **kwargs)
+
+            retries = options.pop("retries", None)
+
+            async def again(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+                try:
+                    return function(*args, **kwargs)
+                except ValueError as error:
+                    if ctx["job_try"] > retries:
+                        raise
+                    raise RetryOf(error) from error
+
+            coroutine: Any = call if retries is None else again
+            # The names of the parameters are what secrets are known by.
+            coroutine.__wrapped__ = _with_context(function)
+            name = f"{function.__name__}_{len(self.functions)}"
+            self.functions[function] = func(coroutine, name=name, **options)
+        return self.functions[function]
+
+    def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
+        self.enqueue.append((self._function(function), args, kwargs))
+        return len(self.enqueue) - 1
+
+    def retrying(self, function: Function, retries: int) -> None:
+        self.enqueue.append((self._function(function, retries=retries), (), {}))
+
+    def delayed(self, function: Function, delay_s: float) -> None:
+        self.enqueue.append((self._function(function), (), {"_defer_by": delay_s}))
+
+    def revoke(self, handle: Any) -> None:
+        self.aborted.append(handle)
+
+    def work(self) -> None:
+        asyncio.run(self._work())
+
+    async def _work(self) -> None:
+        pool = await arq.create_pool(self.settings, default_queue_name=self.queue)
+        worker = Worker(
+            list(self.functions.values()),
+            queue_name=self.queue,
+            redis_settings=self.settings,
+            burst=True,
+            handle_signals=False,
+            poll_delay=0.02,
+            max_jobs=1,
+            allow_abort_jobs=True,
+            **self.options,
+        )
+        if self.watched:
+            # Twice each, which changes nothing.
+            for thing in (worker, pool, worker, pool):
+                huoyan.watch(thing)
+        for number, (function, args, kwargs) in enumerate(self.enqueue):
+            job = await pool.enqueue_job(function.name, *args, **kwargs)
+            assert job is not None
+            if number in self.aborted:
+                await pool.zadd("arq:abort", {job.job_id: int(time.time() * 1000)})
+        self.enqueue.clear()
+        await worker.async_run()
+        await worker.close()
+        for thing in (worker, pool):
+            huoyan.unwatch(thing)
+        await pool.aclose()
+
+    def unwatch(self) -> None:
+        self.watched = False
+
+
+class RetryOf(Retry):
+    """Says by its text why the job is tried again."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(defer=0.01)
+        self.error = error
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+def _with_context(function: Function) -> Any:
+    code = function.__code__
+    names = ", ".join(("ctx", *code.co_varnames[: code.co_argcount]))
+    return eval(f"lambda {names}: None")
+
+
+@pytest.fixture
+def adapter(redis_server: RedisServer, client: Client) -> Iterator[ArqAdapter]:
+    """Give arq over a real Redis, watched."""
+    started = ArqAdapter(redis_server)
+    yield started
+    started.close()
+
+
+Body = Callable[[ArqRedis, Worker], Coroutine[Any, Any, Any]]
+
+
+class Deployment:
+    """A pool and a worker with functions of its own, both watched, for one test."""
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.settings = RedisSettings(port=redis.port)
+        self.queue = f"q{uuid.uuid4().hex[:8]}"
+
+    def run(self, body: Body, *functions: Any, watch: bool = True, **options: Any) -> Any:
+        """Make pool and worker, run `body` with them, and close everything."""
+
+        async def everything() -> Any:
+            pool = await arq.create_pool(self.settings, default_queue_name=self.queue)
+            chosen: dict[str, Any] = {
+                "queue_name": self.queue,
+                "redis_settings": self.settings,
+                "handle_signals": False,
+                "poll_delay": 0.02,
+                "burst": True,
+                **options,
+            }
+            worker = Worker(functions, **chosen)
+            if watch:
+                huoyan.watch(pool)
+                huoyan.watch(worker)
+            try:
+                return await body(pool, worker)
+            finally:
+                if worker._pool is not None:
+                    await worker.close()
+                huoyan.unwatch(worker)
+                huoyan.unwatch(pool)
+                await pool.aclose()
+
+        return asyncio.run(everything())
+
+
+@pytest.fixture
+def deployment(redis_server: RedisServer, client: Client) -> Deployment:
+    """Give a deployment on the Redis of this session, in a queue of its own."""
+    return Deployment(redis_server)
+
+
+def states(shown: RunView) -> list[str]:
+    return [attempt.state for attempt in shown.attempts]
+
+
+async def _once(pool: ArqRedis, worker: Worker) -> None:
+    await pool.enqueue_job("work")
+    await worker.async_run()
+
+
+def test_a_time_limit_is_a_failure_that_shows_where_it_hung(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def hangs(ctx: Any) -> None:
+        await asyncio.sleep(60)
+
+    deployment.run(_once, func(hangs, name="work", timeout=0.1))
+    shown, _ = only(transport)
+    assert shown.state is RunState.FAILED
+    assert shown.exception is not None
+    assert (shown.exception.type, shown.exception.message) == ("TimeoutError", "the job was not done after 0.1 s")
+    assert "in hangs" in shown.exception.traceback
+    assert "huoyan/client" not in shown.exception.traceback
+    assert shown.duration_s == pytest.approx(0.1, abs=0.09)
+
+
+def test_an_abort_while_it_runs_is_a_revocation(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def hangs(ctx: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def body(pool: ArqRedis, worker: Worker) -> bool:
+        job = await pool.enqueue_job("work")
+        assert job is not None
+        working = asyncio.create_task(worker.async_run())
+        while job.job_id not in worker.job_tasks:
+            await asyncio.sleep(0.01)
+        aborted = await job.abort(timeout=5, poll_delay=0.02)
+        await working
+        return aborted
+
+    assert deployment.run(body, func(hangs, name="work"), allow_abort_jobs=True)
+    shown, _ = only(transport)
+    assert (shown.state, shown.reason) == (RunState.REVOKED, "aborted while it ran")
+    assert states(shown) == ["revoked"]
+
+
+@pytest.mark.parametrize("retries", [True, False])
+def test_a_shutdown_puts_jobs_back_unless_the_worker_does_not_retry(
+    deployment: Deployment, transport: MemoryTransport, retries: bool
+) -> None:
+    executed: list[int] = []
+
+    async def work(ctx: Any) -> str:
+        executed.append(ctx["job_try"])
+        if len(executed) == 1:
+            await asyncio.sleep(60)
+        return "done"
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        await pool.enqueue_job("work")
+        working = asyncio.create_task(worker.async_run())
+        while not executed:
+            await asyncio.sleep(0.01)
+        worker.handle_sig(signal.SIGTERM)
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        await worker.close()
+
+    deployment.run(body, func(work, name="work"), retry_jobs=retries, burst=False)
+    shown, _ = only(transport)
+    if not retries:
+        assert shown.state is RunState.REVOKED
+        assert "shut down" in shown.reason
+        return
+    assert states(shown) == ["retrying"]
+
+    async def again(pool: ArqRedis, worker: Worker) -> None:
+        await worker.async_run()
+
+    deployment.run(again, func(work, name="work"))
+    shown, _ = only(transport)
+    assert executed == [1, 2]
+    assert (shown.state, shown.result) == (RunState.SUCCEEDED, "done")
+    assert states(shown) == ["retrying", "succeeded"]
+
+
+def test_tries_beyond_the_limit_are_refused_and_the_last_one_decides(
+    deployment: Deployment, transport: MemoryTransport
+) -> None:
+    async def work(ctx: Any) -> None:
+        raise Retry
+
+    deployment.run(_once, func(work, name="work", max_tries=2))
+    shown, _ = only(transport)
+    assert (shown.state, states(shown)) == (RunState.FAILED, ["retrying", "failed"])
+    assert shown.reason == "max 2 retries exceeded"
+    assert shown.exception is not None
+
+
+def test_an_unknown_function_is_a_rejection(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def other(ctx: Any) -> None: ...
+
+    deployment.run(_once, func(other, name="other"))
+    shown, _ = only(transport)
+    assert (shown.state, shown.reason) == (RunState.REJECTED, "function 'work' not found")
+
+
+def test_a_job_that_waited_too_long_is_dead(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def work(ctx: Any) -> None: ...
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        job = await pool.enqueue_job("work", _expires=0.05)
+        assert job is not None
+        while await pool.exists(f"arq:job:{job.job_id}"):
+            await asyncio.sleep(0.01)
+        await worker.async_run()
+
+    deployment.run(body, func(work, name="work"))
+    shown, run = only(transport)
+    assert (shown.state, shown.started_at) == (RunState.DEAD, None)
+    assert "expired" in shown.reason
+    assert run.expires is not None
+
+
+def test_a_job_that_cannot_be_read_has_failed_without_being_read_by_huoyan(
+    deployment: Deployment, transport: MemoryTransport
+) -> None:
+    async def work(ctx: Any) -> None: ...
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        job = await pool.enqueue_job("work")
+        assert job is not None
+        await pool.set(f"arq:job:{job.job_id}", b"\x80no pickle")
+        await worker.async_run()
+
+    deployment.run(body, func(work, name="work"))
+    shown, _ = only(transport)
+    assert shown.state is RunState.FAILED
+    assert shown.exception is not None
+    assert "DeserializationError" in shown.exception.type
+
+
+def test_the_same_job_id_again_is_another_run(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def work(ctx: Any) -> None: ...
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        for _ in range(2):
+            assert await pool.enqueue_job("work", _job_id="nightly") is not None
+            # arq refuses a second one of that id, which is no run.
+            assert await pool.enqueue_job("work", _job_id="nightly") is None
+            await worker.async_run()
+            await asyncio.sleep(0.002)
+
+    deployment.run(body, func(work, name="work", keep_result=0))
+    found = [shown for shown, _ in runs(transport)]
+    assert [shown.state for shown in found] == [RunState.SUCCEEDED] * 2
+    assert all(shown.id.startswith("nightly@") for shown in found)
+    assert not any(attempt.duplicate for shown in found for attempt in shown.attempts)
+
+
+def test_what_a_job_enqueues_has_it_as_parent(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def parent(ctx: Any) -> None:
+        await ctx["redis"].enqueue_job("child")
+
+    async def child(ctx: Any) -> None: ...
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        await pool.enqueue_job("parent")
+        await worker.async_run()
+
+    deployment.run(body, func(parent, name="parent"), func(child, name="child"))
+    found = {shown.task: run for shown, run in runs(transport)}
+    assert found["child"].parent_id == found["parent"].id
+    assert found["child"].root_id == found["parent"].id
+    assert found["parent"].parent_id is None
+
+
+def test_a_deferred_job_is_scheduled_for_its_time(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def work(ctx: Any) -> None: ...
+
+    due = datetime.now(UTC) + timedelta(hours=1)
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        await pool.enqueue_job("work", _defer_until=due)
+        await pool.enqueue_job("work", _defer_by=timedelta(minutes=30))
+
+    deployment.run(body, func(work, name="work"))
+    found = [shown for shown, _ in runs(transport)]
+    assert [shown.state for shown in found] == [RunState.SCHEDULED] * 2
+    assert found[0].eta == pytest.approx(due.timestamp())
+    assert found[1].eta == pytest.approx(time.time() + 1800, abs=10)
+
+
+def test_cron_jobs_say_what_asked_for_them(deployment: Deployment, transport: MemoryTransport) -> None:
+    ticked = asyncio.Event()
+
+    async def tick(ctx: Any) -> None:
+        ticked.set()
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        working = asyncio.create_task(worker.async_run())
+        await asyncio.wait_for(ticked.wait(), 10)
+        await asyncio.sleep(0.1)
+        worker.handle_sig(signal.SIGTERM)
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+    deployment.run(body, burst=False, cron_jobs=[cron(tick, name="tick", run_at_startup=True, hour=3)])
+    shown, run = runs(transport)[0]
+    assert (shown.task, shown.state, run.labels) == ("tick", RunState.SUCCEEDED, {"trigger": "cron"})
+
+
+def test_settings_are_watched_for_every_worker_made_from_them(
+    deployment: Deployment, transport: MemoryTransport
+) -> None:
+    async def work(ctx: Any, password: str) -> str:
+        return "done"
+
+    async def other(ctx: Any) -> None: ...
+
+    class Settings:
+        functions = [work]
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        stranger = Worker(
+            [other], queue_name=f"{deployment.queue}-other", redis_settings=deployment.settings, burst=True
+        )
+        await pool.enqueue_job(work.__qualname__, "hunter2")
+        await pool.enqueue_job(other.__qualname__, _queue_name=stranger.queue_name)
+        await worker.async_run()
+        await stranger.async_run()
+        await stranger.close()
+
+    huoyan.watch(Settings)
+    deployment.run(body, work, watch=False)
+    huoyan.unwatch(Settings)
+    shown, run = only(transport)
+    assert (shown.state, shown.result, run.args) == (RunState.SUCCEEDED, "done", ["[scrubbed]"])
+
+
+def test_a_producer_that_knows_the_settings_scrubs_by_name(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def login(ctx: Any, user: str, password: str) -> None: ...
+
+    class Settings:
+        functions = [func(login, name="login")]
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        await pool.enqueue_job("login", "ann", "hunter2")
+
+    huoyan.watch(Settings)
+    deployment.run(body, func(login, name="login"))
+    huoyan.unwatch(Settings)
+    _, run = only(transport)
+    assert run.args == ["ann", "[scrubbed]"]
+
+
+def test_large_and_odd_arguments_are_bounded_and_arrive(deployment: Deployment, transport: MemoryTransport) -> None:
+    received: list[int] = []
+
+    async def work(ctx: Any, *args: Any) -> Any:
+        received.append(len(args))
+        return args
+
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    odd = ["x" * 5_000_000, list(range(100_000)), b"\x00\xff" * 1000, float("nan"), "\ud800", 2**5000, cyclic]
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        await pool.enqueue_job("work", *odd)
+        await worker.async_run()
+
+    deployment.run(body, func(work, name="work"))
+    shown, run = only(transport)
+    assert received == [len(odd)]
+    assert shown.state is RunState.SUCCEEDED
+    assert run.args
+    assert max(len(encoded) for batch in transport.batches for encoded in batch.events) < 20_000
+
+
+def test_a_hook_of_the_host_that_fails_leaves_no_run_open(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def work(ctx: Any) -> None: ...
+
+    async def broken(ctx: Any) -> None:
+        raise RuntimeError("the host's own hook")
+
+    with pytest.raises(RuntimeError, match="own hook"):
+        deployment.run(_once, func(work, name="work"), on_job_end=broken)
+    shown, _ = only(transport)
+    assert states(shown) == ["retrying"]
+    assert shown.reason == "the worker could not settle the job"
+
+
+def test_a_worker_says_which_queue_it_works_on(
+    deployment: Deployment, transport: MemoryTransport, client: Client
+) -> None:
+    async def work(ctx: Any) -> None: ...
+
+    deployment.run(_once, func(work, name="work"))
+    assert deployment.queue in client.process.queues
+
+
+def test_depth_counts_what_is_due_and_not_being_executed(
+    deployment: Deployment, transport: MemoryTransport, client: Client
+) -> None:
+    started = asyncio.Event()
+
+    async def work(ctx: Any) -> None:
+        started.set()
+        await asyncio.sleep(0.3)
+
+    async def body(pool: ArqRedis, worker: Worker) -> None:
+        for _ in range(3):
+            await pool.enqueue_job("work")
+        await pool.enqueue_job("work", _defer_by=3600)
+        working = asyncio.create_task(worker.async_run())
+        await started.wait()
+        # The next look is due at once.
+        for watch in integration._watches._watches.values():
+            for known in watch.workers.values():
+                known.read_at = 0.0
+        await asyncio.sleep(0.1)
+        worker.handle_sig(signal.SIGTERM)
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+    deployment.run(body, func(work, name="work"), max_jobs=1, burst=False)
+    runs(transport)
+    readings = [r for batch in transport.batches for r in batch.queues if r.queue == deployment.queue]
+    assert readings[-1].depth == 2
+    assert readings[-1].oldest_age_s is not None
+
+
+def test_a_class_that_lists_no_functions_is_refused(client: Client) -> None:
+    class Nothing:
+        queue = "x"
+
+    with pytest.raises(ConfigurationError, match="Pass an instance"):
+        huoyan.watch(Nothing)
+
+
+def test_with_the_last_thing_every_wrapper_is_taken_out(deployment: Deployment, transport: MemoryTransport) -> None:
+    async def work(ctx: Any) -> None: ...
+
+    before = Worker.run_job, Worker.finish_job, ArqRedis.enqueue_job, vars(arq.connections)["serialize_job"]
+    deployment.run(_once, func(work, name="work"))
+    after = Worker.run_job, Worker.finish_job, ArqRedis.enqueue_job, vars(arq.connections)["serialize_job"]
+    assert after == before
+    assert only(transport)[0].state is RunState.SUCCEEDED

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from huoyan.model.event import ProcessReport, QueueReading
+from huoyan.model.schedule import ScheduleReport
 
 
 @dataclass(slots=True)
@@ -15,11 +16,13 @@ class Batch:
         events: Encoded events, oldest first (`huoyan.client.wire.encode_event`).
         process: The report that goes with them, if the process reports.
         queues: Queue depths read since the last batch.
+        schedules: What is new about schedules.
     """
 
     events: list[bytes] = field(default_factory=list)
     process: ProcessReport | None = None
     queues: list[QueueReading] = field(default_factory=list)
+    schedules: list[ScheduleReport] = field(default_factory=list)
 
 
 class Answer(StrEnum):

@@ -12,12 +12,15 @@ from huoyan.client.settings import Settings
 from huoyan.client.wire import encode_event
 from huoyan.clock import Clock
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.schedule import ScheduleReport
 
 _BATCH_BYTES = 1024 * 1024
 _EVENT_BYTES = 1024 * 1024
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 30.0
 _MAX_QUEUES = 1000
+_MAX_SCHEDULES = 1000
+_SCHEDULES_AGAIN_S = 60.0
 _FIRST_REPORT_S = 1.0
 
 
@@ -56,6 +59,9 @@ class Emitter:
         self._buffer: deque[bytes] = deque()
         self._bytes = 0
         self._queues: dict[tuple[str, str], QueueReading] = {}
+        self._schedules: dict[tuple[str, str, str], ScheduleReport] = {}
+        self._changed_schedules: set[tuple[str, str, str]] = set()
+        self._schedules_at = 0.0
         self._pending: Batch | None = None
         self._pending_bytes = 0
         self._taken_in = 0
@@ -110,6 +116,22 @@ class Emitter:
             if self._thread is None:
                 self._start()
 
+    def put_schedule(self, report: ScheduleReport) -> None:
+        """Take what is new about a schedule. All that are kept are told again every minute, for a server that was
+        started meanwhile or forgot them."""
+        with self._lock:
+            key = (report.service, report.framework, report.id)
+            if key not in self._schedules and len(self._schedules) >= _MAX_SCHEDULES:
+                warn("schedules", "huoyan: more than %d schedules; the others are not reported", _MAX_SCHEDULES)
+                return
+            self._schedules[key] = report
+            self._changed_schedules.add(key)
+            if self._first_at is None:
+                self._first_at = self._clock.monotonic()
+                self._changed.notify_all()
+            if self._thread is None:
+                self._start()
+
     def ensure_started(self) -> None:
         """Start reporting, if this process does not yet (again after a fork)."""
         if self._thread is None:
@@ -130,14 +152,14 @@ class Emitter:
         deadline = self._clock.monotonic() + timeout_s
         with self._lock:
             target = self._taken_in
-            if self._settled >= target and not self._queues and not closing:
+            if self._settled >= target and not self._waiting() and not closing:
                 return True
             thread = self._thread
             alive = thread is not None and thread.is_alive() and thread is not threading.current_thread()
-            if self._settled < target or self._queues:
+            if self._settled < target or self._waiting():
                 self._urgent = True
                 self._changed.notify_all()
-            while alive and (self._settled < target or self._queues):
+            while alive and (self._settled < target or self._waiting()):
                 left = deadline - self._clock.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     return False
@@ -152,7 +174,7 @@ class Emitter:
         """
         deadline = self._clock.monotonic() + timeout_s
         with self._lock:
-            if not self._said_anything and not self._buffer and self._pending is None and not self._queues:
+            if not self._said_anything and not self._buffer and self._pending is None and not self._waiting():
                 self._stopping = True
                 self._changed.notify_all()
                 return True
@@ -175,6 +197,10 @@ class Emitter:
         """Start afresh in a child process: what waits here belongs to the parent, which sends it."""
         self._fresh()
         self._transport.forget()
+
+    def _waiting(self) -> bool:
+        """Whether anything but events waits to be told."""
+        return bool(self._queues or self._changed_schedules)
 
     def _pending_count(self) -> int:
         return len(self._pending.events) if self._pending is not None else 0
@@ -242,7 +268,8 @@ class Emitter:
             batch.process = self._report(self.dropped, closing)
             if self._queues:
                 batch.queues, self._queues = list(self._queues.values()), {}
-            if not batch.events and not batch.queues and batch.process is None:
+            batch.schedules = self._take_schedules(again=batch.process is not None)
+            if not batch.events and not batch.queues and not batch.schedules and batch.process is None:
                 self._urgent = False
                 self._first_at = None
                 self._report_at = self._clock.monotonic() + self._settings.report_interval_s
@@ -253,6 +280,19 @@ class Emitter:
         receipt = self._transport.send(batch, timeout_s)
         with self._lock:
             return self._settle(batch, receipt)
+
+    def _take_schedules(self, *, again: bool) -> list[ScheduleReport]:
+        now = self._clock.monotonic()
+        if again and now - self._schedules_at >= _SCHEDULES_AGAIN_S:
+            self._changed_schedules.update(self._schedules)
+        if len(self._changed_schedules) == len(self._schedules):
+            self._schedules_at = now
+        reports = [self._schedules[key] for key in self._changed_schedules]
+        self._changed_schedules = set()
+        for report in reports:
+            if not report.enabled:
+                self._schedules.pop((report.service, report.framework, report.id), None)
+        return reports
 
     def _take(self) -> Batch:
         events: list[bytes] = []
@@ -276,7 +316,7 @@ class Emitter:
             wait_s = backoff_s * (0.5 + random.random() / 2)
             self._retry_at = now + max(wait_s, receipt.retry_after_s or 0.0)
             warn("later", "huoyan: events wait, the server does not take them: %s", receipt.reason)
-            self._keep_queues(batch)
+            self._keep_readings(batch)
             if not count:
                 self._pending = None
             return False
@@ -285,7 +325,7 @@ class Emitter:
             self._buffer.extendleft(reversed(batch.events[half:]))
             self._bytes += sum(map(len, batch.events[half:]))
             self._pending = Batch(batch.events[:half])
-            self._keep_queues(batch)
+            self._keep_readings(batch)
             return True
         self._pending = None
         self._pending_bytes = 0
@@ -301,15 +341,20 @@ class Emitter:
             self._drop(count, "the server refuses them: %s", receipt.reason)
         else:
             warn("refused", "huoyan: the server refuses reports: %s", receipt.reason)
-        if not self._buffer and not self._queues:
+        if not self._buffer and not self._waiting():
             self._urgent = False
         self._changed.notify_all()
         return True
 
-    def _keep_queues(self, batch: Batch) -> None:
+    def _keep_readings(self, batch: Batch) -> None:
         for reading in batch.queues:
             self._queues.setdefault((reading.service, reading.queue), reading)
         batch.queues = []
+        for report in batch.schedules:
+            key = (report.service, report.framework, report.id)
+            self._schedules.setdefault(key, report)
+            self._changed_schedules.add(key)
+        batch.schedules = []
 
     def _drain(self, deadline: float, *, closing: bool) -> bool:
         """Send everything from the calling thread until `deadline`; give up at the first failure."""

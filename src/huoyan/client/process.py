@@ -20,6 +20,7 @@ from huoyan.client.settings import Settings
 from huoyan.client.tally import Tally
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.model.event import EventKind, ProcessReport, QueueReading, TaskEvent
+from huoyan.model.schedule import ScheduleReport
 
 _MAX_ACTIVE = 100_000
 _ENDS = frozenset(
@@ -196,6 +197,12 @@ class Client:
         with guard("record_queue"):
             if self.emitter is not None:
                 self.emitter.put_queue(reading)
+
+    def record_schedule(self, report: ScheduleReport) -> None:
+        """Take what is new about a schedule; never raises."""
+        with guard("record_schedule"):
+            if self.emitter is not None:
+                self.emitter.put_schedule(report)
 
     def identify(
         self, reporter: Reporter, worker: str, *, queues: list[str] | None, reports: bool, children: bool

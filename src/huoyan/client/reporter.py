@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from huoyan.client.guard import warn
 from huoyan.model.event import EventKind, ExceptionInfo, Payload, QueueReading, TaskEvent
+from huoyan.model.schedule import ScheduleReport
 
 if TYPE_CHECKING:
     from huoyan.client.process import Client
@@ -67,6 +68,22 @@ class Reporter:
             self._client.record_queue(QueueReading(queue, depth, at, self.service or self.framework, oldest_age_s))
         except Exception as error:  # noqa: BLE001
             warn("report", "huoyan: a queue reading could not be recorded", error=error)
+
+    def schedule(self, schedule_id: str, **fields: Any) -> None:
+        """Report a schedule that this process keeps, again whenever something about it changes.
+
+        Args:
+            schedule_id: Its name, the same in every process that keeps it; its runs carry it in the label `schedule`.
+            fields: Further fields of `Schedule`. Service, framework, source and the time are filled in.
+        """
+        try:
+            fields.setdefault("service", self.service)
+            fields.setdefault("framework", self.framework)
+            fields.setdefault("source", self.worker)
+            fields.setdefault("at", self._client.clock.now())
+            self._client.record_schedule(ScheduleReport(id=schedule_id, **fields))
+        except Exception as error:  # noqa: BLE001
+            warn("report", "huoyan: a schedule could not be recorded", error=error)
 
     def call(
         self, function: Callable[..., Any] | None, args: tuple[Any, ...] | list[Any], kwargs: Mapping[str, Any]

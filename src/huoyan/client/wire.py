@@ -7,6 +7,7 @@ from typing import Any
 
 from huoyan.client.delivery import Batch
 from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
+from huoyan.model.schedule import ScheduleReport
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _lenient = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), skipkeys=True, default=repr)
@@ -74,6 +75,8 @@ def encode_batch(batch: Batch, sent_at: float) -> bytes:
         head["process"] = _filled(batch.process)
     if batch.queues:
         head["queues"] = [_filled(reading) for reading in batch.queues]
+    if batch.schedules:
+        head["schedules"] = [_schedule_fields(report) for report in batch.schedules]
     start = _encode(head).encode("utf-8", "replace")
     return b"".join((start[:-1], b',"events":[', b",".join(batch.events), b"]}"))
 
@@ -99,12 +102,24 @@ def decode_events(encoded: Iterable[bytes]) -> list[TaskEvent]:
 _FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in (ExceptionInfo, Progress, ProcessReport, QueueReading)}
 
 
+_SCHEDULE_FIELDS = tuple(f.name for f in fields(ScheduleReport))
+
+
 def _filled(record: ExceptionInfo | Progress | ProcessReport | QueueReading) -> dict[str, Any]:
     out = {}
     for name in _FIELDS[type(record)]:
         value = getattr(record, name)
         if value is not None and value != "" and value != [] and value is not False:
             out[name] = value
+    return out
+
+
+def _schedule_fields(report: ScheduleReport) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name in _SCHEDULE_FIELDS:
+        value = getattr(report, name)
+        if value is not None and value != "":
+            out[name] = value[:_NAME_CHARS] if isinstance(value, str) else value
     return out
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from huoyan.model.schedule import ScheduleReport
+
 
 class EventKind(StrEnum):
     """The fact that an event reports."""
@@ -164,3 +166,4 @@ class EventBatch:
     sent_at: float | None = None
     process: ProcessReport | None = None
     queues: list[QueueReading] = field(default_factory=list)
+    schedules: list[ScheduleReport] = field(default_factory=list)

@@ -12,6 +12,7 @@ from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.clock import SYSTEM_CLOCK
 from huoyan.model.event import EventKind, ProcessReport, QueueReading, TaskEvent
+from huoyan.model.schedule import ScheduleReport
 from tests.servers.waiting import wait_until
 
 LATER = Receipt(Answer.LATER, reason="away")
@@ -423,3 +424,35 @@ def test_after_a_goodbye_the_thread_does_not_say_hello_again_at_once(emitters: l
             assert [each.closing for each in transport.reports][-1] is True
         assert emitter.flush(5)
         assert transport.reports[-1].closing is True
+
+
+class _Slow:
+    """Time that passes when it is told to, for what happens once a minute."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+def test_only_the_newest_of_each_schedule_is_told_again_when_the_server_was_away_and_every_minute() -> None:
+    clock, transport = _Slow(), MemoryTransport([LATER])
+    emitter = Emitter(Settings(), clock, transport, report)  # type: ignore[arg-type]
+    emitter._thread = threading.current_thread()
+    emitter.put_schedule(ScheduleReport(id="a", next_due_at=1.0, at=1.0))
+    emitter.put_schedule(ScheduleReport(id="a", next_due_at=2.0, at=2.0))
+    emitter.put_schedule(ScheduleReport(id="b", enabled=False, at=2.0))
+    assert not emitter._send_one(1.0)
+    assert transport.schedules == []
+    assert emitter._send_one(1.0)
+    assert {(one.id, one.next_due_at) for one in transport.schedules} == {("a", 2.0), ("b", None)}
+    clock.at += 30
+    emitter._send_one(1.0)
+    assert len(transport.schedules) == 2
+    clock.at += 31
+    emitter._send_one(1.0)
+    assert [one.id for one in transport.schedules[2:]] == ["a"]

@@ -714,6 +714,8 @@ export interface components {
             process: components["schemas"]["ProcessReport"] | null;
             /** @default [] */
             queues: components["schemas"]["QueueReading"][];
+            /** @default [] */
+            schedules: components["schemas"]["ScheduleReport"][];
         };
         /**
          * EventKind
@@ -2134,6 +2136,63 @@ export interface components {
          * @enum {string}
          */
         RunState: "scheduled" | "queued" | "started" | "retrying" | "succeeded" | "failed" | "revoked" | "rejected" | "lost" | "dead";
+        /**
+         * ScheduleKind
+         * @description How a schedule says when it is due.
+         * @enum {unknown}
+         */
+        ScheduleKind: "cron" | "date" | "interval";
+        /**
+         * ScheduleReport
+         * @description What a process says of one schedule that it keeps; told again whenever it changes.
+         */
+        ScheduleReport: {
+            /** @description Its name within service and framework. Runs carry it in the label `schedule`, and the time they were due in `eta`. */
+            id: string;
+            /** @default  */
+            name: string;
+            /** @default  */
+            service: string;
+            /** @default  */
+            framework: string;
+            /**
+             * @description What it runs.
+             * @default
+             */
+            task: string;
+            /** @default cron */
+            kind: components["schemas"]["ScheduleKind"];
+            /**
+             * @description `cron`: 5 fields, or 6 with seconds first; `interval`: seconds. Anything else is shown and not computed with.
+             * @default
+             */
+            expression: string;
+            /**
+             * @description IANA name; empty: UTC.
+             * @default
+             */
+            timezone: string;
+            /** @default null */
+            next_due_at: (number | string) | null;
+            /** @default null */
+            last_run_at: number | string | null;
+            /** @default null */
+            grace_s: number | null;
+            /** @default null */
+            ends_at: (number | string) | null;
+            /**
+             * @description The process that keeps it, as `worker` of its events.
+             * @default
+             */
+            source: string;
+            /**
+             * @description False when it is paused or was taken out.
+             * @default true
+             */
+            enabled: boolean;
+            /** @description When this was so by the sender's clock. */
+            at: number | string;
+        };
         /**
          * Session
          * @description Whether a token is needed, and whether this request carried a valid one.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from huoyan.client.delivery import Answer, Batch, Receipt
 from huoyan.client.wire import decode_events
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.schedule import ScheduleReport
 
 
 class MemoryTransport:
@@ -21,6 +22,7 @@ class MemoryTransport:
         self.events: list[TaskEvent] = []
         self.reports: list[ProcessReport] = []
         self.queues: list[QueueReading] = []
+        self.schedules: list[ScheduleReport] = []
         self.batches: list[Batch] = []
         self._lock = threading.Lock()
 
@@ -31,13 +33,14 @@ class MemoryTransport:
             if receipt.answer is Answer.STORED:
                 self.events += decode_events(batch.events)
                 self.queues += batch.queues
+                self.schedules += batch.schedules
                 if batch.process is not None:
                     self.reports.append(batch.process)
             return receipt
 
     def forget(self) -> None:
         """There is no connection to drop; what the parent sent stays the parent's."""
-        self.events, self.reports, self.queues, self.batches = [], [], [], []
+        self.events, self.reports, self.queues, self.schedules, self.batches = [], [], [], [], []
         self._lock = threading.Lock()
 
     def close(self) -> None:

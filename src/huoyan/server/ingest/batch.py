@@ -15,7 +15,17 @@ import msgspec
 from msgspec import Raw
 
 from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
-from huoyan.server.ingest.wire import MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS, Time, WireEvent, WireProcess, WireQueue
+from huoyan.model.schedule import ScheduleKind, ScheduleReport
+from huoyan.server.ingest.wire import (
+    MAX_DEPTH,
+    MAX_EVENT_BYTES,
+    MAX_EVENTS,
+    Time,
+    WireEvent,
+    WireProcess,
+    WireQueue,
+    WireSchedule,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class Decoded:
     positions: list[int] = field(default_factory=list)
     process: ProcessReport | None = None
     queues: list[QueueReading] = field(default_factory=list)
+    schedules: list[ScheduleReport] = field(default_factory=list)
     sent_at: float | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -44,6 +55,7 @@ class Decoded:
 _event = msgspec.json.Decoder(WireEvent)
 _process = msgspec.json.Decoder(WireProcess)
 _queue = msgspec.json.Decoder(WireQueue)
+_schedule = msgspec.json.Decoder(WireSchedule)
 _time = msgspec.json.Decoder(Time | None)
 _raw_list = msgspec.json.Decoder(list[Raw])
 _raw_object = msgspec.json.Decoder(dict[str, Raw])
@@ -107,7 +119,8 @@ def decode(body: bytes, received_at: float) -> Decoded:
     process = _part(parts, "process", _process, decoded)
     if process is not None:
         decoded.process = _process_report(process)
-    decoded.queues = [_queue_reading(q) for q in _read_queues(parts.get("queues"), decoded)]
+    decoded.queues = [_queue_reading(q) for q in _items(parts, "queues", _queue, decoded)]
+    decoded.schedules = [_schedule_report(s) for s in _items(parts, "schedules", _schedule, decoded)]
     return decoded
 
 
@@ -130,7 +143,7 @@ def _envelope(body: bytes, decoded: Decoded) -> tuple[dict[str, Raw], list[Raw]]
         return parts, _raw_list.decode(events)
     if "kind" in parts or "run_id" in parts:
         return {}, [Raw(body)]
-    if "process" in parts or "queues" in parts:
+    if "process" in parts or "queues" in parts or "schedules" in parts:
         return parts, []
     decoded.rejected.append(
         Rejected(None, None, "body", "an object with `events`, or an event with `kind` and `run_id`", _names(parts))
@@ -162,19 +175,21 @@ def _read_event(raw: Raw, index: int, received_at: float, decoded: Decoded) -> T
     return _task_event(wire, received_at)
 
 
-def _read_queues(raw: Raw | None, decoded: Decoded) -> Iterator[WireQueue]:
+def _items(parts: dict[str, Raw], name: str, decoder: "msgspec.json.Decoder[Any]", decoded: Decoded) -> Iterator[Any]:
+    """Yield the items of a list that can be read; what is wrong with the others goes into `decoded`."""
+    raw = parts.get(name)
     if raw is None or bytes(raw) == b"null":
         return
     try:
         items = _raw_list.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        decoded.rejected.append(_rejected(error, None, None, "queues", bytes(raw)))
+        decoded.rejected.append(_rejected(error, None, None, name, bytes(raw)))
         return
     for index, item in enumerate(items):
         try:
-            yield _queue.decode(_without_nul(bytes(item)))
+            yield decoder.decode(_without_nul(bytes(item)))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            decoded.rejected.append(_rejected(error, None, None, f"queues[{index}]", bytes(item)))
+            decoded.rejected.append(_rejected(error, None, None, f"{name}[{index}]", bytes(item)))
 
 
 def _part(parts: dict[str, Raw], name: str, decoder: "msgspec.json.Decoder[Any]", decoded: Decoded) -> Any:
@@ -283,6 +298,26 @@ def _queue_reading(wire: WireQueue) -> QueueReading:
     return QueueReading(wire.queue, wire.depth, _at(wire.at), wire.service, wire.oldest_age_s)
 
 
+def _schedule_report(wire: WireSchedule) -> ScheduleReport:
+    return ScheduleReport(
+        id=wire.id,
+        name=wire.name,
+        service=wire.service,
+        framework=wire.framework,
+        task=wire.task,
+        kind=wire.kind,
+        expression=wire.expression,
+        timezone=wire.timezone,
+        next_due_at=None if wire.next_due_at is None else _at(wire.next_due_at),
+        last_run_at=None if wire.last_run_at is None else _at(wire.last_run_at),
+        grace_s=wire.grace_s,
+        ends_at=None if wire.ends_at is None else _at(wire.ends_at),
+        source=wire.source,
+        enabled=wire.enabled,
+        at=_at(wire.at),
+    )
+
+
 def _at(time: float | datetime) -> float:
     return time.timestamp() if isinstance(time, datetime) else time
 
@@ -304,7 +339,11 @@ def _rejected(error: Exception, index: int | None, run_id: str | None, prefix: s
         return Rejected(index, run_id, f"{prefix}{path}.{missing['name']}", "a value", "nothing")
     got = _found(text, path)
     if what.startswith("Invalid enum value"):
-        known = Evidence if path.endswith("evidence") else EventKind
+        known: type[Evidence] | type[ScheduleKind] | type[EventKind] = EventKind
+        if path.endswith("evidence"):
+            known = Evidence
+        elif prefix.startswith("schedules"):
+            known = ScheduleKind
         return Rejected(index, run_id, f"{prefix}{path}", f"one of {', '.join(known)}", got)
     expected = what.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
     for theirs, ours in _WORDS:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from huoyan.model.event import EventKind, Evidence
+from huoyan.model.schedule import ScheduleKind
 
 MAX_EVENT_BYTES = 1 << 20
 """Longest event: clients bound payloads far below it."""
@@ -163,6 +164,40 @@ class WireQueue(Struct, kw_only=True):
     oldest_age_s: Seconds | None = None
 
 
+class WireSchedule(Struct, kw_only=True):
+    """What a process says of one schedule that it keeps; told again whenever it changes."""
+
+    id: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=300,
+            description="Its name within service and framework. Runs carry it in the label `schedule`, "
+            "and the time they were due in `eta`.",
+        ),
+    ]
+    name: Name = ""
+    service: Name = ""
+    framework: Name = ""
+    task: Annotated[Name, Meta(description="What it runs.")] = ""
+    kind: ScheduleKind = ScheduleKind.CRON
+    expression: Annotated[
+        Name,
+        Meta(
+            description="`cron`: 5 fields, or 6 with seconds first; `interval`: seconds. Anything else is shown and "
+            "not computed with."
+        ),
+    ] = ""
+    timezone: Annotated[str, Meta(max_length=100, description="IANA name; empty: UTC.")] = ""
+    next_due_at: Annotated[Time, Meta(description="When it is due next.")] | None = None
+    last_run_at: Time | None = None
+    grace_s: Annotated[Seconds, Meta(description="How late it may start before it is given up.")] | None = None
+    ends_at: Annotated[Time, Meta(description="It is never due after this time.")] | None = None
+    source: Annotated[Name, Meta(description="The process that keeps it, as `worker` of its events.")] = ""
+    enabled: Annotated[bool, Meta(description="False when it is paused or was taken out.")] = True
+    at: Annotated[Time, Meta(description="When this was so by the sender's clock.")]
+
+
 class WireBatch(Struct, kw_only=True):
     """What a client posts at once. `sent_at` is its clock at sending, from which the server learns the skew."""
 
@@ -170,6 +205,7 @@ class WireBatch(Struct, kw_only=True):
     sent_at: Time | None = None
     process: WireProcess | None = None
     queues: Annotated[list[WireQueue], Meta(max_length=10_000)] = []
+    schedules: Annotated[list[WireSchedule], Meta(max_length=10_000)] = []
 
 
 _NAMES = {
@@ -179,6 +215,7 @@ _NAMES = {
     "WireProcess": "ProcessReport",
     "WireQueue": "QueueReading",
     "WireProgress": "Progress",
+    "WireSchedule": "ScheduleReport",
 }
 """Names of the types in schemas: those of the model."""
 

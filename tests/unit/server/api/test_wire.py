@@ -20,6 +20,7 @@ from huoyan.model.event import (
     QueueReading,
     TaskEvent,
 )
+from huoyan.model.schedule import ScheduleKind, ScheduleReport
 from huoyan.server.ingest.batch import Rejected, decode
 from huoyan.server.ingest.wire import BATCH_EXAMPLE, MAX_EVENT_BYTES, batch_schema
 
@@ -314,11 +315,26 @@ class TestClient:
     def test_what_our_client_sends_arrives_as_it_was(self, events: list[TaskEvent]) -> None:
         process = ProcessReport(worker="w", service="s", pid=7, started_at=1.5, queues=["q"], dropped=3, closing=True)
         readings = [QueueReading(queue="q", depth=2, at=3.5, oldest_age_s=0.5)]
-        batch = Batch(events=[encode_event(event) for event in events], process=process, queues=readings)
+        schedules = [
+            ScheduleReport(id="nightly", expression="30 2 * * *", timezone="Europe/Berlin", next_due_at=7.5, at=4.5),
+            ScheduleReport(id="gone", kind=ScheduleKind.INTERVAL, grace_s=0.0, enabled=False, at=5.5),
+        ]
+        batch = Batch([encode_event(event) for event in events], process, readings, schedules)
         decoded = decode(encode_batch(batch, sent_at=12.5), received_at=9.0)
         assert decoded.rejected == []
         assert decoded.events == [replace(event, received_at=9.0) for event in events]
         assert (decoded.process, decoded.queues, decoded.sent_at) == (process, readings, 12.5)
+        assert decoded.schedules == schedules
+
+    def test_a_schedule_that_cannot_be_read_is_named_and_keeps_nothing_else_out(self) -> None:
+        body = b'{"schedules": [{"id": "a", "at": 1}, {"id": "b"}, {"id": "c", "at": 1, "kind": "moon"}], "events": []}'
+        decoded = decode(body, received_at=9.0)
+        assert [schedule.id for schedule in decoded.schedules] == ["a"]
+        assert [(wrong.field, wrong.got) for wrong in decoded.rejected] == [
+            ("schedules[1].at", "nothing"),
+            ("schedules[2].kind", '"moon"'),
+        ]
+        assert decoded.rejected[1].expected == "one of cron, interval, date"
 
 
 class TestSchema:
@@ -333,6 +349,13 @@ class TestSchema:
         from huoyan.model import event
 
         definitions = batch_schema()["$defs"]
-        for kind in (event.TaskEvent, event.EventBatch, event.ProcessReport, event.QueueReading, event.ExceptionInfo):
+        for kind in (
+            event.TaskEvent,
+            event.EventBatch,
+            event.ProcessReport,
+            event.QueueReading,
+            event.ExceptionInfo,
+            ScheduleReport,
+        ):
             names = {field.name for field in fields(kind)} - {"received_at"}
             assert set(definitions[kind.__name__]["properties"]) == names

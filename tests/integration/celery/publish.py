@@ -15,11 +15,11 @@ PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 def main(prefix: str, count: int, *, special: bool) -> None:
     """Send `count` tasks with ids `{prefix}-{n}`, and with `special` those that need somebody to interfere."""
     if special:
-        work.apply_async(("ok", 0), task_id="waiting", countdown=6)
-        _wait(lambda: "waiting" in _ids(app.control.inspect().scheduled()), "the task to wait in the worker")
+        work.apply_async(("ok", 0), task_id="waiting", countdown=5)
+        _wait(lambda: "waiting" in _ids(app.control.inspect(timeout=0.4).scheduled()), "the task to wait in the worker")
         app.control.revoke("waiting")
         app.control.revoke("revoked-early")
-        _wait(lambda: "revoked-early" in _ids(app.control.inspect().revoked()), "the revocation to arrive")
+        _wait(lambda: "revoked-early" in _ids(app.control.inspect(timeout=0.4).revoked()), "the revocation to arrive")
         work.apply_async(("ok", 0), task_id="revoked-early")
         work.apply_async(("ok", 0), task_id="expired", expires=PAST)
         app.send_task("orders.unheard", task_id="unknown")
@@ -29,7 +29,7 @@ def main(prefix: str, count: int, *, special: bool) -> None:
         for n in range(count):
             work.apply_async((KINDS[n % 10], n), task_id=f"{prefix}-{n}", producer=producer)
     if special:
-        _wait(lambda: "terminated" in _ids(app.control.inspect().active()), "the task to run")
+        _wait(lambda: "terminated" in _ids(app.control.inspect(timeout=0.4).active()), "the task to run")
         app.control.revoke("terminated", terminate=True)
         work.apply_async(("killed", 0), task_id="killed")
         hold.apply_async((60,), task_id="too-long", time_limit=1)

@@ -35,6 +35,7 @@ __all__ = [
     "DEFAULT_SCHEMA",
     "Histogram",
     "NativeHistogram",
+    "Parts",
     "relative_error_bound",
 ]
 
@@ -46,6 +47,10 @@ SMALLEST_MAX_BUCKETS = 80
 _ENCODING_VERSION = 1
 _FLOATS = struct.Struct("<ddd")
 _MAX_INDEX = 1100 * 2**MAX_SCHEMA
+
+
+Parts = tuple[int, int, float, float, float, list[int], list[int]]
+"""A histogram taken apart, see `Histogram.to_parts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +333,22 @@ class Histogram:
             raise ValueError(f"histogram: expected {at} bytes, got {len(data)}")
         pairs = list(zip(accumulate(gaps), numbers[1::2], strict=True))
         return cls._restore(unzigzag(schema), zero_count, floats, pairs, max_buckets)
+
+    def to_parts(self) -> Parts:
+        """Return what a store needs to write: schema, zero count, sum, smallest, largest, indexes, their counts."""
+        buckets = self.buckets
+        return self.schema, self.zero_count, self.sum, self._min, self._max, list(buckets), list(buckets.values())
+
+    @classmethod
+    def from_parts(cls, parts: Parts) -> "Histogram":
+        """Return the histogram that `to_parts` took apart. Nothing is checked: what comes from elsewhere is decoded."""
+        schema, zero_count, sum_, smallest, largest, indexes, counts = parts
+        histogram = cls(schema)
+        histogram.buckets = dict(zip(indexes, counts, strict=True))
+        histogram.zero_count = zero_count
+        histogram.count = zero_count + sum(counts)
+        histogram.sum, histogram._min, histogram._max = sum_, smallest, largest
+        return histogram
 
     def to_dict(self) -> dict[str, Any]:
         """Return the histogram as JSON values; buckets as `[index, count]` in order."""

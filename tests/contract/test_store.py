@@ -493,8 +493,9 @@ def test_rollups_groups_gauges_gaps_and_workers_are_deleted_by_their_age(store, 
     store.gauges.record([GaugeSample("g", (), T - 2 * DAY_S, 1.0), GaugeSample("g", (), T, 2.0)])
     store.gaps.close("a", store.gaps.open("a", T - 2 * DAY_S, "") and T - 2 * DAY_S)
     store.workers.save([Worker("gone", state="down", last_seen_at=T - 2 * DAY_S), Worker("up", last_seen_at=1.0)])
-    for kept in (store.rollups, store.failures, store.gauges, store.gaps, store.workers):
+    for kept in (store.rollups, store.failures, store.gauges, store.gaps):
         kept.delete_before(T - DAY_S)
+    store.workers.delete_before(closed_before=T - DAY_S, down_before=T - DAY_S)
     assert [minute.last for minute in store.gauges.read("g", 0, T + 60)] == [2.0]
     assert store.gaps.list() == []
     assert [worker.worker for worker in store.workers.list()] == ["up"]

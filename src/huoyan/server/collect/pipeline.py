@@ -320,9 +320,9 @@ class Collector:
         self.metrics.know(self._bounds.series(series) for series in known.values())
         minute = slot_of(now, MINUTE_S)
         present = {
-            known[row.series_id]: decode_rollup(row.data)
-            for row in store.rollups.read(minute, minute + MINUTE_S)
-            if row.series_id in known
+            known[int(row.key)]: decode_rollup(row.data)
+            for row in store.rollups.read("minutes", minute, minute + MINUTE_S)
+            if row.key in known
         }
         if present:
             self._recent.restore(minute, present)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from huoyan.model.rollup import Rollup, Series, slot_of
 from huoyan.server.store.rollups import RollupChange
-from huoyan.server.store.source import Merges, Parts, Selection, Sums, parts_of
+from huoyan.server.store.source import Merges, Selection, Sums, parts_of
 
 SLOT_S = 5
 MINUTE_S = 60
@@ -16,8 +16,53 @@ MOST_CELLS = 100_000
 _Cells = dict[Series, Rollup]
 
 
+class _Grid:
+    """Rollups by 5 seconds, and by minutes besides, so that longer windows have less to add up."""
+
+    __slots__ = ("cells", "minutes", "slots")
+
+    def __init__(self) -> None:
+        self.slots: dict[int, _Cells] = {}
+        self.minutes: dict[int, _Cells] = {}
+        self.cells = 0
+
+    def at(self, series: Series, slot: int) -> tuple[Rollup, Rollup]:
+        """Return the rollups of the slot and of its minute."""
+        minute = slot // MINUTE_S * MINUTE_S
+        return self._cell(self.slots, slot, series), self._cell(self.minutes, minute, series)
+
+    def _cell(self, kept: dict[int, _Cells], start: int, series: Series) -> Rollup:
+        cells = kept.setdefault(start, {})
+        cell = cells.get(series)
+        if cell is None:
+            cell = cells[series] = Rollup()
+            self.cells += 1
+        return cell
+
+    def drop_before(self, at: float) -> None:
+        """Forget what is older."""
+        for kept in (self.slots, self.minutes):
+            for start in [start for start in kept if start < at]:
+                self.cells -= len(kept.pop(start))
+
+    def pieces(self, since: float, until: float, begin: float, step_s: float) -> Iterable[tuple[int, _Cells]]:
+        """Yield the fewest pieces that make up a window: minutes that lie in one step, slots for what is left."""
+        minutes = {
+            minute
+            for minute in self.minutes
+            if since <= minute
+            and minute + MINUTE_S <= until
+            and (minute - begin) // step_s == (minute + MINUTE_S - SLOT_S - begin) // step_s
+        }
+        for minute in minutes:
+            yield minute, self.minutes[minute]
+        for slot, cells in self.slots.items():
+            if since <= slot < until and slot // MINUTE_S * MINUTE_S not in minutes:
+                yield slot, cells
+
+
 class Recent:
-    """Rollups of every series by 5 seconds, and by minutes besides, so that longer windows have less to add up.
+    """Rollups of the last hour, of every series and over all series of a service.
 
     Attributes:
         since: From when on everything is here, seconds since 1970 UTC, a whole minute; what was before is in the store.
@@ -26,9 +71,8 @@ class Recent:
     def __init__(self, since: float) -> None:
         self.since: float = slot_of(since, MINUTE_S)
         self._lock = threading.Lock()
-        self._slots: dict[int, _Cells] = {}
-        self._minutes: dict[int, _Cells] = {}
-        self._cells = 0
+        self._series = _Grid()
+        self._totals = _Grid()
         self._own: dict[tuple[str, int], float] = {}
 
     def restore(self, minute: int, rollups: Mapping[Series, Rollup]) -> None:
@@ -41,23 +85,21 @@ class Recent:
         """Add what was counted and corrected per series and slot; what is from before `since` is the store's alone."""
         with self._lock:
             for (series, slot), rollup in counted.items():
-                if slot >= self.since:
-                    for cell in self._cells_of(series, slot):
-                        cell.merge(rollup)
+                for cell in self._cells_of(series, slot):
+                    cell.merge(rollup)
             for (series, slot), change in corrected.items():
-                if slot >= self.since:
+                for cell in self._cells_of(series, slot):
+                    cell.merge(change.added)
+            # Taken back when everything is there: what is taken here may have been added just above.
+            for (series, slot), change in corrected.items():
+                if change.taken is not None:
                     for cell in self._cells_of(series, slot):
-                        cell.merge(change.added)
-                        if change.taken is not None:
-                            cell.subtract(change.taken)
+                        cell.subtract(change.taken)
 
     def _cells_of(self, series: Series, slot: int) -> Iterable[Rollup]:
-        for cells in (self._slots.setdefault(slot, {}), self._minutes.setdefault(slot // MINUTE_S * MINUTE_S, {})):
-            cell = cells.get(series)
-            if cell is None:
-                cell = cells[series] = Rollup()
-                self._cells += 1
-            yield cell
+        if slot < self.since:
+            return ()
+        return (*self._series.at(series, slot), *self._totals.at(Series(series.service, "", ""), slot))
 
     def count(self, increases: Mapping[str, float], at: float) -> None:
         """Add to the server's own counters."""
@@ -80,16 +122,15 @@ class Recent:
         """Forget what is older than an hour, or does not fit."""
         with self._lock:
             self._drop_before(int((now - HORIZON_S) // MINUTE_S) * MINUTE_S)
-            while self._cells > MOST_CELLS and self._minutes:
-                self._drop_before(min(self._minutes) + MINUTE_S)
+            while self._series.cells > MOST_CELLS and self._series.minutes:
+                self._drop_before(min(self._series.minutes) + MINUTE_S)
 
     def _drop_before(self, at: float) -> None:
         if at <= self.since:
             return
         self.since = at
-        for kept in (self._slots, self._minutes):
-            for start in [start for start in kept if start < at]:
-                self._cells -= len(kept.pop(start))
+        self._series.drop_before(at)
+        self._totals.drop_before(at)
         self._own = {key: value for key, value in self._own.items() if key[1] >= at}
 
     def collect(
@@ -104,32 +145,14 @@ class Recent:
     ) -> None:
         """Add what was counted from `since` to `until` to the steps of a window that begins at `begin`."""
         last = steps - 1
+        grid = self._totals if selection.totals else self._series
         admitted: dict[Series, bool] = {}
         with self._lock:
-            for start, cells in self._pieces(since, until, begin, step_s):
+            for start, cells in grid.pieces(since, until, begin, step_s):
                 step = min(int((start - begin) // step_s), last)
                 for series, rollup in cells.items():
                     wanted = admitted.get(series)
                     if wanted is None:
                         wanted = admitted[series] = selection.admits(series)
                     if wanted:
-                        into.add(series, _parts(rollup), step)
-
-    def _pieces(self, since: float, until: float, begin: float, step_s: float) -> Iterable[tuple[int, _Cells]]:
-        """Yield the fewest pieces that make up the window: minutes that lie in one step, slots for what is left."""
-        minutes = {
-            minute
-            for minute in self._minutes
-            if since <= minute
-            and minute + MINUTE_S <= until
-            and (minute - begin) // step_s == (minute + MINUTE_S - SLOT_S - begin) // step_s
-        }
-        for minute in minutes:
-            yield minute, self._minutes[minute]
-        for slot, cells in self._slots.items():
-            if since <= slot < until and slot // MINUTE_S * MINUTE_S not in minutes:
-                yield slot, cells
-
-
-def _parts(rollup: Rollup) -> Parts:
-    return parts_of(rollup)
+                        into.add(series, parts_of(rollup), step)

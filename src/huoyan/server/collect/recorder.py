@@ -277,8 +277,7 @@ class Recorder:
                     add_failures(connection, changes.failures, ids)
                 self._store.workers.save(workers, connection)
                 self._store.queues.record(outcome.queues, connection)
-                rollups = {(ids[series], minute): change for (series, minute), change in minutes.items()}
-                self._store.rollups.add(connection, rollups)
+                self._store.rollups.add(connection, minutes, ids)
                 connection.commit()
         self._registry.saved(workers)
         outcome.workers = outcome.workers or bool(workers)

@@ -11,6 +11,7 @@ from huoyan.model.rollup import Rollup
 from huoyan.model.run import Execution, Outcome, Run
 
 _VERSION = 1
+_ROLLUP_VERSION = 2
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list).decode
@@ -68,7 +69,7 @@ def decode_run(data: bytes) -> Run:
     Raises:
         ValueError: The bytes are damaged or of a later version.
     """
-    row = _array(data, "run")
+    row = _array(data, "run", _VERSION)
     labels, progress, fate, fate_at, executions = row[_RUN_HEAD + 1 :]
     tail: tuple[Any, ...] = (
         labels or {},
@@ -123,14 +124,14 @@ def encode_rollup(rollup: Rollup) -> bytes:
     """Return a rollup as bytes."""
     return _encode(
         (
-            _VERSION,
+            _ROLLUP_VERSION,
             rollup.enqueued,
             rollup.started,
             rollup.retries,
             rollup.finished,
             rollup.exceptions,
-            {state: histogram.encode() for state, histogram in rollup.durations.items()},
-            None if rollup.waits is None else rollup.waits.encode(),
+            {state: histogram.to_parts() for state, histogram in rollup.durations.items()},
+            None if rollup.waits is None else rollup.waits.to_parts(),
         )
     )
 
@@ -141,32 +142,30 @@ def decode_rollup(data: bytes) -> Rollup:
     Raises:
         ValueError: The bytes are damaged or of a later version.
     """
-    _, enqueued, started, retries, finished, exceptions, durations, waits = _array(data, "rollup")
+    _, enqueued, started, retries, finished, exceptions, durations, waits = _array(data, "rollup", _ROLLUP_VERSION)
     return Rollup(
         enqueued,
         started,
         retries,
         finished,
         exceptions,
-        {state: Histogram.decode(encoded) for state, encoded in durations.items()},
-        None if waits is None else Histogram.decode(waits),
+        {state: Histogram.from_parts(parts) for state, parts in durations.items()},
+        None if waits is None else Histogram.from_parts(waits),
     )
 
 
 def rollup_parts(data: bytes) -> list[Any]:
-    """Return `[version, enqueued, started, retries, finished, exceptions, durations, waits]`, distributions still
-    encoded.
-    """
-    return _array(data, "rollup")
+    """Return `[version, enqueued, started, retries, finished, exceptions, durations, waits]`, distributions apart."""
+    return _array(data, "rollup", _ROLLUP_VERSION)
 
 
-def _array(data: bytes, what: str) -> list[Any]:
+def _array(data: bytes, what: str, version: int) -> list[Any]:
     try:
         row = _decode(data)
     except msgspec.DecodeError as error:
         raise ValueError(f"{what}: expected what was stored, got damaged bytes ({error})") from error
-    if not row or row[0] != _VERSION:
-        raise ValueError(f"{what}: expected version {_VERSION}, got {row[:1]}")
+    if not row or row[0] != version:
+        raise ValueError(f"{what}: expected version {version}, got {row[:1]}")
     return row
 
 

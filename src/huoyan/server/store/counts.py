@@ -91,12 +91,16 @@ def count_runs(connection: Connection, filters: RunFilters, matching: ColumnElem
     counts = RunCounts({name: {} for name in DIMENSIONS})
     if filters.nothing:
         return counts
-    for name in DIMENSIONS:
-        if filters.beyond_dimensions:
-            counts[name], exact = _looked_at(connection, filters, matching, name)
-            counts.exact = counts.exact and exact
-        else:
+    if not filters.beyond_dimensions:
+        for name in DIMENSIONS:
             counts[name] = _counted(connection, filters, name)
+    else:
+        # One look serves all facets without a filter of their own.
+        free = tuple(name for name in DIMENSIONS if not getattr(filters, name))
+        for names in (free, *((name,) for name in DIMENSIONS if name not in free)):
+            found, exact = _looked_at(connection, filters, matching, names)
+            counts.update(found)
+            counts.exact = counts.exact and exact
     counts.total = _total(counts, filters)
     return counts
 
@@ -124,20 +128,30 @@ def _counted(connection: Connection, filters: RunFilters, name: str) -> dict[str
 
 
 def _looked_at(
-    connection: Connection, filters: RunFilters, matching: ColumnElement[bool] | None, name: str
-) -> tuple[dict[str, int], bool]:
+    connection: Connection, filters: RunFilters, matching: ColumnElement[bool] | None, names: tuple[str, ...]
+) -> tuple[dict[str, dict[str, int]], bool]:
+    """Count the newest runs one by one; return the facets `names`, and whether that were all runs."""
+    if not names:
+        return {}, True
     where: Iterable[ColumnElement[bool]] = [
         *conditions(filters),
-        *dimension_conditions(filters, without=(name,)),
+        *dimension_conditions(filters, without=names),
         *([] if matching is None else [matching]),
     ]
-    newest = (
-        select(runs.c[name].label("value")).where(*where).order_by(runs.c.sort_at.desc()).limit(COUNT_LIMIT).subquery()
-    )
-    total = func.count().label("total")
-    query = select(newest.c.value, total).group_by(newest.c.value).order_by(total.desc()).limit(_MOST_VALUES)
-    found = {row.value: int(row.total) for row in connection.execute(query)}
-    return found, sum(found.values()) < COUNT_LIMIT
+    columns = [runs.c[name] for name in names]
+    newest = select(*columns).where(*where).order_by(runs.c.sort_at.desc()).limit(COUNT_LIMIT).subquery()
+    together = [newest.c[name] for name in names]
+    facets: dict[str, dict[str, int]] = {name: {} for name in names}
+    total = 0
+    for *values, number in connection.execute(select(*together, func.count()).group_by(*together)):
+        total += number
+        for name, value in zip(names, values, strict=True):
+            facets[name][value] = facets[name].get(value, 0) + number
+    return {name: _most(facet) for name, facet in facets.items()}, total < COUNT_LIMIT
+
+
+def _most(facet: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(facet.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_VALUES])
 
 
 def _counted_conditions(filters: RunFilters, without: str = "") -> list[ColumnElement[bool]]:

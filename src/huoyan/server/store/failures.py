@@ -143,28 +143,25 @@ class FailureStore:
             row.fingerprint: row
             for row in connection.execute(select(failure_groups).where(failure_groups.c.fingerprint.in_(fingerprints)))
         }
-        query = _in_window(
-            select(
-                failure_minutes.c.fingerprint,
-                failure_minutes.c.minute,
-                failure_minutes.c.count,
-                series.c.task,
-                series.c.service,
-            ).join(series, series.c.id == failure_minutes.c.series_id),
-            first,
-            last,
-        ).where(failure_minutes.c.fingerprint.in_(fingerprints), failure_minutes.c.count > 0)
-        if task is not None:
-            query = query.where(series.c.task == task)
-        if service is not None:
-            query = query.where(series.c.service == service)
-        minutes: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        name, number = failure_minutes.c.fingerprint, func.sum(failure_minutes.c.count)
+        minutes: dict[str, list[tuple[float, int]]] = defaultdict(list)
         tasks: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         services: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for name, minute, number, of_task, of_service in connection.execute(query):
-            minutes[name][minute] += number
-            tasks[name][of_task] += number
-            services[name][of_service] += number
+
+        def of_these(*columns: Any) -> Any:
+            query: Select[Any] = select(name, *columns, number).join(series, series.c.id == failure_minutes.c.series_id)
+            query = _in_window(query, first, last).where(name.in_(fingerprints), failure_minutes.c.count > 0)
+            if task is not None:
+                query = query.where(series.c.task == task)
+            if service is not None:
+                query = query.where(series.c.service == service)
+            return connection.execute(query.group_by(name, *columns).order_by(name, *columns))
+
+        for fingerprint, minute, count in of_these(failure_minutes.c.minute):
+            minutes[fingerprint].append((float(minute), int(count)))
+        for fingerprint, of_task, of_service, count in of_these(series.c.task, series.c.service):
+            tasks[fingerprint][of_task] += int(count)
+            services[fingerprint][of_service] += int(count)
         groups = []
         for fingerprint, count in found:
             head = heads.get(fingerprint)
@@ -175,13 +172,13 @@ class FailureStore:
                     fingerprint=fingerprint,
                     type=head.type,
                     title=head.title,
-                    count=count or sum(minutes[fingerprint].values()),
+                    count=count or sum(number for _, number in minutes[fingerprint]),
                     first_seen_at=head.first_seen_at,
                     last_seen_at=head.last_seen_at,
                     tasks=_most_first(tasks[fingerprint]),
                     services=_most_first(services[fingerprint]),
                     last_run_id=head.last_run_id,
-                    per_minute=[(float(minute), number) for minute, number in sorted(minutes[fingerprint].items())],
+                    per_minute=minutes[fingerprint],
                 )
             )
         return groups

@@ -123,6 +123,6 @@ def conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
     return found
 
 
-def worker_condition(worker: str) -> ColumnElement[bool]:
-    """Return the condition that a run was executed by `worker`, in words that let the partial index be used."""
-    return (runs.c.worker == worker) & (runs.c.worker != literal_column("''"))
+def indexed_condition(name: str, value: str) -> ColumnElement[bool]:
+    """Return the condition on a worker or queue in words that let the partial index be used."""
+    return (runs.c[name] == value) & (runs.c[name] != literal_column("''"))

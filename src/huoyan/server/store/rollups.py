@@ -1,16 +1,16 @@
-"""Counts and distributions per series and minute, and the same per hour for windows of many hours."""
+"""Counts and distributions per series and minute; the same per hour, and per service, for wide looks."""
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, bindparam, or_, select, tuple_, update
+from sqlalchemy import Connection, Engine, Table, and_, bindparam, or_, select, tuple_, update
 
 from huoyan.model.rollup import Rollup, Series
 from huoyan.server.store.codec import decode_rollup, encode_rollup
-from huoyan.server.store.schema import hour_rollups, minute_rollups, series
+from huoyan.server.store.schema import hour_rollups, minute_rollups, series, total_hours, total_minutes
 from huoyan.server.store.upsert import insert_into, replace_into
 
 MINUTE_S = 60
@@ -28,9 +28,9 @@ class RollupChange:
 
 
 class StoredRollup(NamedTuple):
-    """The rollup of one series that starts at `at`, still encoded."""
+    """The rollup of a series, or of all series of a service, that starts at `at`, still encoded."""
 
-    series_id: int
+    key: int | str
     at: int
     data: bytes
 
@@ -83,84 +83,113 @@ class RollupStore:
         for one in stale:
             self._fresh_at[one] = at
 
-    def add(self, connection: Connection, changes: Mapping[tuple[int, int], RollupChange]) -> None:
-        """Add to the rollups of `(series id, start of the minute)` and to their hours', in the given transaction."""
-        hours: dict[tuple[int, int], RollupChange] = {}
-        for (series_id, minute), change in changes.items():
-            key = (series_id, minute // HOUR_S * HOUR_S)
-            hour = hours.get(key)
-            if hour is None:
-                # The minute's own change is not touched: another try may need it again.
-                hour = hours[key] = RollupChange()
-            hour.added.merge(change.added)
-            if change.taken is not None:
-                if hour.taken is None:
-                    hour.taken = Rollup()
-                hour.taken.merge(change.taken)
-        _apply(connection, minute_rollups, changes)
-        _apply(connection, hour_rollups, hours)
+    def add(
+        self,
+        connection: Connection,
+        changes: Mapping[tuple[Series, int], RollupChange],
+        ids: Mapping[Series, int],
+    ) -> None:
+        """Add to the rollups of minutes, hours and services, in the transaction that changes the runs.
 
-    def read(self, since: float, until: float, series_ids: Sequence[int] | None = None) -> list[StoredRollup]:
-        """Return the rollups of minutes that start from `since` to before `until`, of all or some series."""
-        return self._read(minute_rollups, since, until, series_ids)
+        Args:
+            connection: The transaction.
+            changes: `(series, start of the minute)` → what changes; it is left as it is.
+            ids: The number of every series.
+        """
+        _apply(connection, minute_rollups, _grouped(changes, lambda series, minute: (ids[series], minute)))
+        _apply(connection, hour_rollups, _grouped(changes, lambda series, minute: (ids[series], _hour(minute))))
+        _apply(connection, total_minutes, _grouped(changes, lambda series, minute: (series.service, minute)))
+        _apply(connection, total_hours, _grouped(changes, lambda series, minute: (series.service, _hour(minute))))
 
-    def read_hours(self, since: float, until: float, series_ids: Sequence[int] | None = None) -> list[StoredRollup]:
-        """Do as `read` with the rollups of hours."""
-        return self._read(hour_rollups, since, until, series_ids)
-
-    def _read(self, table: Table, since: float, until: float, series_ids: Sequence[int] | None) -> list[StoredRollup]:
-        query = select(table.c.series_id, table.c.at, table.c.data).where(table.c.at >= since, table.c.at < until)
+    def read(
+        self, table: "RollupTable", since: float, until: float, keys: Sequence[int] | Sequence[str] | None = None
+    ) -> list[StoredRollup]:
+        """Return the rollups that start from `since` to before `until`, of all keys or some."""
+        source = _TABLES[table]
+        key = source.primary_key.columns[0]
+        query = select(key, source.c.at, source.c.data).where(source.c.at >= since, source.c.at < until)
         with self._engine.connect() as connection:
-            if series_ids is None:
+            if keys is None:
                 return [StoredRollup(*row) for row in connection.execute(query)]
             rows: list[StoredRollup] = []
-            for start in range(0, len(series_ids), _AT_ONCE):
-                part = query.where(table.c.series_id.in_(list(series_ids[start : start + _AT_ONCE])))
+            for start in range(0, len(keys), _AT_ONCE):
+                part = query.where(key.in_(list(keys[start : start + _AT_ONCE])))
                 rows += [StoredRollup(*row) for row in connection.execute(part)]
             return rows
 
     def delete_before(self, at: float) -> int:
         """Delete the rollups that started before `at`; return how many."""
         with self._engine.begin() as connection:
-            return sum(
-                connection.execute(table.delete().where(table.c.at < at)).rowcount
-                for table in (minute_rollups, hour_rollups)
-            )
+            return sum(connection.execute(table.delete().where(table.c.at < at)).rowcount for table in _TABLES.values())
 
 
-def _apply(connection: Connection, table: Table, changes: Mapping[tuple[int, int], RollupChange]) -> None:
+RollupTable = Literal["minutes", "hours", "total minutes", "total hours"]
+"""By series number and minute or hour, or by service and minute or hour."""
+
+_TABLES: dict[RollupTable, Table] = {
+    "minutes": minute_rollups,
+    "hours": hour_rollups,
+    "total minutes": total_minutes,
+    "total hours": total_hours,
+}
+
+_Key = TypeVar("_Key", tuple[int, int], tuple[str, int])
+
+
+def _hour(minute: int) -> int:
+    return minute // HOUR_S * HOUR_S
+
+
+def _grouped(
+    changes: Mapping[tuple[Series, int], RollupChange], key_of: Callable[[Series, int], _Key]
+) -> dict[_Key, RollupChange]:
+    """Return the changes under other keys, added up where keys fall together."""
+    keys = {key: key_of(*key) for key in changes}
+    if len(set(keys.values())) == len(keys):
+        return {keys[key]: change for key, change in changes.items()}
+    grouped: dict[_Key, RollupChange] = {}
+    for key, change in changes.items():
+        whole = grouped.get(keys[key])
+        if whole is None:
+            whole = grouped[keys[key]] = RollupChange()
+        whole.added.merge(change.added)
+        if change.taken is not None:
+            if whole.taken is None:
+                whole.taken = Rollup()
+            whole.taken.merge(change.taken)
+    return grouped
+
+
+def _apply(connection: Connection, table: Table, changes: Mapping[_Key, RollupChange]) -> None:
     if not changes:
         return
+    first = table.primary_key.columns[0]
     keys = sorted(changes)
-    present: dict[tuple[int, int], bytes] = {}
     if connection.dialect.name == "postgresql":
         # Two collectors count in the same rows: they exist before they are locked, and are locked in one order.
         connection.execute(
             insert_into(connection, table).on_conflict_do_nothing(),
-            [{"series_id": series_id, "at": at, "data": _EMPTY} for series_id, at in keys],
+            [{first.name: key, "at": at, "data": _EMPTY} for key, at in keys],
         )
+    present: dict[tuple[int | str, int], bytes] = {}
     for start in range(0, len(keys), _AT_ONCE):
-        part = keys[start : start + _AT_ONCE]
-        query = select(table).where(_any_of(table, part)).order_by(table.c.series_id, table.c.at).with_for_update()
-        for row in connection.execute(query):
-            present[(row.series_id, row.at)] = row.data
+        times: dict[int, list[int | str]] = defaultdict(list)
+        for key, at in keys[start : start + _AT_ONCE]:
+            times[at].append(key)
+        wanted = or_(*(and_(table.c.at == at, first.in_(found)) for at, found in times.items()))
+        query = select(first, table.c.at, table.c.data).where(wanted).order_by(first, table.c.at).with_for_update()
+        for key, at, data in connection.execute(query):
+            present[(key, at)] = data
     rows = []
-    for key in keys:
-        change = changes[key]
-        data = present.get(key)
-        rollup = Rollup() if data is None else decode_rollup(data)
+    for pair in keys:
+        change = changes[pair]
+        stored = present.get(pair)
+        rollup = Rollup() if stored is None else decode_rollup(stored)
         rollup.merge(change.added)
         if change.taken is not None:
             rollup.subtract(change.taken)
-        rows.append({"series_id": key[0], "at": key[1], "data": encode_rollup(rollup)})
+        rows.append({first.name: pair[0], "at": pair[1], "data": encode_rollup(rollup)})
     connection.execute(replace_into(connection, table), rows)
 
 
 _EMPTY = encode_rollup(Rollup())
-
-
-def _any_of(table: Table, keys: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
-    times: dict[int, list[int]] = defaultdict(list)
-    for series_id, at in keys:
-        times[at].append(series_id)
-    return or_(*(and_(table.c.at == at, table.c.series_id.in_(found)) for at, found in times.items()))

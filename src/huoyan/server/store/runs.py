@@ -17,7 +17,7 @@ from huoyan.errors import InvalidQuery
 from huoyan.model.run import Run
 from huoyan.server.store.codec import decode_run
 from huoyan.server.store.counts import RunCounts, count_runs, kinds, number_of, take_back
-from huoyan.server.store.filters import DIMENSIONS, RunFilters, conditions, dimension_conditions, worker_condition
+from huoyan.server.store.filters import DIMENSIONS, RunFilters, conditions, dimension_conditions, indexed_condition
 from huoyan.server.store.page import Page, decode_cursor, encode_cursor
 from huoyan.server.store.schema import run_states, runs, unindexed
 from huoyan.server.store.search import TextIndex
@@ -188,11 +188,15 @@ def _ways(connection: Connection, filters: RunFilters) -> list[list[ColumnElemen
         return []
     tasks = tuple(sorted({task for task, _ in present}))
     states = tuple(sorted({state for _, state in present}))
-    if filters.worker:
-        by_worker = number_of(connection, RunFilters(worker=filters.worker))
-        if len(present) > _MOST_KINDS or by_worker <= number_of(connection, RunFilters(task=tasks, state=states)):
-            rest = dimension_conditions(filters, without=("worker",), unindexed=True)
-            return [[*base, *rest, worker_condition(worker)] for worker in filters.worker]
+    by_kind = number_of(connection, RunFilters(task=tasks, state=states))
+    for name in ("worker", "queue"):
+        values = getattr(filters, name)
+        if not values or not all(values):
+            continue
+        by_name = number_of(connection, replace(RunFilters(), **{name: values}))
+        if len(present) > _MOST_KINDS or by_name <= by_kind:
+            rest = dimension_conditions(filters, without=(name,), unindexed=True)
+            return [[*base, *rest, indexed_condition(name, value)] for value in values]
     if len(present) <= _MOST_KINDS:
         rest = dimension_conditions(filters, without=("task", "state"), unindexed=True)
         return [[*base, *rest, runs.c.task == task, runs.c.state == state] for task, state in present]

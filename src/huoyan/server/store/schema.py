@@ -76,6 +76,13 @@ Index(
     postgresql_where=text("worker <> ''"),
 )
 Index(
+    "ix_runs_queue_sort_at",
+    runs.c.queue,
+    runs.c.sort_at,
+    sqlite_where=text("queue <> ''"),
+    postgresql_where=text("queue <> ''"),
+)
+Index(
     "ix_runs_fingerprint_sort_at",
     runs.c.fingerprint,
     runs.c.sort_at,
@@ -163,6 +170,23 @@ def _rollups(name: str) -> Table:
 
 minute_rollups = _rollups("minute_rollups")
 hour_rollups = _rollups("hour_rollups")
+
+
+def _totals(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("service", Text, primary_key=True),
+        Column("at", BigInteger, primary_key=True, autoincrement=False),
+        Column("data", LargeBinary, nullable=False),
+        Index(f"ix_{name}_at", "at"),
+        sqlite_with_rowid=False,
+    )
+
+
+# The same over all series of a service: charts that tell no tasks apart cost the same with any number of them.
+total_minutes = _totals("total_minutes")
+total_hours = _totals("total_hours")
 
 gauge_minutes = Table(
     "gauge_minutes",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from huoyan.model.histogram import Histogram
 from huoyan.model.rollup import Rollup, Series
 from huoyan.server.store.codec import rollup_parts
-from huoyan.server.store.rollups import HOUR_S, MINUTE_S, StoredRollup
+from huoyan.server.store.pile import Pile
+from huoyan.server.store.rollups import HOUR_S, MINUTE_S, RollupTable
 from huoyan.signals.metrics import (
     EVENTS_LOST,
     EVENTS_RECEIVED,
@@ -37,6 +38,8 @@ _OBSERVED = {TASK_DURATION.name: (6, "state"), TASK_WAIT.name: (7, None)}
 _OWN_COUNTERS = frozenset({EVENTS_RECEIVED.name, EVENTS_LOST.name})
 
 _SERIES_LABELS = ("service", "task", "queue")
+_WITHIN_SERVICE = ("task", "queue")
+_MOST_NAMED = 200
 _HOURS_FROM_S = 3 * HOUR_S
 STALE_S = 60.0
 """A value of a gauge that is older than this, in seconds, says nothing."""
@@ -59,7 +62,11 @@ def parts_of(rollup: Rollup) -> Parts:
 
 
 class Selection:
-    """Which series and values of a task metric are asked for, and by what key they are told apart."""
+    """Which series and values of a task metric are asked for, and by what key they are told apart.
+
+    Attributes:
+        totals: Whether all series of a service count alike, so that the service's totals are as good.
+    """
 
     def __init__(self, metric: str, where: Conditions, by: tuple[str, ...]) -> None:
         self._place, self._label = _COUNTED.get(metric) or _OBSERVED[metric]
@@ -68,6 +75,7 @@ class Selection:
         self._wanted = where.get(self._label) if self._label is not None else None
         self._keys: dict[tuple[Series, str], Key] = {}
         self._unconditional = not any(label in where for label in _SERIES_LABELS)
+        self.totals = not any(label in where or label in by for label in _WITHIN_SERVICE)
 
     def admits(self, series: Series) -> bool:
         """Return whether a series is among those asked for."""
@@ -100,13 +108,13 @@ class Sums:
     """Counts of a metric that add up per key and step."""
 
     def __init__(self, selection: Selection, steps: int) -> None:
-        self._selection = selection
+        self.selection = selection
         self._steps = steps
         self.found: dict[Key, list[float]] = {}
 
     def add(self, series: Series, parts: Parts, step: int) -> None:
         """Add what a rollup counted."""
-        for key, number in self._selection.values(series, parts):
+        for key, number in self.selection.values(series, parts):
             row = self.found.get(key)
             if row is None:
                 row = self.found[key] = [0.0] * self._steps
@@ -117,27 +125,27 @@ class Merges:
     """Distributions of a metric that are merged per key and step."""
 
     def __init__(self, selection: Selection, steps: int) -> None:
-        self._selection = selection
+        self.selection = selection
         self._steps = steps
-        self.found: dict[Key, list[Histogram | None]] = {}
+        self._piles: dict[Key, list[Pile | None]] = {}
 
     def add(self, series: Series, parts: Parts, step: int) -> None:
-        """Merge what a rollup observed."""
-        for key, observed in self._selection.values(series, parts):
-            row = self.found.get(key)
+        """Add what a rollup observed."""
+        for key, observed in self.selection.values(series, parts):
+            row = self._piles.get(key)
             if row is None:
-                row = self.found[key] = [None] * self._steps
-            known = row[step]
-            if isinstance(observed, bytes):
-                decoded = Histogram.decode(observed)
-                if known is None:
-                    row[step] = decoded
-                else:
-                    known.merge(decoded)
-            elif known is None:
-                row[step] = observed.copy()
+                row = self._piles[key] = [None] * self._steps
+            pile = row[step]
+            if pile is None:
+                pile = row[step] = Pile()
+            if isinstance(observed, Histogram):
+                pile.add_histogram(observed)
             else:
-                known.merge(observed)
+                pile.add(observed)
+
+    def found(self) -> dict[Key, list[Histogram | None]]:
+        """Return what was added up."""
+        return {key: [None if pile is None else pile.histogram() for pile in row] for key, row in self._piles.items()}
 
 
 class StoreSource:
@@ -175,7 +183,7 @@ class StoreSource:
                 row[min(int((at - since) // step_s), steps - 1)] += increase
             return {(): row} if any(row) else {}
         sums = Sums(Selection(metric, where, by), steps)
-        self._collect(sums, Selection(metric, where, by), since, until, step_s, steps)
+        self._collect(sums, sums.selection, since, until, step_s, steps)
         return dict(sums.found)
 
     def distribution_range(
@@ -184,8 +192,8 @@ class StoreSource:
         """Return the distribution of each step, None where nothing was observed."""
         steps = _steps(since, until, step_s)
         merges = Merges(Selection(metric, where, by), steps)
-        self._collect(merges, Selection(metric, where, by), since, until, step_s, steps)
-        return dict(merges.found)
+        self._collect(merges, merges.selection, since, until, step_s, steps)
+        return dict(merges.found())
 
     def gauge(
         self, metric: str, where: Conditions, by: tuple[str, ...], at: float, combine: Combination
@@ -234,28 +242,35 @@ class StoreSource:
         self, into: Sums | Merges, selection: Selection, since: float, until: float, step_s: float, steps: int
     ) -> None:
         """Add the rollups of the window's minutes, whole hours at once where no step ends inside them."""
-        rollups = self._store.rollups
-        names = {number: one for number, one in rollups.series(since).items() if selection.admits(one)}
-        if not names:
-            return
-        # Asking for most of the series one by one takes longer than reading them all.
-        wanted = sorted(names) if len(names) <= 200 else None
+        minutes: RollupTable = "minutes"
+        hours: RollupTable = "hours"
+        names: dict[int | str, Series] = {}
+        wanted: list[int] | None = None
+        if selection.totals:
+            minutes, hours = "total minutes", "total hours"
+        else:
+            known = self._store.rollups.series(since)
+            names = {number: series for number, series in known.items() if selection.admits(series)}
+            if not names:
+                return
+            # Asking for most of the series one by one takes longer than reading them all.
+            wanted = sorted(int(number) for number in names) if len(names) <= _MOST_NAMED else None
         last = steps - 1
 
-        def add(rows: Iterable[StoredRollup]) -> None:
-            for series_id, at, data in rows:
-                one = names.get(series_id)
-                if one is not None:
-                    into.add(one, rollup_parts(data), min(int((at - since) // step_s), last))
+        def add(table: RollupTable, begin: float, end: float) -> None:
+            for key, at, data in self._store.rollups.read(table, begin, end, wanted):
+                series = Series(str(key), "", "") if selection.totals else names.get(key)
+                if series is not None and selection.admits(series):
+                    into.add(series, rollup_parts(data), min(int((at - since) // step_s), last))
 
         first_hour, end_hour = math.ceil(since / HOUR_S) * HOUR_S, math.floor(until / HOUR_S) * HOUR_S
         whole = steps == 1 or (since % HOUR_S == 0 and step_s % HOUR_S == 0)
         if whole and end_hour - first_hour >= _HOURS_FROM_S:
-            add(rollups.read(since, first_hour, wanted))
-            add(rollups.read_hours(first_hour, end_hour, wanted))
-            add(rollups.read(end_hour, until, wanted))
+            add(minutes, since, first_hour)
+            add(hours, first_hour, end_hour)
+            add(minutes, end_hour, until)
         else:
-            add(rollups.read(since, until, wanted))
+            add(minutes, since, until)
 
 
 def matches(labels: Mapping[str, str], where: Conditions) -> bool:

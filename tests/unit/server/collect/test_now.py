@@ -115,7 +115,7 @@ def test_an_hour_later_memory_is_given_back_and_the_store_still_knows(collector,
     clock.advance(7200.0)
     store_events(collector, ended("b", clock.at))
     assert grown(collector.source(), T - 60, clock.at) == 2
-    assert len(collector._recent._slots) == 1
+    assert len(collector._recent._series.slots) == 1
 
 
 def test_runs_being_executed_are_counted_while_they_are(collector, store, clock):

@@ -403,6 +403,25 @@ def test_over_its_timeout_a_run_fails(memory: TaskiqAdapter, transport: MemoryTr
     assert 0.1 <= shown.duration_s < 5
 
 
+def test_over_its_timeout_a_function_fails_although_its_thread_goes_on(
+    memory: TaskiqAdapter, transport: MemoryTransport
+) -> None:
+    go = threading.Event()
+
+    def endless() -> None:
+        assert go.wait(20)
+
+    memory.run(memory.task(endless, timeout=0.1).kiq())
+    memory.work()
+    shown, _ = only(transport)
+    go.set()
+    assert shown.state is RunState.FAILED
+    assert shown.exception is not None
+    assert shown.exception.type == "TimeoutError"
+    assert shown.duration_s is not None
+    assert shown.duration_s < 10
+
+
 def test_cancelled_with_its_worker_a_run_is_revoked(memory: TaskiqAdapter, transport: MemoryTransport) -> None:
     started = threading.Event()
 

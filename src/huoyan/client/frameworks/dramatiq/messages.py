@@ -170,9 +170,9 @@ class Messages:
         else:
             delivery.end(EventKind.REVOKED, reason=f"skipped by {who}{said}")
 
-    def refused(self, message: Any) -> None:
+    def refused(self, broker: Any, message: Any) -> None:
         """Report a message that no middleware saw because the worker does not know its actor."""
-        if type(getattr(message, "_exception", None)).__name__ == "ActorNotFound":
+        if message.actor_name not in broker.actors:
             self.reporter.emit(
                 EventKind.REJECTED,
                 message.message_id,

@@ -53,8 +53,8 @@ class Outermost(Middleware):
             self._messages.skipped(delivery, message)
 
     @guarded("dramatiq.after_nack")
-    def after_nack(self, broker: Any, message: Any) -> None:  # noqa: ARG002
-        self._messages.refused(message)
+    def after_nack(self, broker: Any, message: Any) -> None:
+        self._messages.refused(broker, message)
 
     @guarded("dramatiq.before_worker_boot")
     def before_worker_boot(self, broker: Any, worker: Any) -> None:

@@ -26,7 +26,7 @@ class TaskiqIntegration:
         missing = [name for name in _NEEDED if not callable(getattr(thing, name, None))]
         if missing or not isinstance(getattr(thing, "middlewares", None), list):
             missing = missing or ["a list of middlewares"]
-            raise ConfigurationError("watch", "a broker of Taskiq 0.11 or newer", f"one without {', '.join(missing)}")
+            raise ConfigurationError("watch", "a broker of Taskiq 0.12 or newer", f"one without {', '.join(missing)}")
         messages = Messages(reporter)
         ours = Outermost(messages), Innermost(messages)
         for each in ours:

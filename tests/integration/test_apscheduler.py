@@ -216,7 +216,7 @@ def test_each_execution_is_one_run_with_its_outcome(
     assert "max_instances" in by_outcome["slow", "rejected"]["reason"]
     slow = by_outcome["slow", "succeeded"]
     assert slow["duration_s"] >= 1.4
-    assert slow["labels"] == {"job": "slow", "trigger": slow["labels"]["trigger"]}
+    assert slow["labels"] == {"job": "slow", "trigger": slow["labels"]["trigger"], "schedule": "slow"}
     assert slow["wait_s"] is not None
     process.stop(stop_signal=signal.SIGTERM)
     if text is ASYNCIO:

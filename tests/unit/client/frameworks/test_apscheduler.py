@@ -11,12 +11,15 @@ from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
 
 import huoyan
+from huoyan.client.frameworks.apscheduler.expression import cron_expression
 from huoyan.client.process import Client
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.model.event import EventKind, TaskEvent
 from huoyan.model.run import Run, RunState, RunView, apply, view
+from huoyan.model.schedule import ScheduleKind, ScheduleReport
 from tests.servers.waiting import wait_until, wait_until_async
 
 
@@ -84,10 +87,11 @@ def test_one_misfire_does_not_shift_the_outcomes_of_the_others(scheduler: Any, t
     assert [run.state for run in views(transport)] == [RunState.DEAD, RunState.SUCCEEDED, RunState.FAILED]
 
 
-def test_labels_name_job_and_trigger(scheduler: Any, transport: MemoryTransport) -> None:
+def test_labels_name_job_trigger_and_schedule(scheduler: Any, transport: MemoryTransport) -> None:
     scheduler.add_job(print, "cron", hour=3, id="nightly", next_run_time=utc_now())
     wait_until(lambda: queued(transport))
-    assert queued(transport)[0].labels == {"job": "nightly", "trigger": "cron[hour='3']"}
+    labels = {"job": "nightly", "trigger": "cron[hour='3']", "schedule": "nightly"}
+    assert queued(transport)[0].labels == labels
 
 
 def test_executors_added_while_it_runs_are_watched(scheduler: Any, transport: MemoryTransport) -> None:
@@ -170,3 +174,92 @@ def test_unwatching_leaves_nothing_behind(client: Client) -> None:
     huoyan.unwatch(scheduler)
     assert vars(executor) == before
     assert scheduler._listeners == listeners
+
+
+def told(transport: MemoryTransport) -> dict[str, ScheduleReport]:
+    """Return the newest report of each schedule."""
+    assert huoyan.flush(5)
+    return {report.id: report for report in transport.schedules}
+
+
+class TestSchedules:
+    """Every job that will be due is told as a schedule, whenever something about it changes."""
+
+    def test_jobs_are_told_with_what_they_run_when_and_where(self, scheduler: Any, transport: MemoryTransport) -> None:
+        scheduler.add_job(
+            utc_now, "cron", hour=2, minute=30, timezone="Europe/Berlin", id="nightly", misfire_grace_time=300
+        )
+        scheduler.add_job(utc_now, "interval", seconds=90, timezone="UTC", name="every so often")
+        wait_until(lambda: len(told(transport)) == 2)
+        nightly, interval = told(transport)["nightly"], told(transport)["every so often"]
+        assert (nightly.kind, nightly.expression, nightly.timezone) == (
+            ScheduleKind.CRON,
+            "30 2 * * *",
+            "Europe/Berlin",
+        )
+        assert (nightly.grace_s, nightly.service, nightly.framework) == (300, "shop", "apscheduler")
+        assert nightly.task.endswith("utc_now")
+        assert nightly.source == transport.reports[-1].worker
+        assert nightly.next_due_at == scheduler.get_job("nightly").next_run_time.timestamp()
+        assert (interval.kind, float(interval.expression)) == (ScheduleKind.INTERVAL, 90.0)
+
+    def test_the_next_time_is_told_after_each_run_whose_label_names_the_schedule(
+        self, scheduler: Any, transport: MemoryTransport
+    ) -> None:
+        due = utc_now() + datetime.timedelta(seconds=0.2)
+        scheduler.add_job(utc_now, "interval", seconds=600, start_date=due, id="often")
+        wait_until(lambda: bool(queued(transport)) and told(transport)["often"].last_run_at is not None)
+        assert told(transport)["often"].next_due_at == pytest.approx(due.timestamp() + 600)
+        assert (queued(transport)[0].labels or {})["schedule"] == "often"
+        assert queued(transport)[0].eta == due.timestamp()
+
+    def test_what_is_taken_out_paused_or_shut_down_is_told_as_such(
+        self, scheduler: Any, transport: MemoryTransport
+    ) -> None:
+        for name in ("removed", "paused", "kept"):
+            scheduler.add_job(utc_now, "interval", seconds=600, id=name)
+        scheduler.remove_job("removed")
+        scheduler.pause_job("paused")
+        enabled = {"removed": False, "paused": False, "kept": True}
+        wait_until(lambda: {name: one.enabled for name, one in told(transport).items()} == enabled)
+        scheduler.pause()
+        wait_until(lambda: not told(transport)["kept"].enabled)
+        scheduler.resume()
+        wait_until(lambda: told(transport)["kept"].enabled)
+
+    def test_what_runs_once_and_at_once_is_no_schedule(self, scheduler: Any, transport: MemoryTransport) -> None:
+        scheduler.add_job(utc_now)
+        scheduler.add_job(utc_now, "date", run_date=utc_now() + datetime.timedelta(hours=1), id="later")
+        wait_until(lambda: bool(queued(transport)) and bool(told(transport)))
+        assert list(told(transport)) == ["later"]
+        assert "schedule" not in (queued(transport)[0].labels or {})
+
+    def test_times_shifted_at_random_are_those_of_the_scheduler(
+        self, scheduler: Any, transport: MemoryTransport
+    ) -> None:
+        due = utc_now() + datetime.timedelta(seconds=0.2)
+        scheduler.add_job(utc_now, "interval", seconds=600, jitter=100, next_run_time=due, id="shifted")
+        wait_until(lambda: bool(queued(transport)) and told(transport)["shifted"].next_due_at != due.timestamp())
+        assert told(transport)["shifted"].next_due_at == scheduler.get_job("shifted").next_run_time.timestamp()
+        assert "interval[" in told(transport)["shifted"].expression
+
+    @pytest.mark.parametrize(
+        ("fields", "expression"),
+        [
+            ({"minute": "*/15"}, "0,15,30,45 * * * *"),
+            ({"day_of_week": "mon-fri", "hour": 9}, "0 9 * * 1,2,3,4,5"),
+            ({"day_of_week": "6", "hour": 9}, "0 9 * * 0"),
+            ({"day": "last", "hour": 0}, "0 0 L * *"),
+            ({"second": "10-12"}, "10,11,12 * * * * *"),
+            ({"month": "1-3/2", "day": 1}, "0 0 1 1,3 *"),
+            ({"month": "jan-mar", "day": 1}, "0 0 1 1,2,3 *"),
+            ({"day": 13, "day_of_week": "fri"}, None),
+            ({"day": "1st mon"}, None),
+            ({"week": 3}, None),
+            ({"year": 2030}, None),
+        ],
+    )
+    def test_a_cron_trigger_is_told_as_the_expression_that_means_the_same(
+        self, fields: dict[str, Any], expression: str | None
+    ) -> None:
+        assert cron_expression(CronTrigger(timezone="UTC", **fields)) == expression

@@ -1,4 +1,4 @@
-"""APScheduler 3: each execution of a job is a run, due at its scheduled time.
+"""Executions: each is a run, due at its scheduled time.
 
 Executors are asked to run a stand-in of the job whose function reports when it really starts and ends, in the thread or
 coroutine where that happens. What no function sees comes from the scheduler's events: run times that were missed, and
@@ -16,6 +16,7 @@ from traceback import format_exception_only
 from typing import Any
 
 from huoyan.client.execution import Execution, task_name
+from huoyan.client.frameworks.apscheduler.jobs import Jobs
 from huoyan.client.guard import guard, guarded
 from huoyan.client.reporter import Reporter
 from huoyan.model.event import EventKind
@@ -23,6 +24,24 @@ from huoyan.model.event import EventKind
 _NAMESPACE = uuid.UUID("6c8f6f0e-9f0b-4b39-9a06-6c1f4a2d7d31")
 _HOOK = "huoyan_hook"
 _MAX_OPEN = 100_000
+_RUNNING = 1
+"""`apscheduler.schedulers.base.STATE_RUNNING`."""
+_HEARD = (
+    "EXECUTOR_ADDED",
+    "JOB_EXECUTED",
+    "JOB_ERROR",
+    "JOB_MISSED",
+    "JOB_ADDED",
+    "JOB_MODIFIED",
+    "JOB_REMOVED",
+    "ALL_JOBS_REMOVED",
+    "JOB_SUBMITTED",
+    "JOB_MAX_INSTANCES",
+    "SCHEDULER_STARTED",
+    "SCHEDULER_PAUSED",
+    "SCHEDULER_RESUMED",
+    "SCHEDULER_SHUTDOWN",
+)
 _Key = tuple[str, datetime]
 
 
@@ -34,6 +53,7 @@ class _Schedule:
         self.reporter = reporter
         self.open: dict[_Key, Execution] = {}
         self.hooked: list[Any] = []
+        self.jobs = Jobs(reporter)
 
     def hook(self, executor: Any) -> None:
         """Stand between the scheduler and one executor."""
@@ -43,6 +63,7 @@ class _Schedule:
 
         def submit_job(job: Any, run_times: list[datetime]) -> None:
             due = list(run_times)
+            self.jobs.submitted(job, due)
             stand_in, tracked = self._prepare(executor, job, due) or (job, run_times)
             try:
                 submit(stand_in, tracked)
@@ -71,6 +92,9 @@ class _Schedule:
         """Report what waits, and return the job and the run times that the executor gets instead."""
         args, kwargs = self.reporter.call(job.func, job.args, job.kwargs)
         labels = {"job": str(job.id), "trigger": str(job.trigger)}
+        schedule = self.jobs.name(job.id)
+        if schedule is not None:
+            labels["schedule"] = schedule
         name = task_name(job.func)
         for run_time in due:
             run_id = self._run_id(job, run_time)
@@ -189,6 +213,9 @@ class _Schedule:
             if scheduler is not None:
                 self.hook(scheduler._executors[event.alias])
             return
+        if event.code not in (events.EVENT_JOB_EXECUTED, events.EVENT_JOB_ERROR, events.EVENT_JOB_MISSED):
+            self._jobs_changed(event, events)
+            return
         execution = self.open.pop((event.job_id, event.scheduled_run_time), None)
         if execution is None or execution.ended:
             return
@@ -203,6 +230,35 @@ class _Schedule:
             last = "".join(format_exception_only(event.exception))
             text = f"Traceback (most recent call last):\n{event.traceback or ''}{last}"
             execution.end(EventKind.FAILED, exception=self.reporter.exception(event.exception, text))
+
+    def _jobs_changed(self, event: Any, events: Any) -> None:
+        scheduler = self.scheduler()
+        if scheduler is None:
+            return
+        if event.code in (events.EVENT_SCHEDULER_STARTED, events.EVENT_SCHEDULER_RESUMED):
+            self.tell_all()
+        elif event.code in (
+            events.EVENT_SCHEDULER_PAUSED,
+            events.EVENT_SCHEDULER_SHUTDOWN,
+            events.EVENT_ALL_JOBS_REMOVED,
+        ):
+            self.jobs.all_gone()
+        elif event.code == events.EVENT_JOB_REMOVED:
+            self.jobs.gone(event.job_id)
+        elif event.code in (events.EVENT_JOB_SUBMITTED, events.EVENT_JOB_MAX_INSTANCES):
+            self.jobs.shifted(scheduler, event.job_id, event.jobstore)
+        elif scheduler.running:
+            job = scheduler.get_job(event.job_id, event.jobstore)
+            if job is not None:
+                self.jobs.tell(job)
+
+    @guarded("apscheduler.jobs")
+    def tell_all(self) -> None:
+        """Report every job of a scheduler that is at work; one that is not has none that are due."""
+        scheduler = self.scheduler()
+        if scheduler is not None and scheduler.state == _RUNNING:
+            for job in scheduler.get_jobs():
+                self.jobs.tell(job)
 
 
 class _RunTimes(list[datetime]):
@@ -267,13 +323,14 @@ class ApschedulerIntegration:
         from apscheduler import events
 
         schedule = _Schedule(thing, reporter)
-        mask = (
-            events.EVENT_EXECUTOR_ADDED | events.EVENT_JOB_EXECUTED | events.EVENT_JOB_ERROR | events.EVENT_JOB_MISSED
-        )
+        mask = 0
+        for name in _HEARD:
+            mask |= getattr(events, f"EVENT_{name}")
         thing.add_listener(schedule.heard, mask)
         self._schedules[thing] = schedule
         for executor in list(thing._executors.values()):
             schedule.hook(executor)
+        schedule.tell_all()
 
     def unwatch(self, thing: Any) -> None:
         """Take listener and hooks out again."""

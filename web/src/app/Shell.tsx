@@ -25,7 +25,7 @@ export function Shell() {
             <Link to="/" style={{ textDecoration: "none" }}>
               <Group gap={8} wrap="nowrap">
                 <img src="/favicon.svg" width={26} height={26} alt="" />
-                <Text fw={700} fz="lg">
+                <Text fw={700} fz="lg" visibleFrom="sm">
                   {t("brand")}
                 </Text>
               </Group>
@@ -40,8 +40,10 @@ export function Shell() {
           </Group>
           <Group gap="sm" wrap="nowrap">
             <ConnectionBadge connection={connection} />
+            <LanguageToggle />
             <SegmentedControl
               size="xs"
+              visibleFrom="sm"
               aria-label={t("language.choose")}
               value={i18n.language}
               onChange={(value) => chooseLanguage(value as Language)}
@@ -107,8 +109,28 @@ function ConnectionBadge({ connection }: { connection: "connecting" | "live" | "
       aria-live="polite"
       style={{ flexShrink: 0 }}
     >
-      {t(`live.${connection}`)}
+      <Text component="span" inherit visibleFrom="sm">
+        {t(`live.${connection}`)}
+      </Text>
     </Badge>
+  );
+}
+
+/** What a phone has room for: one button that names the other language. */
+function LanguageToggle() {
+  const { t, i18n } = useTranslation();
+  const other: Language = i18n.language === "zh" ? "en" : "zh";
+  return (
+    <ActionIcon
+      variant="default"
+      size="lg"
+      hiddenFrom="sm"
+      lang={other}
+      aria-label={`${t("language.choose")}: ${LANGUAGES[other]}`}
+      onClick={() => chooseLanguage(other)}
+    >
+      {{ en: "EN", zh: "中" }[other]}
+    </ActionIcon>
   );
 }
 

@@ -40,6 +40,7 @@ class Execution:
         "_ended",
         "_fields",
         "_given_key",
+        "_held_progress",
         "_progress_at",
         "_reporter",
         "_started",
@@ -82,6 +83,7 @@ class Execution:
         self._started: float | None = None
         self._ended = False
         self._progress_at = 0.0
+        self._held_progress: Progress | None = None
         self._token: Token[RunContext | None] | None = None
 
     def queue_up(self, kind: EventKind = EventKind.QUEUED, **fields: Any) -> None:
@@ -139,6 +141,8 @@ class Execution:
             return
         self._ended = True
         try:
+            if self._held_progress is not None:
+                self._emit(EventKind.PROGRESS, progress=self._held_progress)
             if self._started is not None:
                 fields.setdefault("duration_s", self._reporter.clock.monotonic() - self._started)
             self._emit(kind, **fields)
@@ -161,12 +165,15 @@ class Execution:
         self._reporter.emit(kind, self.run_id, task=self.task, queue=self.queue, **fields)
 
     def _progress(self, progress: Progress) -> None:
-        """Report progress, at most twice a second: a loop may call this for every row, and the end is reported
-        anyway."""
+        """Report progress, at most twice a second, for a loop may call this for every row; the last is always told."""
         now = self._reporter.clock.monotonic()
         complete = progress.total is not None and progress.done is not None and progress.done >= progress.total
-        if self._ended or (now < self._progress_at and not complete):
+        if self._ended:
             return
+        if now < self._progress_at and not complete:
+            self._held_progress = progress
+            return
+        self._held_progress = None
         self._progress_at = now + _PROGRESS_INTERVAL_S
         self._emit(EventKind.PROGRESS, progress=progress)
 

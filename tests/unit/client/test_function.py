@@ -369,6 +369,20 @@ def test_progress_is_reported_for_the_current_run(client: Client, transport: Mem
     ]
 
 
+def test_a_run_that_fails_says_how_far_it_came(client: Client, transport: MemoryTransport) -> None:
+    @huoyan.task
+    def export() -> None:
+        for done in range(8):
+            huoyan.progress(done, 10, f"row {done}")
+        raise ValueError("row 7")
+
+    with pytest.raises(ValueError, match="row 7"):
+        export()
+    last = sent(transport, K.PROGRESS)[-1].progress
+    assert last is not None
+    assert (last.done, last.note) == (7.0, "row 7")
+
+
 def test_progress_of_anything_odd_does_not_raise(client: Client) -> None:
     @huoyan.task
     def odd() -> None:

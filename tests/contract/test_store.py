@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,7 @@ from huoyan.server.store import Page, RunFilters, Store, Worker
 from huoyan.server.store.codec import decode_run, encode_run
 from huoyan.server.store.gauges import GaugeSample
 from huoyan.server.store.schema import metadata, minute_rollups, run_counts, run_states, run_texts, runs, unindexed
+from tests.servers.postgres import PostgresServer
 
 T = 1_763_673_303.0
 DAY_S = 86_400.0
@@ -669,6 +671,26 @@ def test_two_collectors_on_one_database_lose_and_double_nothing(postgres_server,
     assert together == _everything(alone)
     alone.close()
     postgres_server.drop_database("alone")
+
+
+def test_a_database_that_goes_away_for_a_moment_loses_and_doubles_nothing(clock):
+    with PostgresServer() as server:
+        store = Store.open(server.make_database("huoyan"), clock)
+        collector = Collector(store, clock)
+        collector.start()
+        collector.submit(_life("before", T - 90, EventKind.FAILED)).result(30)
+        server.stop()
+        with pytest.raises(Unreachable):
+            store.ping()
+        waiting = [collector.submit(_life(f"r{n}", T - 60 + n, EventKind.FAILED)) for n in range(5)]
+        with pytest.raises(NotYet):
+            waiting[0].result(0.5)
+        server.start()
+        assert [future.result(60) for future in waiting] == [3] * 5
+        assert store.runs.counts(RunFilters())["state"] == {"failed": 6}
+        assert [group.count for group in store.failures.page().items] == [6]
+        collector.stop()
+        store.close()
 
 
 def test_any_order_of_batches_gives_the_same_rows_counts_groups_and_rollups(store, clock, tmp_path):

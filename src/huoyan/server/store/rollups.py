@@ -118,9 +118,10 @@ class RollupStore:
             return rows
 
     def delete_before(self, at: float) -> int:
-        """Delete the rollups that started before `at`; return how many."""
+        """Delete rollups that started before `at` and series nothing was counted in since; return how many rows."""
         with self._engine.begin() as connection:
-            return sum(connection.execute(table.delete().where(table.c.at < at)).rowcount for table in _TABLES.values())
+            rollups = [connection.execute(t.delete().where(t.c.at < at)).rowcount for t in _TABLES.values()]
+            return sum(rollups) + connection.execute(series.delete().where(series.c.last_at < at)).rowcount
 
 
 RollupTable = Literal["minutes", "hours", "total minutes", "total hours"]

@@ -1,0 +1,199 @@
+"""Reads RQ's keys in Redis, many at a time: each method is one round trip."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from huoyan.server.ingest.rq_records import (
+    JOB_FIELDS,
+    Job,
+    Outcome,
+    exception_of,
+    function_of_data,
+    job_of,
+    outcome_of,
+    seconds,
+    text,
+)
+
+REGISTRIES = ("finished", "failed", "canceled", "scheduled", "deferred")
+MAX_QUEUES = 1_000
+MAX_EXECUTING = 10_000
+MAX_RESULT_BYTES = 1024 * 1024
+MAX_DATA_BYTES = 1024 * 1024
+_OUTCOMES = 10
+
+Place = tuple[str, float]
+"""Id of a job and its score in the registry; in a queue's list the score is 0."""
+
+
+@dataclass(slots=True)
+class QueueState:
+    """A queue at one moment.
+
+    Args:
+        depth: How many jobs wait.
+        first: The job that is next.
+        last: The job that came last.
+        executing: Job id → RQ's name of the execution that goes on.
+        registries: Name → (how many, the last entry and its score).
+    """
+
+    depth: int = 0
+    first: str = ""
+    last: str = ""
+    executing: dict[str, str] = field(default_factory=dict)
+    registries: dict[str, tuple[int, str, float]] = field(default_factory=dict)
+
+    def mark(self, listing: str) -> object:
+        """Return what changes when something was added to a listing, `queue` or the name of a registry."""
+        return (self.depth, self.first, self.last) if listing == "queue" else self.registries.get(listing)
+
+
+class RqReader:
+    """Reads one Redis.
+
+    Args:
+        client: Gives bytes, not text.
+
+    Every method raises redis.RedisError or OSError when the Redis does not answer.
+    """
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._client = client
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Return the names of all queues and of all workers."""
+        pipe = self._pipe()
+        pipe.smembers("rq:queues")
+        pipe.smembers("rq:workers")
+        queues, workers = pipe.execute()
+        return (
+            sorted(text(key).removeprefix("rq:queue:") for key in queues)[:MAX_QUEUES],
+            sorted(text(key).removeprefix("rq:worker:") for key in workers),
+        )
+
+    def states(self, queues: Sequence[str]) -> dict[str, QueueState]:
+        """Return how these queues are now."""
+        pipe = self._pipe()
+        for queue in queues:
+            pipe.llen(f"rq:queue:{queue}")
+            pipe.lindex(f"rq:queue:{queue}", 0)
+            pipe.lindex(f"rq:queue:{queue}", -1)
+            pipe.zrange(f"rq:wip:{queue}", 0, MAX_EXECUTING - 1)
+            for name in REGISTRIES:
+                pipe.zcard(f"rq:{name}:{queue}")
+                pipe.zrevrange(f"rq:{name}:{queue}", 0, 0, withscores=True)
+        answers = pipe.execute()
+        found = {}
+        width = 4 + 2 * len(REGISTRIES)
+        for number, queue in enumerate(queues):
+            depth, first, last, executing, *registries = answers[number * width : (number + 1) * width]
+            found[queue] = QueueState(
+                depth,
+                text(first),
+                text(last),
+                dict(text(entry).partition(":")[::2] for entry in executing),
+                {
+                    name: (registries[2 * place], *_top(registries[2 * place + 1]))
+                    for place, name in enumerate(REGISTRIES)
+                },
+            )
+        return found
+
+    def newest(self, queue: str, listing: str, start: int, count: int) -> list[Place]:
+        """Return entries of a queue's list or of a registry, the newest first.
+
+        Args:
+            queue: Its name.
+            listing: `queue`, or one of `REGISTRIES`.
+            start: How many to pass over.
+            count: How many at most.
+        """
+        if listing == "queue":
+            ids: Any = self._client.lrange(f"rq:queue:{queue}", -start - count, -start - 1)
+            return [(text(job_id), 0.0) for job_id in reversed(ids)]
+        found: Any = self._client.zrevrange(f"rq:{listing}:{queue}", start, start + count - 1, withscores=True)
+        return [(text(job_id), float(score)) for job_id, score in found]
+
+    def next(self, queue: str, count: int) -> list[Place]:
+        """Return the jobs at the head of a queue, where a program may put some past the others."""
+        ids: Any = self._client.lrange(f"rq:queue:{queue}", 0, count - 1)
+        return [(text(job_id), 0.0) for job_id in ids]
+
+    def jobs(self, ids: Sequence[str]) -> dict[str, Job | None]:
+        """Return jobs by id, None for those that are gone."""
+        pipe = self._pipe()
+        for job_id in ids:
+            pipe.hmget(f"rq:job:{job_id}", JOB_FIELDS)
+        return {job_id: job_of(job_id, values) for job_id, values in zip(ids, pipe.execute(), strict=True)}
+
+    def statuses(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the status of jobs by id, empty for those that are gone."""
+        pipe = self._pipe()
+        for job_id in ids:
+            pipe.hget(f"rq:job:{job_id}", "status")
+        return {job_id: text(status) for job_id, status in zip(ids, pipe.execute(), strict=True)}
+
+    def name_functions(self, jobs: Iterable[Job]) -> None:
+        """Fill in the function of jobs whose description does not tell it, unless their data is very large."""
+        nameless = [job for job in jobs if not job.function]
+        sizes = self._pipe()
+        for job in nameless:
+            sizes.hstrlen(f"rq:job:{job.id}", "data")
+        small = [job for job, size in zip(nameless, sizes.execute(), strict=True) if 0 < size <= MAX_DATA_BYTES]
+        data = self._pipe()
+        for job in small:
+            data.hget(f"rq:job:{job.id}", "data")
+        for job, value in zip(small, data.execute(), strict=True):
+            job.function = function_of_data(value) if isinstance(value, bytes) else ""
+
+    def add_outcomes(self, jobs: Sequence[Job]) -> None:
+        """Fill in how the executions of jobs ended. Results that are very large stay where they are."""
+        sizes = self._pipe()
+        for job in jobs:
+            sizes.execute_command("MEMORY", "USAGE", f"rq:results:{job.id}", "SAMPLES", "1")
+        # A Redis that does not tell the size is asked all the same.
+        measured = sizes.execute(raise_on_error=False)
+        small = [
+            job
+            for job, size in zip(jobs, measured, strict=True)
+            if size is not None and (not isinstance(size, int) or size <= MAX_RESULT_BYTES)
+        ]
+        pipe = self._pipe()
+        for job in small:
+            pipe.xrevrange(f"rq:results:{job.id}", "+", "-", count=_OUTCOMES)
+        for job, entries in zip(small, pipe.execute(), strict=True):
+            found = (outcome_of(entry_id, values) for entry_id, values in entries)
+            job.outcomes = [outcome for outcome in found if isinstance(outcome, Outcome)]
+        self._add_exceptions([job for job in jobs if job.status in {"failed", "stopped"} and not job.outcomes])
+
+    def enqueued_at(self, ids: Sequence[str]) -> list[float | None]:
+        """Return when jobs were enqueued, seconds since 1970 UTC."""
+        return self._times(ids, "enqueued_at")
+
+    def created_at(self, ids: Sequence[str]) -> list[float | None]:
+        """Return when jobs were made, seconds since 1970 UTC."""
+        return self._times(ids, "created_at")
+
+    def _times(self, ids: Sequence[str], name: str) -> list[float | None]:
+        pipe = self._pipe()
+        for job_id in ids:
+            pipe.hget(f"rq:job:{job_id}", name)
+        return [seconds(text(value)) for value in pipe.execute()]
+
+    def _add_exceptions(self, jobs: Sequence[Job]) -> None:
+        pipe = self._pipe()
+        for job in jobs:
+            pipe.hget(f"rq:job:{job.id}", "exc_info")
+        for job, value in zip(jobs, pipe.execute(), strict=True):
+            job.exception = exception_of(value)
+
+    def _pipe(self) -> Any:
+        return self._client.pipeline(transaction=False)
+
+
+def _top(entries: Any) -> Place:
+    return (text(entries[0][0]), float(entries[0][1])) if entries else ("", 0.0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from huoyan.cli.options import Celery, Config, DatabaseUrl, DataDir, Host, Json, Port
+from huoyan.cli.options import Celery, Config, DatabaseUrl, DataDir, Host, Json, Port, Rq
 from huoyan.errors import ConfigurationError, ConfigurationErrors, HuoyanError, Undelivered
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def check(
     database_url: DatabaseUrl = None,
     config: Config = None,
     celery: Celery = None,
+    rq: Rq = None,
     as_json: Json = False,
 ) -> None:
     """Check the settings, and that the database, the brokers and the mail servers in them answer.
@@ -49,7 +50,14 @@ def check(
     """
     from huoyan.server.config import load
 
-    flags = {"host": host, "port": port, "data_dir": data_dir, "database_url": database_url, "celery": celery or []}
+    flags = {
+        "host": host,
+        "port": port,
+        "data_dir": data_dir,
+        "database_url": database_url,
+        "celery": celery or [],
+        "rq": rq or [],
+    }
     try:
         settings = load(flags, config)
         told = _whom(settings, receiver or [], notify)
@@ -76,6 +84,9 @@ def inspect(settings: "Settings", told: Collection[str] | None = None) -> Iterat
     for each in settings.celery:
         url = each.url.get_secret_value()
         yield _tried("celery", lambda url=url: _broker(url))  # type: ignore[misc]
+    for deployment in settings.rq:
+        url = deployment.url.get_secret_value()
+        yield _tried("rq", lambda url=url: _redis(url))  # type: ignore[misc]
     for receiver in settings.notify_receivers():
         sends = told is not None and receiver.name in told
         yield _sent(receiver, settings.public_url) if sends else _receiver(receiver)
@@ -161,6 +172,25 @@ def _broker(url: str) -> str:
     except Exception as error:  # noqa: BLE001 - each transport raises errors of its own library
         reason = _without(str(error).strip() or type(error).__name__, address.password)
         raise Unreachable(f"expected {address.shown} to answer, got: {reason}") from None
+    return address.shown
+
+
+def _redis(url: str) -> str:
+    import redis
+
+    from huoyan.errors import Unreachable
+    from huoyan.server.ingest.celery_stream_redis import redis_client
+    from huoyan.server.ingest.rq_address import parse_rq_address
+
+    address = parse_rq_address(url)
+    client = redis_client(address)
+    try:
+        client.ping()
+    except (OSError, redis.RedisError) as error:
+        reason = _without(str(error).strip() or type(error).__name__, address.password)
+        raise Unreachable(f"expected {address.shown} to answer, got: {reason}") from None
+    finally:
+        client.close()
     return address.shown
 
 

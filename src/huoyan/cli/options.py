@@ -21,6 +21,10 @@ Celery = Annotated[
     list[str] | None,
     typer.Option(metavar="URL", help="Watch the Celery deployment with this broker; repeatable."),
 ]
+Rq = Annotated[
+    list[str] | None,
+    typer.Option(metavar="URL", help="Watch the RQ deployment in this Redis; repeatable."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Url = Annotated[
     str,

@@ -1,6 +1,6 @@
 """`huoyan serve`: run the server."""
 
-from huoyan.cli.options import Celery, Config, DatabaseUrl, DataDir, Host, Port
+from huoyan.cli.options import Celery, Config, DatabaseUrl, DataDir, Host, Port, Rq
 
 
 def serve(
@@ -10,6 +10,7 @@ def serve(
     database_url: DatabaseUrl = None,
     config: Config = None,
     celery: Celery = None,
+    rq: Rq = None,
 ) -> None:
     """Collect, keep, decide and show: run the server until it is stopped.
 
@@ -24,5 +25,6 @@ def serve(
         "data_dir": data_dir,
         "database_url": database_url,
         "celery": celery or [],
+        "rq": rq or [],
     }
     app.serve(load(flags, config), say=lambda line: print(line, flush=True))

@@ -18,8 +18,18 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from huoyan.errors import ConfigurationError, ConfigurationErrors
 from huoyan.server.alert.defaults import default_rules
 from huoyan.server.alert.rules import Rule, nearest, parse_rule
-from huoyan.server.config_sources import A_LIST, A_TABLE, HIDDEN, NOTHING, Environment, Sources, read_file
+from huoyan.server.config_sources import (
+    A_LIST,
+    A_TABLE,
+    DEPLOYMENTS,
+    HIDDEN,
+    NOTHING,
+    Environment,
+    Sources,
+    read_file,
+)
 from huoyan.server.ingest.celery_address import parse_address
+from huoyan.server.ingest.rq_address import parse_rq_address
 from huoyan.server.notify.receivers import Receiver, check_receivers, parse_receiver
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
@@ -64,6 +74,20 @@ class CelerySettings(BaseModel):
     """Service shown for runs that name none."""
 
 
+class RqSettings(BaseModel):
+    """`[[rq]]`: an RQ deployment watched through its Redis."""
+
+    model_config = _STRICT
+
+    url: SecretStr
+    """Address of the Redis, e.g. `redis://127.0.0.1:6379/0`, `rediss://…`, `unix:///run/redis.sock` or
+    `sentinel://host:26379/0?master_name=mymaster`."""
+    service: str = Field(default="", max_length=300)
+    """Service shown for runs that name none."""
+    poll_s: float = Field(default=1.0, ge=0.1, le=60)
+    """Time between two looks, in seconds. What comes and goes in between is seen as far as Redis still tells of it."""
+
+
 class Settings(BaseModel):
     """Every setting of the server. `load` reads the file, the environment and the flags."""
 
@@ -73,6 +97,8 @@ class Settings(BaseModel):
     """Where it listens and what it keeps."""
     celery: tuple[CelerySettings, ...] = ()
     """Celery deployments watched through their brokers."""
+    rq: tuple[RqSettings, ...] = ()
+    """RQ deployments watched through their Redis."""
     rules: tuple[dict[str, Any], ...] | None = None
     """Alert rules. Default: the built-in ones; an empty list judges nothing."""
     receivers: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
@@ -226,6 +252,11 @@ class Settings(BaseModel):
                 parse_address(celery.url.get_secret_value(), sources.name("celery", index, "url"))
             except ConfigurationError as error:
                 yield error
+        for index, rq in enumerate(self.rq):
+            try:
+                parse_rq_address(rq.url.get_secret_value(), sources.name("rq", index, "url"))
+            except ConfigurationError as error:
+                yield error
 
 
 def load(
@@ -234,8 +265,8 @@ def load(
     """Read and check all settings.
 
     Args:
-        flags: Settings of `[server]` given on the command line, by name; None stands for not given. `celery` is a list
-            of addresses, added to those of the file.
+        flags: Settings of `[server]` given on the command line, by name; None stands for not given. `celery` and
+            `rq` are lists of addresses, added to those of the file.
         config: The file; default `HUOYAN_CONFIG`, else `./huoyan.toml`, else `huoyan.toml` in the data directory.
         environ: The environment; default this process's.
 
@@ -249,16 +280,14 @@ def load(
     given = {name: value for name, value in (flags or {}).items() if value is not None and value != []}
     path = _config_path(config, given, environment)
     table = read_file(path, environment.variables) if path is not None else {}
-    extra_celery = [*environment.celery, *given.pop("celery", [])]
-    if extra_celery and isinstance(table.get("celery", []), list):
-        known = table.get("celery", [])
-        table = {**table, "celery": [*known, *({"url": url} for url in extra_celery)]}
-    sources = Sources(
-        flags=frozenset(given),
-        variables=frozenset(environment.server),
-        file=path,
-        celery_in_file=len(table.get("celery", [])) - len(extra_celery) if extra_celery else 10**9,
-    )
+    in_file: dict[str, int] = {}
+    for name in DEPLOYMENTS:
+        extra = [*environment.deployments.get(name, ()), *given.pop(name, [])]
+        known = table.get(name, [])
+        if extra and isinstance(known, list):
+            in_file[name] = len(known)
+            table = {**table, name: [*known, *({"url": url} for url in extra)]}
+    sources = Sources(flags=frozenset(given), variables=frozenset(environment.server), file=path, in_file=in_file)
 
     if isinstance(table.get("server", {}), dict):
         table = {**table, "server": {**table.get("server", {}), **environment.server, **given}}
@@ -284,8 +313,9 @@ def _further(table: Mapping[str, Any], wrong: Sequence[Any], sources: Sources) -
         # A list keeps its places, so that what is behind keeps its number.
         if isinstance(place, dict):
             place.pop(last, None)
-    if isinstance(rest.get("celery"), list):
-        rest["celery"] = [each if "url" in each else {"url": "redis://"} for each in rest["celery"]]
+    for name in DEPLOYMENTS:
+        if isinstance(rest.get(name), list):
+            rest[name] = [each if "url" in each else {"url": "redis://"} for each in rest[name]]
     try:
         Settings.model_validate(rest).check(sources)
     except ConfigurationErrors as error:
@@ -385,13 +415,13 @@ def _translated(item: Any, sources: Sources) -> ConfigurationError:
     return ConfigurationError(setting, expected, HIDDEN if secret else got)
 
 
-_SECTIONS = {"server": "[server]", "celery": "[[celery]]"}
+_SECTIONS = {"server": "[server]", "celery": "[[celery]]", "rq": "[[rq]]"}
 
 
 def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
     if len(loc) == 1:
         return list(Settings.model_fields)
-    sections: dict[str, type[BaseModel]] = {"server": ServerSettings, "celery": CelerySettings}
+    sections: dict[str, type[BaseModel]] = {"server": ServerSettings, "celery": CelerySettings, "rq": RqSettings}
     section = sections.get(str(loc[0]))
     return list(section.model_fields) if section is not None else []
 

@@ -22,6 +22,9 @@ SERVER_VARIABLES = (
 )
 """Settings of `[server]` that a variable `HUOYAN_<NAME>` sets."""
 
+DEPLOYMENTS = ("celery", "rq")
+"""Tables of deployments that are watched, to which a flag and a variable of the same name add addresses."""
+
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -49,13 +52,14 @@ class Sources:
         flags: Names of `[server]` given as flags.
         variables: Names of `[server]` given as variables.
         file: The file, None when there is none.
-        celery_in_file: How many `[[celery]]` tables the file has; those behind come from flags and variables.
+        in_file: How many `[[celery]]` and `[[rq]]` tables the file has, by name; those behind come from flags and
+            variables.
     """
 
     flags: frozenset[str] = frozenset()
     variables: frozenset[str] = frozenset()
     file: Path | None = None
-    celery_in_file: int = 10**9
+    in_file: Mapping[str, int] = field(default_factory=dict)
 
     def name(self, *path: str | int) -> str:
         """Return how the user wrote a setting: `--port`, `HUOYAN_PORT`, `server.port`, `rules[2].for`."""
@@ -65,8 +69,8 @@ class Sources:
                 return f"--{name.replace('_', '-')}"
             if name in self.variables:
                 return f"HUOYAN_{name.upper()}"
-        if len(path) > 1 and path[0] == "celery" and isinstance(path[1], int) and path[1] >= self.celery_in_file:
-            return "--celery"
+        if len(path) > 1 and isinstance(path[1], int) and path[1] >= self.in_file.get(str(path[0]), 10**9):
+            return f"--{path[0]}"
         text = ""
         for part in path:
             text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -80,13 +84,13 @@ class Environment:
     Args:
         variables: All of it, for `${NAME}` in the file.
         server: Settings of `[server]` by name.
-        celery: Addresses in `HUOYAN_CELERY`, separated by spaces.
+        deployments: Addresses in `HUOYAN_CELERY` and `HUOYAN_RQ`, separated by spaces there.
         config: The file named in `HUOYAN_CONFIG`.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     server: Mapping[str, str] = field(default_factory=dict, repr=False)
-    celery: tuple[str, ...] = field(default=(), repr=False)
+    deployments: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     config: Path | None = None
 
     @classmethod
@@ -98,7 +102,7 @@ class Environment:
         return cls(
             variables=variables,
             server={name: value for name, value in server.items() if value},
-            celery=tuple(variables.get("HUOYAN_CELERY", "").split()),
+            deployments={name: tuple(variables.get(f"HUOYAN_{name.upper()}", "").split()) for name in DEPLOYMENTS},
             config=Path(config) if config else None,
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from huoyan.server.config import CelerySettings, ServerSettings
+from huoyan.server.config import CelerySettings, RqSettings, ServerSettings
 from huoyan.server.config_sources import SERVER_VARIABLES
 
 RULE_SETTINGS: dict[str, tuple[str, str]] = {
@@ -86,6 +86,12 @@ One table for each Celery deployment that is watched through its broker. `--cele
 """
 
 
+_RQ = """\
+One table for each RQ deployment that is watched through its Redis. `--rq URL` (repeatable) and `HUOYAN_RQ` (addresses
+separated by spaces) add to those of the file.
+"""
+
+
 def render() -> str:
     """Return the page."""
     parts = [
@@ -102,6 +108,9 @@ def render() -> str:
         "## `[[celery]]`",
         _CELERY,
         _table(("setting", "default", "meaning"), [(f"`{n}`", d, m) for n, d, m in _fields(CelerySettings)]),
+        "## `[[rq]]`",
+        _RQ,
+        _table(("setting", "default", "meaning"), [(f"`{n}`", d, m) for n, d, m in _fields(RqSettings)]),
         "## `[[rules]]`",
         "Conditions that raise alerts. Without any, the built-in rules apply; `rules = []` judges nothing.",
         _settings(RULE_SETTINGS),
@@ -118,7 +127,7 @@ def undocumented() -> list[str]:
     """Return the settings of the server that are not described where they are declared."""
     return [
         f"{kind.__name__}.{name}"
-        for kind in (ServerSettings, CelerySettings)
+        for kind in (ServerSettings, CelerySettings, RqSettings)
         for name, field in kind.model_fields.items()
         if not field.description
     ]

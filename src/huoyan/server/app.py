@@ -26,6 +26,7 @@ from huoyan.server.incident.facts import failure_facts
 from huoyan.server.incident.service import IncidentService
 from huoyan.server.ingest.celery_events import CeleryEventIngest
 from huoyan.server.ingest.http import HttpIngest
+from huoyan.server.ingest.rq_poll import RqPollIngest
 from huoyan.server.notify.notifier import Notifier
 from huoyan.server.occupancy import listen, occupy
 from huoyan.server.periodic import Schedule
@@ -55,7 +56,7 @@ class Server:
         self.settings = settings
         self.clock = clock
         self.context: Context | None = None
-        self.ingests: list[CeleryEventIngest] = []
+        self.ingests: list[CeleryEventIngest | RqPollIngest] = []
         self._parts = ExitStack()
 
     def start(self) -> Context:
@@ -129,7 +130,7 @@ class Server:
         schedule = Schedule([*collector.services(), alerts, incidents, notifier, retention], clock)
         schedule.start()
         parts.callback(schedule.stop)
-        self.ingests = self._celery(collector)
+        self.ingests = [*self._celery(collector), *self._rq(collector)]
         for ingest in self.ingests:
             ingest.start()
             parts.callback(ingest.stop)
@@ -159,6 +160,12 @@ class Server:
                 spool=self.settings.server.data_dir / f"celery-{number}.spool",
             )
             for number, celery in enumerate(self.settings.celery)
+        ]
+
+    def _rq(self, collector: Collector) -> list[RqPollIngest]:
+        return [
+            RqPollIngest(rq.url.get_secret_value(), collector, service=rq.service, clock=self.clock, poll_s=rq.poll_s)
+            for rq in self.settings.rq
         ]
 
 

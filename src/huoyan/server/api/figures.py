@@ -126,11 +126,15 @@ def queue_figures(store: Store, source: Moments, now: float) -> list[Queue]:
     readings = {(reading.service, reading.queue): reading for reading in store.queues.list()}
     active = source.gauge(TASKS_ACTIVE.name, {}, _BY_QUEUE, now, "sum")
     ended = source.increase(TASK_RUNS.name, {}, _BY_QUEUE, now - RATE_WINDOW_S, now)
+    heard = {queue for (_, queue), reading in readings.items() if now - reading.read_at <= _FRESH_S}
     figures = []
     for key in {*readings, *active, *ended}:
         service, queue = key
         reading = readings.get((service, queue))
         if not queue:
+            continue
+        if queue in heard and key not in active and key not in ended and now - readings[key].read_at > _FRESH_S:
+            # The queue has since become known as that of another service, which is listed.
             continue
         fresh = reading is not None and now - reading.read_at <= _FRESH_S
         figures.append(

@@ -136,11 +136,11 @@ class Registry:
                 silence_s = now - max(worker.last_seen_at, self._grace_from)
                 if silence_s <= MISSED_REPORTS * worker.interval_s:
                     continue
-                self._workers[name] = replace(worker, state="down")
+                self._workers[name] = replace(worker, state="down", active=0)
                 self._unsaved.add(name)
                 for other in self._workers.values():
                     if other.state == "up" and self._takes_over(other, worker):
-                        self._replace(worker, other)
+                        self._replace(self._workers[name], other)
                         break
                 self._departures.append(
                     Departure(

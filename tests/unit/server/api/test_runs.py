@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from huoyan.model.event import QueueReading
 from tests.servers import wait_until
 
 
@@ -333,3 +334,12 @@ class TestSignals:
         answer = client.get("/api/v1/signals/task_joy")
         assert answer.status_code == 404
         assert "task_failures" in answer.json()["detail"]
+
+
+def test_a_queue_that_found_its_service_is_listed_once(client: TestClient) -> None:
+    store = client.app.state.context.store  # type: ignore[attr-defined]
+    now = time.time()
+    store.queues.record([QueueReading("invoices", 4, now - 300, "celery"), QueueReading("invoices", 2, now, "orders")])
+    store.queues.record([QueueReading("old", 1, now - 300, "celery")])
+    rows = {(q["service"], q["queue"]): q["depth"] for q in client.get("/api/v1/queues").json()["items"]}
+    assert rows == {("orders", "invoices"): 2, ("celery", "old"): None}

@@ -54,11 +54,12 @@ def worker_state(collector: Collector, worker: str = W) -> str:
 
 def test_a_worker_is_down_after_three_missed_reports_and_what_it_executed_is_lost(collector, clock):
     collector.submit([started("a"), started("other", worker="celery@host-2")])
-    report(collector)
+    report(collector, active=1)
     pass_time(collector, clock, 6)
     assert worker_state(collector) == "up"
     pass_time(collector, clock, 1)
     assert worker_state(collector) == "down"
+    assert collector.store.workers.get(W).active == 0
     assert state(collector, "a") == ("lost", "inferred")
     assert view(collector.store.runs.get("a")).reason == (
         "worker celery@host-1 fell silent: no report for 7 s, expected one every 2 s"

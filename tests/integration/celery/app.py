@@ -49,6 +49,14 @@ def work(self: Any, kind: str, n: int) -> str:
     return f"{kind} {n}"
 
 
+@app.task(name="orders.survive", bind=True, acks_late=True, reject_on_worker_lost=True)
+def survive(self: Any) -> str:
+    """Die with the whole process at the first delivery."""
+    if not self.request.delivery_info["redelivered"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
 @app.task(name="orders.hold")
 def hold(seconds: float) -> None:
     """Take a while."""

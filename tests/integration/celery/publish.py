@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.integration.celery.app import KINDS, app, hold, tree, work
+from tests.integration.celery.app import KINDS, app, hold, survive, tree, work
 from tests.servers.waiting import wait_until
 
 PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -32,6 +32,7 @@ def main(prefix: str, count: int, *, special: bool) -> None:
         _wait(lambda: "terminated" in _ids(app.control.inspect(timeout=0.4).active()), "the task to run")
         app.control.revoke("terminated", terminate=True)
         work.apply_async(("killed", 0), task_id="killed")
+        survive.apply_async(task_id="crashed")
         hold.apply_async((60,), task_id="too-long", time_limit=1)
 
 

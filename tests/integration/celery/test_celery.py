@@ -12,7 +12,10 @@ from tests.servers import RabbitmqServer, RedisServer
 
 COUNT = 2_000
 MODES = ("stream", "hooks", "both")
-SPECIAL = {"revoked-early", "expired", "waiting", "unknown", "root", "leaf", "terminated", "killed", "too-long"}
+SPECIAL = {
+    *("revoked-early", "expired", "waiting", "unknown", "root", "leaf"),
+    *("terminated", "killed", "crashed", "too-long"),
+}
 
 EXPECTED = {
     "ok": ("succeeded", ["succeeded"]),
@@ -29,6 +32,7 @@ EXPECTED = {
     "leaf": ("succeeded", ["succeeded"]),
     "terminated": ("revoked", ["revoked"]),
     "killed": ("failed", ["failed"]),
+    "crashed": ("succeeded", ["retrying", "succeeded"]),
     "too-long": ("failed", ["failed"]),
 }
 

@@ -145,15 +145,19 @@ class Translator:
         """
         delivery, passed = self._deliveries.ended(event.uuid, self._process(event), kind, ran=ran)
         for earlier in passed:
-            inferred = self._event(EventKind.RETRYING, event, earlier)
-            inferred.evidence = Evidence.INFERRED
-            inferred.reason = "a later try ended"
-            self.inferred.append(inferred)
+            self._infer_retry(event, earlier, "a later try ended")
         duration_s = event.runtime
         if duration_s is None and delivery is not None and delivery.started_at is not None:
             passed_s = event.timestamp - delivery.started_at
             duration_s = passed_s if passed_s >= 0 else None
         return self._event(kind, event, delivery, duration_s)
+
+    def _infer_retry(self, event: CeleryEvent, delivery: Delivery, reason: str) -> None:
+        """Note that a delivery must have ended without being the last one; what its worker says of it counts more."""
+        inferred = self._event(EventKind.RETRYING, event, delivery)
+        inferred.evidence = Evidence.INFERRED
+        inferred.reason = reason
+        self.inferred.append(inferred)
 
     def _fate(self, kind: EventKind, event: CeleryEvent, reason: str) -> TaskEvent:
         """Say what was decided about a run that no worker took up."""
@@ -193,6 +197,9 @@ class Translator:
     def _received(self, event: CeleryEvent) -> TaskEvent:
         retries = event.retries or 0
         delivery = self._deliveries.received(event.uuid, retries, self._process(event))
+        before = delivery.previous
+        if before is not None and before.retries == retries and before.outcome is None:
+            self._infer_retry(event, before, "its message was delivered again")
         worker = event.hostname
         return TaskEvent(
             kind=EventKind.RECEIVED,

@@ -155,6 +155,14 @@ def test_a_try_whose_end_was_lost_is_known_to_have_been_retried_once_a_later_one
     assert [(a.state, a.evidence) for a in run.attempts] == [("retrying", "inferred"), ("succeeded", "reported")]
 
 
+def test_a_delivery_that_ended_without_a_word_is_known_to_have_ended_once_it_is_delivered_again():
+    run = run_of(received(AT), event("task-started", AT + 1), received(AT + 2), event("task-started", AT + 3))
+    assert [(a.state, a.evidence, a.reason) for a in run.attempts] == [
+        ("retrying", "inferred", "its message was delivered again"),
+        ("started", "reported", ""),
+    ]
+
+
 def test_a_retry_without_an_exception_is_called_retry():
     retried = one(event("task-retried", exception="None", traceback=TRACEBACK), received())
     assert retried.exception is not None

@@ -16,7 +16,7 @@ class Deliveries:
         self._counts: dict[tuple[str, int], int] = {}
         self._latest: dict[str, tuple[int, str]] = {}
 
-    def received(self, request: Any, nodename: str) -> tuple[int, str]:
+    def received(self, request: Any, nodename: str) -> tuple[int, str, str | None]:
         """Count a delivery and mark its request.
 
         Args:
@@ -24,20 +24,23 @@ class Deliveries:
             nodename: Name of the worker, `celery@host`.
 
         Returns:
-            The number of the try from 1, and the name of the execution: `{retries}.{delivery}@{worker}#{pid}`.
+            The number of the try from 1; the name of the execution, `{retries}.{delivery}@{worker}#{pid}`; and that of
+            the delivery of the same try before it, if there was one.
         """
         retries = request.request_dict.get("retries") or 0
         key = (request.id, retries)
         count = self._counts.pop(key, 0) + 1
         self._counts[key] = count
-        execution = f"{retries}.{count}@{nodename}#{os.getpid()}"
+        process = f"@{nodename}#{os.getpid()}"
+        execution = f"{retries}.{count}{process}"
+        before = f"{retries}.{count - 1}{process}" if count > 1 else None
         request.request_dict[HEADER] = execution
         self._latest.pop(request.id, None)
         self._latest[request.id] = (retries + 1, execution)
         for remembered in (self._counts, self._latest):
             if len(remembered) > _MAX_REMEMBERED:
                 _forget_oldest(remembered)
-        return retries + 1, execution
+        return retries + 1, execution, before
 
     def latest(self, task_id: str) -> tuple[int | None, str | None]:
         """Return try and execution of the last delivery of a task; (None, None) when it is not (or no longer) known."""

@@ -8,9 +8,10 @@ from huoyan.client.frameworks.celery.deliveries import Deliveries, marked
 from huoyan.client.frameworks.celery.executing import Executing
 from huoyan.client.guard import guarded
 from huoyan.client.relay import Relay
-from huoyan.model.event import EventKind
+from huoyan.model.event import EventKind, Evidence
 
 _SHUTDOWN_FLUSH_S = 2.0
+DELIVERED_AGAIN = "its message was delivered again"
 
 
 class Working:
@@ -59,7 +60,18 @@ class Working:
         reporter = self._applications.reporter(app)
         if reporter is None:
             return
-        attempt, execution = self._deliveries.received(request, request.hostname)
+        attempt, execution, before = self._deliveries.received(request, request.hostname)
+        if before is not None:
+            # It may have ended without a word, killed with its process. If it did say something, that counts more.
+            reporter.emit(
+                EventKind.RETRYING,
+                request.id,
+                attempt=attempt,
+                execution=before,
+                worker=request.hostname,
+                evidence=Evidence.INFERRED,
+                reason=DELIVERED_AGAIN,
+            )
         values = request.request_dict
         info = request.delivery_info or {}
         reporter.emit(

@@ -12,7 +12,7 @@ from huoyan.server.store.upsert import insert_into
 Cell = tuple[str, ...]
 """Service, framework, task, queue, worker and state of a run."""
 
-COUNT_LIMIT = 50_000
+COUNT_LIMIT = 20_000
 """Runs that are looked at, the newest first, where they have to be counted one by one."""
 _MOST_VALUES = 500
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, Engine, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Engine, and_, bindparam, func, or_, select, update
 
 from huoyan.clock import Clock
 from huoyan.model.rollup import Series, slot_of
@@ -88,19 +88,15 @@ class FailureStore:
         """
         first, last = self._window(since, until)
         total = func.sum(failure_minutes.c.count).label("total")
+        counted = _counted(first, last, task, service)
         query = (
-            _in_window(select(failure_minutes.c.fingerprint, total), first, last)
+            select(failure_minutes.c.fingerprint, total)
+            .where(*counted)
             .group_by(failure_minutes.c.fingerprint)
             .having(total > 0)
             .order_by(total.desc(), failure_minutes.c.fingerprint)
             .limit(limit + 1)
         )
-        if task is not None or service is not None:
-            query = query.join(series, series.c.id == failure_minutes.c.series_id)
-            if task is not None:
-                query = query.where(series.c.task == task)
-            if service is not None:
-                query = query.where(series.c.service == service)
         if q:
             named = select(failure_groups.c.fingerprint).where(
                 or_(contains(failure_groups.c.type, q), contains(failure_groups.c.title, q))
@@ -113,7 +109,7 @@ class FailureStore:
             )
         with self._engine.connect() as connection:
             found = [(row.fingerprint, int(row.total)) for row in connection.execute(query)]
-            groups = self._groups(connection, found[:limit], first, last, task, service)
+            groups = _groups(connection, found[:limit], counted)
         cut = encode_cursor(found[limit - 1][1], found[limit - 1][0]) if len(found) > limit else None
         return Page(groups, cut)
 
@@ -121,67 +117,12 @@ class FailureStore:
         """Return one group, None when it is not known; the window is as in `page`."""
         first, last = self._window(since, until)
         with self._engine.connect() as connection:
-            groups = self._groups(connection, [(fingerprint, 0)], first, last, None, None)
+            groups = _groups(connection, [(fingerprint, 0)], _counted(first, last, None, None))
         return groups[0] if groups else None
 
     def _window(self, since: float | None, until: float | None) -> tuple[float, float]:
         last = self._clock.now() if until is None else until
         return (last - _DEFAULT_WINDOW_S if since is None else since) // _MINUTE_S * _MINUTE_S, last
-
-    def _groups(
-        self,
-        connection: Connection,
-        found: Sequence[tuple[str, int]],
-        first: float,
-        last: float,
-        task: str | None,
-        service: str | None,
-    ) -> list[FailureGroup]:
-        """Put together what the tables say of these groups; a count of 0 stands for the sum of their minutes."""
-        fingerprints = [fingerprint for fingerprint, _ in found]
-        heads = {
-            row.fingerprint: row
-            for row in connection.execute(select(failure_groups).where(failure_groups.c.fingerprint.in_(fingerprints)))
-        }
-        name, number = failure_minutes.c.fingerprint, func.sum(failure_minutes.c.count)
-        minutes: dict[str, list[tuple[float, int]]] = defaultdict(list)
-        tasks: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        services: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-
-        def of_these(*columns: Any) -> Any:
-            query: Select[Any] = select(name, *columns, number).join(series, series.c.id == failure_minutes.c.series_id)
-            query = _in_window(query, first, last).where(name.in_(fingerprints), failure_minutes.c.count > 0)
-            if task is not None:
-                query = query.where(series.c.task == task)
-            if service is not None:
-                query = query.where(series.c.service == service)
-            return connection.execute(query.group_by(name, *columns).order_by(name, *columns))
-
-        for fingerprint, minute, count in of_these(failure_minutes.c.minute):
-            minutes[fingerprint].append((float(minute), int(count)))
-        for fingerprint, of_task, of_service, count in of_these(series.c.task, series.c.service):
-            tasks[fingerprint][of_task] += int(count)
-            services[fingerprint][of_service] += int(count)
-        groups = []
-        for fingerprint, count in found:
-            head = heads.get(fingerprint)
-            if head is None:
-                continue
-            groups.append(
-                FailureGroup(
-                    fingerprint=fingerprint,
-                    type=head.type,
-                    title=head.title,
-                    count=count or sum(number for _, number in minutes[fingerprint]),
-                    first_seen_at=head.first_seen_at,
-                    last_seen_at=head.last_seen_at,
-                    tasks=_most_first(tasks[fingerprint]),
-                    services=_most_first(services[fingerprint]),
-                    last_run_id=head.last_run_id,
-                    per_minute=minutes[fingerprint],
-                )
-            )
-        return groups
 
     def delete_before(self, at: float) -> int:
         """Delete the minutes that started before `at`, and groups not seen since; return how many rows that were."""
@@ -264,8 +205,65 @@ def _add_groups(
         )
 
 
-def _in_window(query: Select[Any], first: float, last: float) -> Select[Any]:
-    return query.where(failure_minutes.c.minute >= first, failure_minutes.c.minute <= last)
+def _counted(first: float, last: float, task: str | None, service: str | None) -> list[ColumnElement[bool]]:
+    """Return the conditions on the minutes that are counted."""
+    found = [failure_minutes.c.minute >= first, failure_minutes.c.minute <= last]
+    if task is not None or service is not None:
+        meant = select(series.c.id)
+        if task is not None:
+            meant = meant.where(series.c.task == task)
+        if service is not None:
+            meant = meant.where(series.c.service == service)
+        found.append(failure_minutes.c.series_id.in_(meant))
+    return found
+
+
+def _groups(
+    connection: Connection, found: Sequence[tuple[str, int]], counted: list[ColumnElement[bool]]
+) -> list[FailureGroup]:
+    """Put together what the tables say of these groups; a count of 0 stands for the sum of their minutes."""
+    fingerprints = [fingerprint for fingerprint, _ in found]
+    group = failure_groups.c
+    heads = {
+        row.fingerprint: row
+        for row in connection.execute(select(failure_groups).where(group.fingerprint.in_(fingerprints)))
+    }
+    name, number = failure_minutes.c.fingerprint, func.sum(failure_minutes.c.count)
+
+    def added_up(column: ColumnElement[Any]) -> list[tuple[str, Any, int]]:
+        query = select(name, column, number).where(*counted, name.in_(fingerprints), failure_minutes.c.count > 0)
+        rows = connection.execute(query.group_by(name, column).order_by(name, column))
+        return [(fingerprint, value, int(total)) for fingerprint, value, total in rows]
+
+    minutes: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for fingerprint, minute, total in added_up(failure_minutes.c.minute):
+        minutes[fingerprint].append((float(minute), total))
+    by_series = added_up(failure_minutes.c.series_id)
+    # By number and not by a join: the database would look every minute's series up.
+    numbers = sorted({series_id for _, series_id, _ in by_series})
+    names = {row.id: row for row in connection.execute(select(series).where(series.c.id.in_(numbers)))}
+    tasks: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    services: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for fingerprint, series_id, total in by_series:
+        if series_id in names:
+            tasks[fingerprint][names[series_id].task] += total
+            services[fingerprint][names[series_id].service] += total
+    return [
+        FailureGroup(
+            fingerprint=fingerprint,
+            type=heads[fingerprint].type,
+            title=heads[fingerprint].title,
+            count=count or sum(total for _, total in minutes[fingerprint]),
+            first_seen_at=heads[fingerprint].first_seen_at,
+            last_seen_at=heads[fingerprint].last_seen_at,
+            tasks=_most_first(tasks[fingerprint]),
+            services=_most_first(services[fingerprint]),
+            last_run_id=heads[fingerprint].last_run_id,
+            per_minute=minutes[fingerprint],
+        )
+        for fingerprint, count in found
+        if fingerprint in heads
+    ]
 
 
 def _most_first(counts: dict[str, int]) -> list[str]:

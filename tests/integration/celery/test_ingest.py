@@ -1,5 +1,6 @@
 """The event stream of real brokers under bad conditions: cuts, bursts, passwords, TLS, content that is not JSON."""
 
+import contextlib
 import datetime
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,8 @@ from huoyan.server.ingest.handover import Handover
 from huoyan.server.store.workers import Worker
 from tests.integration.celery.recording import RecordingCollector
 from tests.integration.celery.stream import command, events
-from tests.servers import RabbitmqServer, RedisServer, free_port, wait_until
+from tests.servers import RabbitmqServer, RedisServer, ServerProcess, free_port, wait_until
+from tests.servers.process import accepts_connections
 
 Start = Callable[..., tuple[CeleryEventIngest, RecordingCollector]]
 
@@ -219,6 +221,23 @@ def test_tls_is_used_and_the_certificate_checked(fresh_redis: RedisServer, inges
     wait_until(lambda: heard(collector) == ids, 10)
     untrusting, _ = ingest(f"rediss://localhost:{port}/0", connect=False)
     wait_until(lambda: "certificate" in untrusting.status().error, 10, lambda: str(untrusting.status()))
+
+
+def test_a_sentinel_is_asked_for_its_redis(redis_server: RedisServer, ingest: Start):
+    port = free_port()
+    with contextlib.closing(ServerProcess("sentinel")) as sentinel:
+        settings = sentinel.folder / "sentinel.conf"
+        settings.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {sentinel.folder}\n"
+            f"sentinel monitor main 127.0.0.1 {redis_server.port} 1\n"
+        )
+        sentinel.run([redis_server.program, settings, "--sentinel"], lambda: accepts_connections(port))
+        made, collector = ingest(f"sentinel://127.0.0.1:{port}/11?master_name=main", depths_every_s=0.2)
+        Sender(redis_server.database_url(11)).send("a", queue="pay")
+        wait_until(lambda: heard(collector) == {"a"}, 10)
+        wait_until(lambda: [reading.queue for reading in collector.readings[-1:]] == ["pay"], 10)
+        assert made.status().error == ""
+        made.stop()
 
 
 def publish_burst(url: str, count: int) -> None:

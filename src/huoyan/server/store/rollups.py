@@ -110,11 +110,11 @@ class RollupStore:
         query = select(key, source.c.at, source.c.data).where(source.c.at >= since, source.c.at < until)
         with self._engine.connect() as connection:
             if keys is None:
-                return [StoredRollup(*row) for row in connection.execute(query)]
+                return list(map(StoredRollup._make, connection.execute(query).all()))
             rows: list[StoredRollup] = []
             for start in range(0, len(keys), _AT_ONCE):
                 part = query.where(key.in_(list(keys[start : start + _AT_ONCE])))
-                rows += [StoredRollup(*row) for row in connection.execute(part)]
+                rows += map(StoredRollup._make, connection.execute(part).all())
             return rows
 
     def delete_before(self, at: float) -> int:

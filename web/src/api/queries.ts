@@ -9,6 +9,9 @@ export type Incident = Schemas["Incident"];
 export type IncidentDetail = Schemas["IncidentDetail"];
 export type FailureGroup = Schemas["FailureGroup"];
 export type Queue = Schemas["Queue"];
+export type Worker = Schemas["Worker"];
+export type Task = Schemas["Task"];
+export type Gap = Schemas["Gap"];
 export type Overview = Schemas["Overview"];
 export type SignalReading = Schemas["SignalReading"];
 
@@ -67,11 +70,13 @@ export function useRun(id: string) {
   });
 }
 
-export function useRunChildren(id: string) {
+/** The runs that a run started; of nothing, nothing is asked. */
+export function useRunChildren(id: string | null) {
   return useQuery({
     queryKey: ["runs", "children", id],
     queryFn: async () =>
-      unwrap(await api.GET("/api/v1/runs/{run_id}/children", { params: { path: { run_id: id } } })),
+      unwrap(await api.GET("/api/v1/runs/{run_id}/children", { params: { path: { run_id: id ?? "" } } })),
+    enabled: id !== null,
   });
 }
 
@@ -89,6 +94,34 @@ export function useQueues() {
   return useQuery({
     queryKey: ["queues"],
     queryFn: async () => unwrap(await api.GET("/api/v1/queues")),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** Every worker known; a `down` one is asked for like the others, so that the counts beside the choices are whole. */
+export function useWorkers() {
+  return useQuery({
+    queryKey: ["workers"],
+    queryFn: async () => unwrap(await api.GET("/api/v1/workers")),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useTasks(window_s: number) {
+  return useQuery({
+    queryKey: ["tasks", window_s],
+    queryFn: async () => unwrap(await api.GET("/api/v1/tasks", { params: { query: { window_s } } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** The times in which nothing could be heard that touch a period; without `since` all that are kept. */
+export function useGaps(since: string | undefined) {
+  return useQuery({
+    queryKey: ["gaps", since],
+    queryFn: async () => unwrap(await api.GET("/api/v1/gaps", { params: { query: since ? { since } : {} } })),
+    placeholderData: keepPreviousData,
     refetchInterval: REFRESH_MS,
   });
 }

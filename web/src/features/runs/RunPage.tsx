@@ -12,6 +12,7 @@ import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock } from "../../ui/time";
 import { AttemptTimeline } from "./AttemptTimeline";
 import { RunTable } from "./RunTable";
+import { WorkflowCard } from "./WorkflowCard";
 
 export function RunPage() {
   const { t } = useTranslation();
@@ -55,6 +56,7 @@ export function RunPage() {
       <Card>
         <Facts run={data} />
       </Card>
+      <WorkflowCard run={data} started={children.data?.items ?? []} />
       {data.attempts.length > 0 && (
         <Card title={t("run.timeline")}>
           <AttemptTimeline run={data} />
@@ -128,10 +130,6 @@ function Facts({ run }: { run: Run }) {
     [t("run.wait"), seconds(run.wait_s)],
     [t("run.duration"), run.state === "started" ? <Ago key="a" at={run.started_at} /> : seconds(run.duration_s)],
     [t("run.attempts"), run.attempt_count],
-    ...(run.parent_id ? ([[t("run.parent"), <RunLink key="p" id={run.parent_id} />]] as [string, ReactNode][]) : []),
-    ...(run.root_id && run.root_id !== run.id && run.root_id !== run.parent_id
-      ? ([[t("run.root"), <RunLink key="r" id={run.root_id} />]] as [string, ReactNode][])
-      : []),
     ...Object.entries(run.labels).map(([name, value]) => [name, value] as [string, ReactNode]),
   ];
   return (
@@ -147,13 +145,5 @@ function Facts({ run }: { run: Run }) {
         </div>
       ))}
     </SimpleGrid>
-  );
-}
-
-function RunLink({ id }: { id: string }) {
-  return (
-    <Anchor component={Link} to="/runs/$runId" params={{ runId: id } as never} size="sm" className="mono">
-      {id.slice(0, 12)}
-    </Anchor>
   );
 }

@@ -13,7 +13,7 @@ const STALE: Record<Topic, readonly string[]> = {
   workers: ["workers", "overview"],
   queues: ["queues", "overview"],
   failures: ["failures"],
-  resync: ["runs", "run", "counts", "alerts", "incidents", "incident", "workers", "queues", "failures", "overview", "signals"],
+  resync: ["runs", "run", "counts", "alerts", "incidents", "incident", "workers", "queues", "failures", "overview", "signals", "tasks", "gaps"],
 };
 
 /** At most one refetch per noun in this time, however fast the stream is. */

@@ -1,21 +1,26 @@
 import { Group, Text } from "@mantine/core";
 import { useMemo } from "react";
-import { useSignal, type SignalQuery } from "../api/queries";
+import { useTranslation } from "react-i18next";
+import { useGaps, useSignal, type SignalQuery } from "../api/queries";
 import { Card } from "../ui/Card";
 import { quantity } from "../ui/format";
 import { ErrorNote } from "../ui/notes";
 import { TimeChart, type Line } from "../ui/TimeChart";
+import { bandsOf } from "./bands";
+import { foremost } from "./lines";
 
 const PALETTE = ["#f26a12", "#1098ad", "#7048e8", "#2f9e44", "#e03131", "#f59f00", "#1c7ed6", "#c2255c"];
 
 /** A signal over time and its value now; everything it says of itself comes from the signal's declaration. */
 export function SignalChart({ id, query, title, color, most = 6 }: { id: string; query: SignalQuery; title?: string; color?: string; most?: number }) {
+  const { t } = useTranslation();
   const reading = useSignal(id, query);
+  const gaps = useGaps(query.since);
   // Lines are told apart by their labels; the figure beside the title is that of all of them together.
   const whole = useSignal(id, { ...query, by: ["-"], since: "-1m", step_s: 60 });
   const data = reading.data;
   const { times, lines } = useMemo(() => {
-    const series = (data?.series ?? []).slice(0, most);
+    const series = foremost(data?.series ?? [], most);
     const longest = series.reduce<[number, number | null][]>((a, s) => (s.points.length > a.length ? (s.points as [number, number | null][]) : a), []);
     const at = longest.map((point) => point[0]);
     const drawn: Line[] = series.map((s, position) => {
@@ -29,6 +34,11 @@ export function SignalChart({ id, query, title, color, most = 6 }: { id: string;
     });
     return { times: at, lines: drawn };
   }, [data, most, color, title]);
+  const more = (data?.series.length ?? 0) - lines.length;
+  const bands = useMemo(
+    () => (data && gaps.data ? bandsOf(gaps.data.items, data.since, data.until, (sources) => t("gap.band", { sources: sources.join(", ") })) : []),
+    [data, gaps.data, t],
+  );
   const heading = title ?? data?.title ?? id;
   const now = whole.data?.now[0]?.value;
   return (
@@ -47,12 +57,23 @@ export function SignalChart({ id, query, title, color, most = 6 }: { id: string;
         <ErrorNote error={reading.error} />
       ) : (
         <>
-          <TimeChart title={heading} times={times} lines={lines} from={data?.since} to={data?.until} format={(value) => quantity(value, data?.unit ?? "")} />
-          {lines.length > 1 && (
+          <TimeChart title={heading} times={times} lines={lines} bands={bands} from={data?.since} to={data?.until} format={(value) => quantity(value, data?.unit ?? "")} />
+          {(lines.length > 1 || bands.length > 0) && (
             <Group gap="sm" mt={4}>
-              {lines.map((line) => (
-                <Text key={line.label} size="xs" c="dimmed">
-                  <span style={{ color: line.color }}>●</span> {line.label}
+              {lines.length > 1 &&
+                lines.map((line) => (
+                  <Text key={line.label} size="xs" c="dimmed">
+                    <span style={{ color: line.color }}>●</span> {line.label}
+                  </Text>
+                ))}
+              {more > 0 && (
+                <Text size="xs" c="dimmed">
+                  {t("chart.more", { count: more })}
+                </Text>
+              )}
+              {[...new Set(bands.map((band) => band.label))].map((label) => (
+                <Text key={label} size="xs" c="dimmed" data-testid="blind-band">
+                  <span className="hatched" aria-hidden /> {label}
                 </Text>
               ))}
             </Group>

@@ -13,10 +13,19 @@ export interface Line {
   values: (number | null)[];
 }
 
+/** A time that is drawn hatched behind the lines, seconds since 1970. */
+export interface ChartBand {
+  from: number;
+  to: number;
+  label: string;
+}
+
 export interface TimeChartProps {
   /** Seconds since 1970, ascending. */
   times: number[];
   lines: Line[];
+  /** Times about which the lines can say nothing. */
+  bands?: ChartBand[];
   height?: number;
   format: (value: number | null) => string;
   /** What the chart shows, for readers who cannot see it. */
@@ -26,17 +35,19 @@ export interface TimeChartProps {
   to?: number;
 }
 
+const NO_BANDS: ChartBand[] = [];
+
 /** Lines over time. Redraws in place, so a chart that updates every second does not flicker. */
-export function TimeChart({ times, lines, height = 160, format, title, from, to }: TimeChartProps) {
+export function TimeChart({ times, lines, bands = NO_BANDS, height = 160, format, title, from, to }: TimeChartProps) {
   const { ref: sizer, width } = useElementSize();
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const dark = useComputedColorScheme("light") === "dark";
   const shape = lines.map((line) => `${line.label}|${line.color}|${line.filled ?? ""}`).join(";");
   const data = useMemo(() => [times, ...lines.map((line) => line.values)] as uPlot.AlignedData, [times, lines]);
-  const latest = useRef({ format, from, to, data });
+  const latest = useRef({ format, from, to, data, bands });
   useEffect(() => {
-    latest.current = { format, from, to, data };
+    latest.current = { format, from, to, data, bands };
   });
 
   useEffect(() => {
@@ -59,7 +70,7 @@ export function TimeChart({ times, lines, height = 160, format, title, from, to 
           y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.15 : 1] },
         },
         axes: [
-          { ...axis, space: 70, values: (_u, splits) => splits.map((at) => hourMinute(at)) },
+          { ...axis, space: 70, size: 28, values: (_u, splits) => splits.map((at) => hourMinute(at)) },
           { ...axis, size: 62, values: (_u, splits) => splits.map((value) => latest.current.format(value)) },
         ],
         series: [
@@ -73,7 +84,7 @@ export function TimeChart({ times, lines, height = 160, format, title, from, to 
             spanGaps: false,
           })),
         ],
-        plugins: [tooltip(() => latest.current.format)],
+        plugins: [hatching(() => latest.current.bands, dark), tooltip(() => latest.current)],
       },
       latest.current.data,
       host.current,
@@ -89,10 +100,16 @@ export function TimeChart({ times, lines, height = 160, format, title, from, to 
 
   useEffect(() => {
     plot.current?.setData(data);
-  }, [data, from, to]);
+  }, [data, from, to, bands]);
 
   return (
-    <Box ref={sizer} role="img" aria-label={title} style={{ minHeight: height, position: "relative" }}>
+    <Box
+      ref={sizer}
+      role="img"
+      aria-label={[title, ...new Set(bands.map((band) => band.label))].join(". ")}
+      data-bands={bands.length}
+      style={{ minHeight: height, position: "relative" }}
+    >
       <div ref={host} />
     </Box>
   );
@@ -103,7 +120,41 @@ function hourMinute(at: number): string {
   return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
 }
 
-function tooltip(format: () => TimeChartProps["format"]): uPlot.Plugin {
+/** The narrowest a band is drawn, in CSS pixels: a short gap is still a gap. */
+const NARROWEST_PX = 3;
+
+function hatching(bands: () => ChartBand[], dark: boolean): uPlot.Plugin {
+  return {
+    hooks: {
+      drawClear: (u) => {
+        const { ctx, bbox } = u;
+        const scale = window.devicePixelRatio || 1;
+        for (const band of bands()) {
+          const left = Math.max(bbox.left, u.valToPos(band.from, "x", true));
+          const right = Math.min(bbox.left + bbox.width, Math.max(u.valToPos(band.to, "x", true), left + NARROWEST_PX * scale));
+          if (!(right > left)) continue;
+          ctx.save();
+          ctx.beginPath();
+          ctx.rect(left, bbox.top, right - left, bbox.height);
+          ctx.clip();
+          ctx.fillStyle = dark ? "rgba(255,255,255,.09)" : "rgba(0,0,0,.08)";
+          ctx.fillRect(left, bbox.top, right - left, bbox.height);
+          ctx.strokeStyle = dark ? "rgba(255,255,255,.22)" : "rgba(0,0,0,.18)";
+          ctx.lineWidth = scale;
+          ctx.beginPath();
+          for (let x = left - bbox.height; x < right; x += 7 * scale) {
+            ctx.moveTo(x, bbox.top + bbox.height);
+            ctx.lineTo(x + bbox.height, bbox.top);
+          }
+          ctx.stroke();
+          ctx.restore();
+        }
+      },
+    },
+  };
+}
+
+function tooltip(shown: () => { format: TimeChartProps["format"]; bands: ChartBand[] }): uPlot.Plugin {
   const box = document.createElement("div");
   box.className = "chart-tooltip";
   return {
@@ -120,13 +171,18 @@ function tooltip(format: () => TimeChartProps["format"]): uPlot.Plugin {
           box.style.display = "none";
           return;
         }
+        const { format, bands } = shown();
         box.replaceChildren(row(new Date(time * 1000).toLocaleTimeString()));
         u.series.slice(1).forEach((series, position) => {
           const value = u.data[position + 1]?.[index] ?? null;
-          const line = row(`${String(series.label)}: ${format()(value)}`);
+          const line = row(`${String(series.label)}: ${format(value)}`);
           line.style.color = typeof series.stroke === "function" ? String(series.stroke(u, position + 1)) : "";
           box.appendChild(line);
         });
+        const pointed = u.posToVal(u.cursor.left ?? 0, "x");
+        for (const band of bands) {
+          if ((time >= band.from && time <= band.to) || (pointed >= band.from && pointed <= band.to)) box.appendChild(row(band.label));
+        }
         box.style.display = "block";
         const left = u.cursor.left ?? 0;
         box.style.transform = `translate(${left > u.over.clientWidth / 2 ? left - box.offsetWidth - 12 : left + 12}px, 4px)`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ageSeconds, bytes, count, percent, quantity, seconds, shortType } from "./format";
+import { ageSeconds, bytes, count, percent, quantity, relativeSeconds, seconds, shortType } from "./format";
 
 describe("seconds", () => {
   it.each([
@@ -60,4 +60,8 @@ it("shows the class of an exception without its module", () => {
   expect(shortType("shop.payments.ProviderDown")).toBe("ProviderDown");
   expect(shortType("TimeoutError")).toBe("TimeoutError");
   expect(shortType("odd.")).toBe("odd.");
+});
+
+it("knows how far back a relative time reaches", () => {
+  expect([relativeSeconds("-30s"), relativeSeconds("-15m"), relativeSeconds("-24h"), relativeSeconds("-7d")]).toEqual([30, 900, 86_400, 604_800]);
 });

@@ -59,6 +59,12 @@ export function ageSeconds(at: string, nowMs: number): number {
   return Math.max(0, (nowMs - Date.parse(at)) / 1000);
 }
 
+/** "-24h" → 86400: how far back a relative time reaches. */
+export function relativeSeconds(since: string): number {
+  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[since.slice(-1)] ?? 0;
+  return Number(since.slice(1, -1)) * unit;
+}
+
 /** Clock time with the day when it is not today, in the reader's own zone. */
 export function clock(at: string | null | undefined, language: string, nowMs = Date.now()): string {
   if (!at) return "–";

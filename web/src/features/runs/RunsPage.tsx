@@ -7,6 +7,8 @@ import { useTranslation } from "react-i18next";
 import { useRunCounts, useRuns } from "../../api/queries";
 import { count } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { RunFilters, type Counts } from "./RunFilters";
 import { RunTable } from "./RunTable";
 import { PERIODS, toQuery, type Period, type RunSearch } from "./search";
@@ -43,6 +45,7 @@ export function RunsPage() {
           data={Object.keys(PERIODS).map((value) => ({ value, label: t(`runs.windows.${value}`) }))}
         />
       </Group>
+      <BlindBanner />
       <Group>
         <SearchBox value={search.q ?? ""} onChange={(q) => change({ ...search, q: q || undefined })} />
         {search.failure && (
@@ -61,6 +64,7 @@ export function RunsPage() {
           <RunFilters counts={(counts.data ?? {}) as Counts} search={search} onChange={change} />
         </Box>
         <Box className="card" p="md" style={{ flex: 1, minWidth: 0 }} w="100%">
+          <GapNote since={query.since} />
           {runs.isError ? (
             <ErrorNote error={runs.error} retry={() => void runs.refetch()} />
           ) : runs.isPending ? (

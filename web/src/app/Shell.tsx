@@ -1,5 +1,17 @@
-import { ActionIcon, Alert, AppShell, Badge, Box, Group, NavLink, SegmentedControl, Text, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { IconActivity, IconAlertOctagon, IconBug, IconListDetails, IconMoon, IconPlugConnectedX, IconSun } from "@tabler/icons-react";
+import { ActionIcon, Alert, AppShell, Badge, Box, Burger, Group, NavLink, SegmentedControl, Text, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import {
+  IconActivity,
+  IconAlertOctagon,
+  IconBug,
+  IconListDetails,
+  IconMoon,
+  IconPlugConnectedX,
+  IconServer2,
+  IconStack2,
+  IconSubtask,
+  IconSun,
+} from "@tabler/icons-react";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { useOverview } from "../api/queries";
@@ -10,6 +22,9 @@ import { clock } from "../ui/format";
 const PAGES = [
   { to: "/", key: "overview", icon: IconActivity },
   { to: "/runs", key: "runs", icon: IconListDetails },
+  { to: "/tasks", key: "tasks", icon: IconSubtask },
+  { to: "/queues", key: "queues", icon: IconStack2 },
+  { to: "/workers", key: "workers", icon: IconServer2 },
   { to: "/failures", key: "failures", icon: IconBug },
   { to: "/incidents", key: "incidents", icon: IconAlertOctagon },
 ] as const;
@@ -17,11 +32,13 @@ const PAGES = [
 export function Shell() {
   const { t, i18n } = useTranslation();
   const { connection, lostSince } = useConnection();
+  const [opened, menu] = useDisclosure();
   return (
-    <AppShell header={{ height: 52 }} navbar={{ width: 196, breakpoint: "sm", collapsed: { mobile: true } }} padding="md">
+    <AppShell header={{ height: 52 }} navbar={{ width: 196, breakpoint: "sm", collapsed: { mobile: !opened } }} padding="md">
       <AppShell.Header px="md" style={{ background: "var(--page-bg)" }}>
         <Group h="100%" justify="space-between" wrap="nowrap">
-          <Group gap="md" wrap="nowrap">
+          <Group gap="xs" wrap="nowrap">
+            <Burger opened={opened} onClick={menu.toggle} hiddenFrom="sm" size="sm" aria-label={t("nav.menu")} aria-expanded={opened} />
             <Link to="/" style={{ textDecoration: "none" }}>
               <Group gap={8} wrap="nowrap">
                 <img src="/favicon.svg" width={26} height={26} alt="" />
@@ -30,13 +47,6 @@ export function Shell() {
                 </Text>
               </Group>
             </Link>
-            <Group gap="sm" hiddenFrom="sm" wrap="nowrap">
-              {PAGES.map(({ to, key, icon: Icon }) => (
-                <Link key={to} to={to} aria-label={t(`nav.${key}`)}>
-                  <Icon size={20} />
-                </Link>
-              ))}
-            </Group>
           </Group>
           <Group gap="sm" wrap="nowrap">
             <ConnectionBadge connection={connection} />
@@ -54,7 +64,7 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" style={{ background: "var(--page-bg)" }}>
-        <Navigation />
+        <Navigation onChoose={menu.close} />
       </AppShell.Navbar>
       <AppShell.Main>
         <Box maw={1440} mx="auto">
@@ -70,7 +80,7 @@ export function Shell() {
   );
 }
 
-function Navigation() {
+function Navigation({ onChoose }: { onChoose: () => void }) {
   const { t } = useTranslation();
   const path = useRouterState({ select: (state) => state.location.pathname });
   const overview = useOverview();
@@ -80,6 +90,7 @@ function Navigation() {
       key={to}
       component={Link}
       to={to}
+      onClick={onChoose}
       active={to === "/" ? path === "/" : path.startsWith(to)}
       label={t(`nav.${key}`)}
       leftSection={<Icon size={18} />}

@@ -3,9 +3,14 @@ import { FailuresPage } from "../features/failures/FailuresPage";
 import { IncidentPage } from "../features/incidents/IncidentPage";
 import { IncidentsPage } from "../features/incidents/IncidentsPage";
 import { OverviewPage } from "../features/overview/OverviewPage";
+import { QueuesPage } from "../features/queues/QueuesPage";
 import { RunPage } from "../features/runs/RunPage";
 import { RunsPage } from "../features/runs/RunsPage";
 import { readRunSearch } from "../features/runs/search";
+import { readTaskSearch } from "../features/tasks/order";
+import { TasksPage } from "../features/tasks/TasksPage";
+import { readWorkerSearch } from "../features/workers/search";
+import { WorkersPage } from "../features/workers/WorkersPage";
 import { NotFound } from "./NotFound";
 import { Shell } from "./Shell";
 
@@ -19,6 +24,9 @@ const runs = createRoute({
   validateSearch: readRunSearch,
 });
 const run = createRoute({ getParentRoute: () => root, path: "/runs/$runId", component: RunPage });
+const tasks = createRoute({ getParentRoute: () => root, path: "/tasks", component: TasksPage, validateSearch: readTaskSearch });
+const queues = createRoute({ getParentRoute: () => root, path: "/queues", component: QueuesPage });
+const workers = createRoute({ getParentRoute: () => root, path: "/workers", component: WorkersPage, validateSearch: readWorkerSearch });
 const failures = createRoute({ getParentRoute: () => root, path: "/failures", component: FailuresPage });
 const incidents = createRoute({
   getParentRoute: () => root,
@@ -29,7 +37,7 @@ const incidents = createRoute({
 const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$incidentId", component: IncidentPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, runs, run, failures, incidents, incident]),
+  routeTree: root.addChildren([overview, runs, run, tasks, queues, workers, failures, incidents, incident]),
   defaultPreload: "intent",
 });
 

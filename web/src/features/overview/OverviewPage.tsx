@@ -5,9 +5,10 @@ import { useFailures, useOverview, useQueues, useRuns } from "../../api/queries"
 import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { BlindBanner } from "../gaps/BlindBanner";
 import { FailureList } from "../failures/FailureList";
+import { QueueTable } from "../queues/QueueTable";
 import { RunTable } from "../runs/RunTable";
-import { QueueTable } from "./QueueTable";
 import { Verdict } from "./Verdict";
 
 /** The charts look back half an hour in windows of a minute, so that a change shows at once. */
@@ -26,6 +27,7 @@ export function OverviewPage() {
   return (
     <Stack>
       <Verdict overview={overview.data} />
+      <BlindBanner />
       <SimpleGrid cols={{ base: 1, lg: 2 }}>
         <Card
           title={t("overview.failures")}
@@ -41,8 +43,15 @@ export function OverviewPage() {
             <EmptyNote>{failures.isError ? failures.error.message : t("overview.noFailures")}</EmptyNote>
           )}
         </Card>
-        <Card title={t("overview.queues")}>
-          <QueueTable queues={queues.data?.items ?? []} />
+        <Card
+          title={t("overview.queues")}
+          aside={
+            <Anchor component={Link} to="/queues" size="xs">
+              {t("overview.allQueues")}
+            </Anchor>
+          }
+        >
+          <QueueTable queues={queues.data?.items ?? []} most={8} />
         </Card>
       </SimpleGrid>
       <SimpleGrid cols={{ base: 1, md: 3 }}>

@@ -1,0 +1,77 @@
+import { Table, Text, Tooltip } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import type { Queue } from "../../api/queries";
+import { count, seconds } from "../../ui/format";
+import { EmptyNote } from "../../ui/notes";
+import { Ago } from "../../ui/time";
+
+/**
+ * Queues by depth. A depth that no broker could tell is said to be unknown, never zero.
+ *
+ * @param most Show only so many, without the time of the reading, where there is little room.
+ */
+export function QueueTable({ queues, most }: { queues: Queue[]; most?: number }) {
+  const { t } = useTranslation();
+  if (queues.length === 0) return <EmptyNote>{t("overview.noQueues")}</EmptyNote>;
+  const sorted = [...queues].sort((a, b) => (b.depth ?? -1) - (a.depth ?? -1) || b.runs_per_minute - a.runs_per_minute);
+  return (
+    <Table.ScrollContainer minWidth={most === undefined ? 620 : 420}>
+      <Table verticalSpacing={5} data-testid="queue-table">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{t("queue.name")}</Table.Th>
+            <Table.Th ta="right">{t("queue.depth")}</Table.Th>
+            <Table.Th ta="right">{t("queue.oldest")}</Table.Th>
+            <Table.Th ta="right">{t("queue.active")}</Table.Th>
+            <Table.Th ta="right">{t("queue.rate")}</Table.Th>
+            {most === undefined && <Table.Th ta="right">{t("queue.read")}</Table.Th>}
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {sorted.slice(0, most).map((queue) => (
+            <Table.Tr key={`${queue.service}/${queue.queue}`} data-queue={queue.queue}>
+              <Table.Td>
+                <Link to="/runs" search={{ service: [queue.service], ...(queue.queue ? { queue: [queue.queue] } : {}) }}>
+                  <Text size="sm" fw={500} component="span">
+                    {queue.queue || t("queue.unnamed")}
+                  </Text>
+                </Link>{" "}
+                <Text size="xs" c="dimmed" component="span">
+                  {queue.service}
+                </Text>
+              </Table.Td>
+              <Table.Td ta="right" className="num">
+                {queue.depth === null ? (
+                  <Tooltip label={t(queue.read_at ? "queue.stale" : "queue.unread")}>
+                    <Text size="xs" c="dimmed" component="span">
+                      {t("queue.unknown")}
+                    </Text>
+                  </Tooltip>
+                ) : (
+                  count(queue.depth)
+                )}
+              </Table.Td>
+              <Table.Td ta="right" className="num">
+                {seconds(queue.oldest_age_s)}
+              </Table.Td>
+              <Table.Td ta="right" className="num">
+                {count(queue.active)}
+              </Table.Td>
+              <Table.Td ta="right" className="num">
+                {count(queue.runs_per_minute)}
+              </Table.Td>
+              {most === undefined && (
+                <Table.Td ta="right">
+                  <Text size="sm" c="dimmed" component="span">
+                    <Ago at={queue.read_at} />
+                  </Text>
+                </Table.Td>
+              )}
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}

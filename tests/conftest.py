@@ -1,10 +1,14 @@
 """Order and marks of the tests; the servers they use are in tests/servers."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.servers"]
+
+# pytest-xdist gives its workers a terminal width, which commands under test would take for a person's terminal.
+os.environ.pop("COLUMNS", None)
 
 _HERE = Path(__file__).parent
 # The cheap ones first: what is broken shows within seconds.

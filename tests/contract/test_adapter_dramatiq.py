@@ -604,7 +604,7 @@ def test_with_a_broker_that_is_away_a_reading_is_missing_and_never_zero(
     wait_until(lambda: worker.work_queue.unfinished_tasks >= 4, message="the worker to have fetched what it can")
     wait_until(lambda: huoyan.flush(5) and 6 in {reading.depth for reading in transport.queues}, message="a reading")
     fresh_redis.kill()
-    wait_until(lambda: "dramatiq.reading failed" in caplog.text, message="a reading to fail")
+    wait_until(lambda: "dramatiq.reading failed" in caplog.text, 40, message="a reading to fail")
     assert huoyan.flush(5)
     assert all(reading.depth > 0 for reading in transport.queues)
     fresh_redis.start()

@@ -157,8 +157,11 @@ def test_every_run_is_seen_once_with_its_state_and_attempts(deploy: Callable[...
     shown = deployment.run("task-0")
     assert (shown["args"], shown["kwargs"], shown["result"]) == (["ok", 0], {"password": "[scrubbed]"}, "ok 0")
     assert shown["wait_s"] is not None
-    queues = {queue["queue"]: queue["depth"] for queue in deployment.server.get("/queues")["items"]}
-    assert queues["work"] == 0
+
+    def depth() -> int | None:
+        return {queue["queue"]: queue["depth"] for queue in deployment.server.get("/queues")["items"]}.get("work")
+
+    wait_until(lambda: depth() == 0, 20, lambda: f"a reading of the empty queue, the last one is {depth()}")
     deployment.worker.stop()
     pids = {pid for pids in noted.values() for pid in pids}
 

@@ -59,6 +59,55 @@ class Schedule:
         return f"{self.service or self.framework}/{self.id}"
 
 
+class SlotVerdict(StrEnum):
+    """What became of a slot."""
+
+    OK = "ok"
+    LATE = "late"
+    MISSED = "missed"
+    """Nothing started within the grace."""
+    OVERLAPPING = "overlapping"
+    """Skipped because an earlier run still went on."""
+    DOUBLED = "doubled"
+    """Several processes started it."""
+    UNKNOWN = "unknown"
+    """Nothing was heard, and nothing could be heard then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A due time and what became of it.
+
+    Args:
+        at: When it was due, seconds since 1970 UTC, by the clock of the process that keeps the schedule.
+        verdict: What became of it.
+        late_s: How late it started, in seconds; None when nothing did.
+        run_id: The run that stands for it; empty when there is none.
+        run_state: The state of that run.
+        reason: Why, in one sentence, unless all is well.
+    """
+
+    at: float
+    verdict: SlotVerdict
+    late_s: float | None = None
+    run_id: str = ""
+    run_state: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A run of a schedule: `at` is the due time it names, or else when it was enqueued; `fired_at` when it was enqueued
+    or started. Times are seconds since 1970 UTC."""
+
+    at: float
+    fired_at: float
+    run_id: str
+    worker: str = ""
+    state: str = ""
+    reason: str = ""
+
+
 @dataclass(slots=True)
 class ScheduleReport(Schedule):
     """What a process says of one schedule. `at` is when this was so, by its clock, seconds since 1970 UTC."""

@@ -9,6 +9,7 @@ from huoyan.server.store.page import Page
 from huoyan.server.store.queues import QueueNow, QueueStore
 from huoyan.server.store.rollups import RollupStore
 from huoyan.server.store.runs import RunStore
+from huoyan.server.store.schedules import KnownSchedule, ScheduleStore
 from huoyan.server.store.workers import Worker, WorkerStore
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "FailureStore",
     "Gap",
     "GapStore",
+    "KnownSchedule",
     "Page",
     "QueueNow",
     "QueueStore",
@@ -23,6 +25,7 @@ __all__ = [
     "RunCounts",
     "RunFilters",
     "RunStore",
+    "ScheduleStore",
     "Store",
     "Worker",
     "WorkerStore",

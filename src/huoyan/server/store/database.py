@@ -16,6 +16,7 @@ from huoyan.server.store.migrations import migrate
 from huoyan.server.store.queues import QueueStore
 from huoyan.server.store.rollups import RollupStore
 from huoyan.server.store.runs import RunStore
+from huoyan.server.store.schedules import ScheduleStore
 from huoyan.server.store.search import TextIndex
 from huoyan.server.store.source import StoreSource
 from huoyan.server.store.workers import WorkerStore
@@ -53,6 +54,7 @@ class Store:
         workers: The workers.
         queues: The latest readings of queues.
         gaps: Times in which ingest was cut.
+        schedules: What is to run when, and what became of it.
         texts: The index behind the search for text.
     """
 
@@ -68,6 +70,7 @@ class Store:
         self.workers = WorkerStore(engine)
         self.queues = QueueStore(engine)
         self.gaps = GapStore(engine)
+        self.schedules = ScheduleStore(engine)
 
     @classmethod
     def open(cls, url: str, clock: Clock = SYSTEM_CLOCK) -> Self:

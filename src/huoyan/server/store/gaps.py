@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, and_, delete, insert, or_, select, update
 
-from huoyan.server.store.schema import gaps
+from huoyan.server.store.schema import gaps, listening
+from huoyan.server.store.upsert import replace_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,13 @@ class GapStore:
             query = query.where(gaps.c.started_at <= until)
         with self._engine.connect() as connection:
             return [_gap(row) for row in connection.execute(query)]
+
+    def listening(self, at: float) -> float | None:
+        """Note that a server listens at `at`, and return when one last did; None: never."""
+        with self._engine.begin() as connection:
+            before = connection.execute(select(listening.c.at)).scalar()
+            connection.execute(replace_into(connection, listening), [{"id": 1, "at": at}])
+        return None if before is None else float(before)
 
     def delete_before(self, at: float) -> int:
         """Forget gaps that ended before `at`; return how many."""

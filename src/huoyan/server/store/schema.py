@@ -8,6 +8,7 @@ loads.
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -263,6 +264,57 @@ queues = Table(
     Column("depth", BigInteger),
     Column("oldest_age_s", Double),
     Column("read_at", Double, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("framework", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("expression", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("next_due_at", Double),
+    Column("last_run_at", Double),
+    Column("grace_s", Double),
+    Column("ends_at", Double),
+    Column("source", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    # When the keeper said so by its clock, and when that was heard by ours.
+    Column("reported_at", Double, nullable=False),
+    Column("heard_at", Double, nullable=False),
+    # The first due time that no verdict was given on.
+    Column("slot_at", Double),
+    Column("state", Text, nullable=False),
+    Column("last_state", Text, nullable=False),
+    Column("missed_count", BigInteger, nullable=False),
+    Column("last_missed_at", Double),
+)
+
+schedule_slots = Table(
+    "schedule_slots",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("framework", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("slot_at", Double, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("late_s", Double),
+    Column("run_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("judged_at", Double, nullable=False),
+    Index("ix_schedule_slots_verdict_judged_at", "verdict", "judged_at"),
+)
+
+# One row: when a server last said that it listens.
+listening = Table(
+    "listening",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
 )
 
 gaps = Table(

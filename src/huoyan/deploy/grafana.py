@@ -34,6 +34,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "tasks": ("Tasks", "任务"),
     "queues": ("Queues", "队列"),
     "workers": ("Workers", "工作进程"),
+    "schedules": ("Schedules", "定时任务"),
     "self": ("Huoyan itself", "火眼自身"),
     "datasource": ("Data source", "数据源"),
     "service": ("Service", "服务"),

@@ -149,9 +149,8 @@ BUILD_INFO = Metric("huoyan_build_info", MetricKind.GAUGE, "Always 1; the versio
 SCHEDULE_MISSED = Metric(
     "huoyan_schedule_missed_total",
     MetricKind.COUNTER,
-    "Runs of a schedule that did not start in time.",
+    "Due times of a schedule at which nothing started within its grace; schedule is service/id.",
     ("schedule",),
-    endpoint=Endpoint.RESERVED,
 )
 HEAL_ACTIONS = Metric(
     "huoyan_heal_actions_total",

@@ -19,7 +19,13 @@ _WRITTEN = (
     "<!-- Written by `python -m huoyan.signals.reference docs/reference`; edit the declarations, not this page. -->"
 )
 
-_SECTIONS = {"tasks": "Tasks", "queues": "Queues", "workers": "Workers", "self": "Huoyan itself"}
+_SECTIONS = {
+    "tasks": "Tasks",
+    "queues": "Queues",
+    "workers": "Workers",
+    "schedules": "Schedules",
+    "self": "Huoyan itself",
+}
 
 _UNITS = {
     Unit.COUNT: "a number",

@@ -57,6 +57,12 @@ DEFAULTS: tuple[Mapping[str, Any], ...] = (
         "annotations": {"summary": "The worker missed three reports in a row and did not say goodbye."},
     },
     {
+        "name": "schedule-missed",
+        "signal": "schedule_missed",
+        "by": ["schedule"],
+        "annotations": {"summary": "A scheduled run did not start in time: its scheduler is gone, frozen or too busy."},
+    },
+    {
         "name": "events-lost",
         "signal": "events_lost",
         "annotations": {"summary": "Figures may be too low: events were lost on their way."},

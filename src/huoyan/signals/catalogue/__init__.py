@@ -1,13 +1,14 @@
 """Every signal Huoyan knows, one file for each subject. To add one, declare it there: everything else follows."""
 
 from huoyan.signals.catalogue.queue import QUEUE_SIGNALS
+from huoyan.signals.catalogue.schedule import SCHEDULE_SIGNALS
 from huoyan.signals.catalogue.self import SELF_SIGNALS
 from huoyan.signals.catalogue.task import TASK_SIGNALS
 from huoyan.signals.catalogue.worker import WORKER_SIGNALS
 from huoyan.signals.spec import Signal
 
 CATALOGUE: dict[str, Signal] = {
-    signal.id: signal for signal in (*TASK_SIGNALS, *QUEUE_SIGNALS, *WORKER_SIGNALS, *SELF_SIGNALS)
+    signal.id: signal for signal in (*TASK_SIGNALS, *QUEUE_SIGNALS, *WORKER_SIGNALS, *SCHEDULE_SIGNALS, *SELF_SIGNALS)
 }
 """Every signal by its id, in the order in which they are shown."""
 

@@ -1,8 +1,10 @@
 """APScheduler in real processes, reporting to a real Huoyan server."""
 
+import os
 import signal
 import sys
 import textwrap
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -240,3 +242,46 @@ def test_two_processes_with_the_same_schedule_stay_apart_and_a_killed_one_loses_
         "lost": str(pid),
         "started": str(second.pid),
     }
+
+
+TICKING = """
+from apscheduler.schedulers.background import BackgroundScheduler
+if __name__ == "__main__":
+    scheduler = huoyan.watch(BackgroundScheduler(timezone="Europe/Berlin"), service="reports")
+    soon = now() + datetime.timedelta(seconds=2)
+    scheduler.add_job(report, "interval", args=[1], seconds=20, start_date=soon, id="ticking", misfire_grace_time=1)
+    scheduler.start()
+    ready()
+    time.sleep(600)
+"""
+
+
+def test_a_due_time_that_a_stopped_scheduler_let_pass_is_missed_once(
+    server: HuoyanServer, program: Callable[[str], ServerProcess]
+) -> None:
+    process = program(TICKING)
+    assert process.pid is not None
+
+    def ticking() -> dict[str, Any]:
+        items = server.get("/schedules")["items"]
+        return items[0] if items else {"state": None, "missed_count": 0}
+
+    # The first due time was kept, the second one comes while the process stands still.
+    wait_until(lambda: ticking()["state"] == "ok", timeout_s=40, message=lambda: str(ticking()))
+    schedule = ticking()
+    assert (schedule["id"], schedule["service"], schedule["framework"]) == ("ticking", "reports", "apscheduler")
+    assert (schedule["kind"], schedule["expression"], schedule["timezone"]) == ("interval", "20.0", "Europe/Berlin")
+    assert (schedule["last_state"], schedule["missed_count"]) == ("succeeded", 0)
+    due = schedule["next_due_at"]
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: ticking()["missed_count"] == 1, timeout_s=60, message=lambda: str(ticking()))
+        assert (ticking()["state"], ticking()["last_missed_at"]) == ("dead", due)
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    # It goes on by itself: the next due time is kept, and the miss stays the only one.
+    wait_until(lambda: ticking()["state"] == "ok", timeout_s=60, message=lambda: str(ticking()))
+    assert (ticking()["missed_count"], ticking()["last_missed_at"]) == (1, due)
+    with urllib.request.urlopen(server.url + "/metrics", timeout=5) as answer:
+        assert 'huoyan_schedule_missed_total{schedule="reports/ticking"} 1' in answer.read().decode()
+    assert [alert["rule"] for alert in server.get("/alerts")["items"] if alert["rule"] == "schedule-missed"]

@@ -20,6 +20,7 @@ from huoyan.server.alert.service import AlertService
 from huoyan.server.api.assembly import assemble
 from huoyan.server.api.context import Context
 from huoyan.server.collect import Bus, Collector, CollectorSettings
+from huoyan.server.collect.schedules import Schedules
 from huoyan.server.config import Settings
 from huoyan.server.export import Exposition, Reading, Sample
 from huoyan.server.incident.facts import failure_facts
@@ -32,7 +33,7 @@ from huoyan.server.occupancy import listen, occupy
 from huoyan.server.periodic import Schedule
 from huoyan.server.retention import IncidentRetention
 from huoyan.server.store import Store
-from huoyan.signals.metrics import ALERTS_FIRING, INCIDENTS_OPEN
+from huoyan.signals.metrics import ALERTS_FIRING, INCIDENTS_OPEN, SCHEDULE_MISSED
 
 DRAIN_TIMEOUT_S = 8.0
 """How long a stopping server goes on storing what it has taken."""
@@ -127,7 +128,8 @@ class Server:
             silent=self.silent,
         )
         retention = IncidentRetention(store.incidents, clock, retention_s)
-        schedule = Schedule([*collector.services(), alerts, incidents, notifier, retention], clock)
+        schedules = Schedules(store, clock, retention_s)
+        schedule = Schedule([*collector.services(), schedules, alerts, incidents, notifier, retention], clock)
         schedule.start()
         parts.callback(schedule.stop)
         self.ingests = [*self._celery(collector), *self._rq(collector)]
@@ -141,7 +143,7 @@ class Server:
             source=source,
             alerts=alerts,
             incidents=incidents,
-            render_metrics=_metrics(collector, alerts, store),
+            render_metrics=_metrics(collector, alerts, store, schedules),
             readiness=lambda: _readiness(store),
             silent=self.silent,
             started_at=clock.now(),
@@ -247,7 +249,9 @@ def _line(settings: Settings, server: Server) -> str:
     return f"Huoyan {__version__} at {settings.address} · data in {settings.shown_store}{watching}"
 
 
-def _metrics(collector: Collector, alerts: AlertService, store: Store) -> Callable[[str], tuple[bytes, str]]:
+def _metrics(
+    collector: Collector, alerts: AlertService, store: Store, schedules: Schedules
+) -> Callable[[str], tuple[bytes, str]]:
     exposition = Exposition(__version__)
 
     def render(accept: str) -> tuple[bytes, str]:
@@ -256,7 +260,8 @@ def _metrics(collector: Collector, alerts: AlertService, store: Store) -> Callab
         ]
         opened = [Reading(count, {"level": level}) for level, count in store.incidents.open_counts().items()]
         samples: dict[str, Sequence[Sample]] = {**collector.metrics.collect()}
-        samples |= {ALERTS_FIRING.name: firing, INCIDENTS_OPEN.name: opened}
+        missed = [Reading(count, {"schedule": label}) for label, count in schedules.missed().items()]
+        samples |= {ALERTS_FIRING.name: firing, INCIDENTS_OPEN.name: opened, SCHEDULE_MISSED.name: missed}
         return exposition.render(samples, accept)
 
     return render

@@ -441,7 +441,7 @@ class _Slow:
 
 def test_only_the_newest_of_each_schedule_is_told_again_when_the_server_was_away_and_every_minute() -> None:
     clock, transport = _Slow(), MemoryTransport([LATER])
-    emitter = Emitter(Settings(), clock, transport, report)  # type: ignore[arg-type]
+    emitter = Emitter(Settings(), clock, transport, report)
     emitter._thread = threading.current_thread()
     emitter.put_schedule(ScheduleReport(id="a", next_due_at=1.0, at=1.0))
     emitter.put_schedule(ScheduleReport(id="a", next_due_at=2.0, at=2.0))

@@ -164,6 +164,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List schedules
+         * @description List every schedule known, those that went wrong first.
+         */
+        get: operations["listSchedules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/gaps": {
         parameters: {
             query?: never;
@@ -2137,11 +2157,130 @@ export interface components {
          */
         RunState: "scheduled" | "queued" | "started" | "retrying" | "succeeded" | "failed" | "revoked" | "rejected" | "lost" | "dead";
         /**
+         * Schedule
+         * @description What a scheduler runs when, and whether it did.
+         * @example {
+         *       "id": "daily-report",
+         *       "name": "orders.daily_report",
+         *       "service": "orders",
+         *       "framework": "apscheduler",
+         *       "task": "orders.reports.daily_report",
+         *       "kind": "cron",
+         *       "expression": "30 2 * * *",
+         *       "timezone": "Europe/Berlin",
+         *       "next_due_at": "2026-11-21T01:30:00.000000Z",
+         *       "last_run_at": "2026-11-20T01:30:00.000000Z",
+         *       "last_state": "succeeded",
+         *       "state": "ok",
+         *       "enabled": true,
+         *       "source": "orders@host-1:4242",
+         *       "missed_count": 0,
+         *       "last_missed_at": null
+         *     }
+         */
+        Schedule: {
+            /**
+             * Id
+             * @description Its name within service and framework; its runs carry it in the label `schedule`.
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Service */
+            service: string;
+            /** Framework */
+            framework: string;
+            /** Task */
+            task: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "cron" | "interval" | "date";
+            /**
+             * Expression
+             * @description A cron expression, seconds for an interval, or the scheduler's own words.
+             */
+            expression: string;
+            /**
+             * Timezone
+             * @description IANA name; empty: UTC.
+             */
+            timezone: string;
+            /** Next Due At */
+            next_due_at: string | null;
+            /** Last Run At */
+            last_run_at: string | null;
+            /**
+             * Last State
+             * @description State of the latest run that was judged.
+             */
+            last_state: string | null;
+            /**
+             * State
+             * @description What became of the latest due time; `dead` when the scheduler is gone or frozen, null before the first.
+             */
+            state: ("ok" | "late" | "missed" | "overlapping" | "doubled" | "unknown" | "dead") | null;
+            /**
+             * Enabled
+             * @description False when it is paused, was taken out, or its process ended on purpose.
+             */
+            enabled: boolean;
+            /**
+             * Source
+             * @description The process that keeps it.
+             */
+            source: string;
+            /** Missed Count */
+            missed_count: number;
+            /**
+             * Last Missed At
+             * @description The latest due time that was missed.
+             */
+            last_missed_at: string | null;
+        };
+        /**
          * ScheduleKind
          * @description How a schedule says when it is due.
          * @enum {unknown}
          */
         ScheduleKind: "cron" | "date" | "interval";
+        /**
+         * ScheduleList
+         * @description Every schedule known.
+         * @example {
+         *       "items": [
+         *         {
+         *           "id": "daily-report",
+         *           "name": "orders.daily_report",
+         *           "service": "orders",
+         *           "framework": "apscheduler",
+         *           "task": "orders.reports.daily_report",
+         *           "kind": "cron",
+         *           "expression": "30 2 * * *",
+         *           "timezone": "Europe/Berlin",
+         *           "next_due_at": "2026-11-21T01:30:00.000000Z",
+         *           "last_run_at": "2026-11-20T01:30:00.000000Z",
+         *           "last_state": "succeeded",
+         *           "state": "ok",
+         *           "enabled": true,
+         *           "source": "orders@host-1:4242",
+         *           "missed_count": 0,
+         *           "last_missed_at": null
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        ScheduleList: {
+            /** Items */
+            items: components["schemas"]["Schedule"][];
+            /**
+             * Next
+             * @description Always null: the list is whole.
+             */
+            next: null;
+        };
         /**
          * ScheduleReport
          * @description What a process says of one schedule that it keeps; told again whenever it changes.
@@ -3335,6 +3474,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkerList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSchedules: {
+        parameters: {
+            query?: {
+                /** @description `ok`, `late`, `missed`, `overlapping`, `doubled`, `unknown` or `dead`; comma separated or repeated. */
+                state?: string[];
+                /** @description Service. Comma separated or repeated: any of them. */
+                service?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
                 };
             };
             /** @description A parameter is wrong; the problem names it. */

@@ -19,6 +19,7 @@ TAGS = (
     ("tasks", "Task types and how they do."),
     ("queues", "What waits."),
     ("workers", "Who works, and who is gone."),
+    ("schedules", "What is due when, and whether it was done."),
     ("failures", "Failures grouped by cause."),
     ("signals", "Quantities that charts, rules and Prometheus share."),
     ("alerting", "Rules and the alerts they raise."),

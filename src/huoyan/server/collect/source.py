@@ -8,6 +8,7 @@ from huoyan.server.collect.recent import SLOT_S, Recent
 from huoyan.server.collect.samples import Samples
 from huoyan.server.store import Store
 from huoyan.server.store.source import Merges, Selection, StoreSource, Sums, combined, key_of, matches
+from huoyan.signals.metrics import SCHEDULE_MISSED
 from huoyan.signals.source import Combination, Conditions, Key
 
 
@@ -16,10 +17,26 @@ class LiveSource(StoreSource):
 
     def __init__(self, store: Store, recent: Recent, samples: Samples, gauges: Gauges, clock: Clock) -> None:
         super().__init__(store)
+        self._schedules = store.schedules
         self._recent = recent
         self._samples = samples
         self._gauges = gauges
         self._clock = clock
+
+    def increase_range(
+        self, metric: str, where: Conditions, by: tuple[str, ...], since: float, until: float, step_s: float
+    ) -> dict[Key, Sequence[float]]:
+        """Return the growth in each step, 0 where nothing happened."""
+        if metric != SCHEDULE_MISSED.name:
+            return super().increase_range(metric, where, by, since, until, step_s)
+        steps = max(1, round((until - since) / step_s)) if step_s > 0 else 1
+        rows: dict[Key, list[float]] = {}
+        for label, at in self._schedules.misses(since, until):
+            labels = {"schedule": label}
+            if matches(labels, where):
+                row = rows.setdefault(key_of(labels, by), [0.0] * steps)
+                row[min(int((at - since) // step_s), steps - 1)] += 1.0
+        return dict(rows)
 
     def gauge(
         self, metric: str, where: Conditions, by: tuple[str, ...], at: float, combine: Combination

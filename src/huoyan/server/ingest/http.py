@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import anyio.to_thread
+from sqlalchemy.exc import SQLAlchemyError
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import HuoyanError, Unreachable
@@ -115,6 +116,7 @@ class HttpIngest:
 
     def _submit(self, body: bytes, packed: bool, received_at: float) -> tuple[Decoded, Future[Receipt] | None]:
         decoded = decode(unpack(body) if packed else body, received_at)
+        self._keep(decoded, received_at)
         if not decoded.events and decoded.process is None and not decoded.queues:
             return decoded, None
         try:
@@ -129,6 +131,24 @@ class HttpIngest:
         except Unreachable as error:
             raise StoreTooSlow(error.message) from error
         return decoded, stored
+
+    def _keep(self, decoded: Decoded, received_at: float) -> None:
+        """Keep what is told of schedules, before anything is acknowledged."""
+        if not decoded.schedules:
+            return
+        process = decoded.process
+        for report in decoded.schedules:
+            # A program that is not Python names itself once, in its process report.
+            if process is not None:
+                report.source = report.source or process.worker
+                report.service = report.service or process.service
+                report.framework = report.framework or process.framework
+        try:
+            self._collector.store.schedules.report(decoded.schedules, received_at)
+        except SQLAlchemyError as error:
+            raise StoreTooSlow(
+                "expected the schedules to be stored, got no answer from the store. Send them again"
+            ) from error
 
 
 def unpack(body: bytes, limit_bytes: int = MAX_UNPACKED_BYTES) -> bytes:

@@ -1,0 +1,134 @@
+"""Judging schedules again and again: which due times were kept, and who keeps the schedules at all."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+from huoyan.clock import Clock
+from huoyan.server.collect.verdicts import SETTLE_S, judge, patience_s
+from huoyan.server.store import Gap, KnownSchedule, Store, Worker
+
+INTERVAL_S = 2.0
+SILENT_S = 150.0
+"""A schedule that nobody spoke of for so long, in seconds, has no process any more that is known."""
+FORGOTTEN_S = 86_400.0
+LISTENING_EVERY_S = 5.0
+ABSENT_S = 20.0
+"""A server that did not listen for longer than this, in seconds, leaves a gap."""
+RETAIN_EVERY_S = 3600.0
+_BEFORE_S = 60.0
+_OF_ONE_FRAMEWORK = frozenset({"celery", "rq"})
+
+
+class Schedules:
+    """The service that gives one verdict on every due time.
+
+    It also notes that the server listens: when it did not, because it was down or stood still, that is a gap, and
+    what was due in a gap and not heard of is unknown, not missed.
+
+    Args:
+        store: Where schedules, runs, workers and gaps are.
+        clock: The time.
+        retention_s: How long verdicts are kept, in seconds.
+    """
+
+    name = "schedules"
+    interval_s = INTERVAL_S
+
+    def __init__(self, store: Store, clock: Clock, retention_s: float = 14 * 86_400.0) -> None:
+        self._store = store
+        self._clock = clock
+        self._retention_s = retention_s
+        self._lock = threading.Lock()
+        self._missed: dict[str, float] = {}
+        self._listened_at = 0.0
+        self._retained_at = 0.0
+
+    def missed(self) -> Mapping[str, float]:
+        """Return how many due times were missed since the start, by the label of the schedule."""
+        with self._lock:
+            return dict(self._missed)
+
+    def run_once(self) -> int:
+        """Judge what is ripe and return how many due times were missed."""
+        now = self._clock.now()
+        self._listen(now)
+        workers = {worker.worker: worker for worker in self._store.workers.list()}
+        gaps: list[Gap] | None = None
+        found = 0
+        for schedule in self._store.schedules.list():
+            with self._lock:
+                self._missed.setdefault(schedule.label, 0.0)
+            worker = workers.get(schedule.source)
+            if schedule.enabled and kept_by_nobody(schedule, worker, now):
+                self._store.schedules.disable(schedule)
+                continue
+            skew_s = worker.clock_skew_s if worker is not None else 0.0
+            if schedule.slot_at is None or now + skew_s < schedule.slot_at + SETTLE_S:
+                continue
+            if gaps is None:
+                gaps = self._store.gaps.list(since=now - FORGOTTEN_S)
+            found += self._judge(schedule, now, skew_s, gaps)
+        if now - self._retained_at >= RETAIN_EVERY_S:
+            self._retained_at = now
+            self._store.schedules.delete_before(now - self._retention_s)
+        return found
+
+    def _judge(self, schedule: KnownSchedule, now: float, skew_s: float, gaps: list[Gap]) -> int:
+        assert schedule.slot_at is not None
+        since = schedule.slot_at - skew_s - _BEFORE_S
+        # All is judged by the clock that the schedule is kept by; what runs say was corrected to ours.
+        sightings = [
+            replace(one, fired_at=one.fired_at + skew_s, at=one.at if one.at != one.fired_at else one.fired_at + skew_s)
+            for one in self._store.schedules.sightings(schedule, since, now)
+        ]
+        heard = [_shifted(gap, skew_s) for gap in gaps if _concerns(gap, schedule)]
+        verdicts, slot_at = judge(now + skew_s, schedule, sightings, heard)
+        if not verdicts:
+            return 0
+        missed = self._store.schedules.judged(schedule, verdicts, slot_at, now)
+        if missed:
+            with self._lock:
+                self._missed[schedule.label] += missed
+        return missed
+
+    def _listen(self, now: float) -> None:
+        if self._listened_at and abs(now - self._listened_at) < LISTENING_EVERY_S:
+            return
+        before = self._store.gaps.listening(now)
+        if before is not None and now - before > ABSENT_S:
+            reason = "it was not running" if not self._listened_at else "it stood still"
+            self._store.gaps.open("server", before, reason)
+            self._store.gaps.close("server", now)
+        self._listened_at = now
+
+
+def kept_by_nobody(schedule: KnownSchedule, worker: Worker | None, now: float) -> bool:
+    """Return whether the process of a schedule ended on purpose, or went so long ago that nobody waits for it."""
+    if worker is None:
+        return now - schedule.heard_at > FORGOTTEN_S
+    return worker.state == "closed" and worker.last_seen_at >= schedule.heard_at - 1.0
+
+
+def is_dead(schedule: KnownSchedule, worker: Worker | None, now: float) -> bool:
+    """Return whether a schedule's scheduler is dead or frozen: its process is down, or it let a due time pass without
+    naming the next one."""
+    if not schedule.enabled:
+        return False
+    if worker is None and now - schedule.heard_at > SILENT_S:
+        return True
+    if worker is not None and worker.state == "down":
+        return True
+    skew_s = worker.clock_skew_s if worker is not None else 0.0
+    return schedule.next_due_at is not None and now + skew_s > schedule.next_due_at + patience_s(schedule)
+
+
+def _concerns(gap: Gap, schedule: KnownSchedule) -> bool:
+    """Return whether a gap says anything of a schedule: a Celery stream that was cut is nothing to APScheduler."""
+    kind = gap.source.partition(" ")[0]
+    return kind not in _OF_ONE_FRAMEWORK or kind == schedule.framework
+
+
+def _shifted(gap: Gap, skew_s: float) -> Gap:
+    ended_at = None if gap.ended_at is None else gap.ended_at + skew_s
+    return replace(gap, started_at=gap.started_at + skew_s, ended_at=ended_at)

@@ -1,0 +1,93 @@
+"""Whether what was due was done: the pure judgement on the slots of a schedule."""
+
+from collections.abc import Iterable, Sequence
+
+from huoyan.model.schedule import Sighting, Slot, SlotVerdict
+from huoyan.server.collect.slots import SAME_S, next_slot
+from huoyan.server.store import Gap, KnownSchedule
+
+SETTLE_S = 10.0
+"""How long what happened may take to be heard, in seconds."""
+GRACE_S = 60.0
+"""Grace of a schedule that names none, in seconds."""
+LONGEST_GRACE_S = 86_400.0
+LATE_S = 5.0
+"""A start within this time is on time, in seconds."""
+RECOVERY_S = 90.0
+"""How long clients may take to tell what they kept while nobody listened, in seconds: they try every 30 s."""
+MOST_SLOTS = 500
+"""Slots judged at once."""
+_MISSED_STATES = frozenset({"dead"})
+_SKIPPED_STATES = frozenset({"rejected"})
+
+
+def patience_s(schedule: KnownSchedule) -> float:
+    """Return how long after its due time a slot is missed, in seconds: its grace, and the time news may take."""
+    grace_s = GRACE_S if schedule.grace_s is None else schedule.grace_s
+    return min(grace_s, LONGEST_GRACE_S) + SETTLE_S
+
+
+def judge(
+    now: float, schedule: KnownSchedule, sightings: Sequence[Sighting], gaps: Iterable[Gap]
+) -> tuple[list[Slot], float | None]:
+    """Judge the slots of a schedule that are ripe, in order, from the first without a verdict.
+
+    Args:
+        now: Seconds since 1970 UTC. This and all other times are by the clock that the schedule is kept by.
+        schedule: The schedule.
+        sightings: Its runs since that slot.
+        gaps: When nothing could be heard.
+
+    Returns:
+        One verdict for each slot that can be judged, and the first slot that cannot be yet.
+    """
+    verdicts: list[Slot] = []
+    slot = schedule.slot_at
+    cuts = list(gaps)
+    while slot is not None and slot <= now and len(verdicts) < MOST_SLOTS:
+        following = next_slot(schedule, slot)
+        # A run names its slot, or came after it and before the next one.
+        seen = [
+            one for one in sightings if slot - SAME_S <= one.at and (following is None or one.at < following - SAME_S)
+        ]
+        verdict = _verdict(now, slot, seen, cuts, patience_s(schedule))
+        if verdict is None:
+            break
+        verdicts.append(verdict)
+        slot = following
+    return verdicts, slot
+
+
+def _verdict(now: float, slot: float, seen: Sequence[Sighting], gaps: Sequence[Gap], patient_s: float) -> Slot | None:
+    """Return the verdict on one slot, None while it is too early."""
+    if now < slot + SETTLE_S:
+        return None
+    started = [one for one in seen if one.state not in _MISSED_STATES | _SKIPPED_STATES]
+    if started:
+        return _on_started(slot, started)
+    for one in seen:
+        if one.state in _SKIPPED_STATES:
+            return Slot(slot, SlotVerdict.OVERLAPPING, None, one.run_id, one.state, one.reason)
+    for one in seen:
+        return Slot(slot, SlotVerdict.MISSED, None, one.run_id, one.state, one.reason)
+    if now < slot + patient_s:
+        return None
+    for gap in gaps:
+        if gap.started_at > slot + patient_s or (gap.ended_at is not None and gap.ended_at < slot):
+            continue
+        if gap.ended_at is None or now < gap.ended_at + max(patient_s, RECOVERY_S):
+            return None
+        return Slot(slot, SlotVerdict.UNKNOWN, reason=f"nothing could be heard then: {gap.source}: {gap.reason}")
+    return Slot(slot, SlotVerdict.MISSED, reason=f"nothing started within {patient_s:g} s of its due time")
+
+
+def _on_started(slot: float, started: Sequence[Sighting]) -> Slot:
+    first = min(started, key=lambda one: (one.fired_at, one.run_id))
+    late_s = max(0.0, first.fired_at - slot)
+    by = sorted({one.worker for one in started if one.worker})
+    if len(by) > 1:
+        reason = f"started by {len(by)} processes: {', '.join(by[:5])}"
+        return Slot(slot, SlotVerdict.DOUBLED, late_s, first.run_id, first.state, reason)
+    if late_s > LATE_S:
+        return Slot(slot, SlotVerdict.LATE, late_s, first.run_id, first.state, f"started {late_s:.1f} s late")
+    return Slot(slot, SlotVerdict.OK, late_s, first.run_id, first.state)

@@ -36,7 +36,8 @@ class BrokerAddress:
         hosts: Host and port of each server; several for Sentinel.
         path: The Unix socket, empty for TCP.
         database: Number of the Redis database.
-        tls: `ssl_*` parameters when TLS is used, else None.
+        tls: The `ssl_*` parameters when TLS is used (`ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs`,
+            `ssl_check_hostname`), else None.
     """
 
     kind: Literal["redis", "amqp"]
@@ -153,12 +154,12 @@ def _redis(scheme: str, alternatives: list[str], setting: str) -> BrokerAddress:
     if number and (not number.isdecimal() or int(number) > _MAX_DATABASE):
         raise ConfigurationError(setting, "the number of a Redis database after the host", number)
     database = int(number or 0)
-    tls = {name: value for name, value in query.items() if name.startswith("ssl_")}
+    tls = _tls(query, setting)
     prefix = query.get("fanout_prefix", "/{db}.").replace("{db}", str(database))
     hosts = tuple((parts.host or "127.0.0.1", parts.port) for parts in all_parts)
     return BrokerAddress(
         kind="redis",
-        url=";".join(_without_ours(address) for address in alternatives),
+        url=";".join(_without(address, _OURS) for address in alternatives),
         shown=f"{scheme}://{socket_path}" if socket_path else _shown(scheme, hosts, str(database)),
         hosts=() if socket_path else hosts,
         path=socket_path,
@@ -178,24 +179,35 @@ def _amqp(alternatives: list[str], setting: str) -> BrokerAddress:
     all_parts = [_parts(address, setting, _AMQP.get(address.partition("://")[0], 5672)) for address in alternatives]
     first = all_parts[0]
     hosts = tuple((parts.host or "127.0.0.1", parts.port) for parts in all_parts)
+    tls = _tls(first.query, setting)
     # The path after the first slash is the virtual host; without one it is "/".
     return BrokerAddress(
         kind="amqp",
-        url=";".join(_without_ours(address) for address in alternatives),
+        # Kombu knows these parameters for Redis only, and would pass on names that py-amqp does not know.
+        url=";".join(_without(address, (*_OURS, *tls)) for address in alternatives),
         shown=_shown(first.scheme, hosts, first.path[1:]),
         hosts=hosts,
         username=first.username,
         password=first.password,
+        tls=tls if first.scheme == "amqps" or tls else None,
         event_exchange=first.query.get("event_exchange") or "celeryev",
         control_exchange=first.query.get("control_exchange") or "celery",
     )
 
 
-def _without_ours(address: str) -> str:
+def _tls(query: dict[str, str], setting: str) -> dict[str, str]:
+    tls = {name: value for name, value in query.items() if name.startswith("ssl_")}
+    required = tls.get("ssl_cert_reqs", "required")
+    if required.lower().removeprefix("cert_") not in {"none", "optional", "required"}:
+        raise ConfigurationError(setting, "ssl_cert_reqs=required, optional or none", required)
+    return tls
+
+
+def _without(address: str, names: tuple[str, ...]) -> str:
     head, mark, query = address.partition("?")
     if not mark:
         return address
-    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in _OURS]
+    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in names]
     return f"{head}?{urlencode(kept)}" if kept else head
 
 

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from kombu import Connection
 from kombu.pidbox import Mailbox
 
 from huoyan.clock import Clock
 from huoyan.errors import Unreachable
 from huoyan.model.event import QueueReading
 from huoyan.server.ingest.celery_address import BrokerAddress
+from huoyan.server.ingest.celery_connection import kombu_connection
 from huoyan.server.ingest.celery_depths import Depths
 
 ENABLE_EVERY_S = 15.0
@@ -160,11 +160,7 @@ class CeleryControl:
 
     def _workers(self) -> Any:
         if self._mailbox is None:
-            self._connection = Connection(
-                self._address.url,
-                connect_timeout=5.0,
-                transport_options={"max_retries": 1, **self._address.transport_options},
-            )
+            self._connection = kombu_connection(self._address)
             self._connection.connect()
             mailbox = Mailbox(self._address.control_exchange, type="fanout", accept=["json"], serializer="json")
             self._mailbox = mailbox(self._connection)

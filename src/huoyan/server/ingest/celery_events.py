@@ -22,9 +22,10 @@ from huoyan.model.event import QueueReading, TaskEvent
 from huoyan.model.scrubbing import TextScrubber
 from huoyan.server.collect.pipeline import Collector
 from huoyan.server.ingest.celery_address import parse_address
+from huoyan.server.ingest.celery_connection import kombu_connection
 from huoyan.server.ingest.celery_control import CeleryControl
 from huoyan.server.ingest.celery_depths import AmqpDepths, Depths, RedisDepths
-from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream, amqp_connection
+from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream
 from huoyan.server.ingest.celery_stream_redis import RedisEventStream, RedisMessages
 from huoyan.server.ingest.celery_translate import FRAMEWORK, SOURCE, Translator, seconds
 from huoyan.server.ingest.celery_wire import JSON, CeleryEvent, decode_body, decode_envelope
@@ -200,7 +201,7 @@ class CeleryEventIngest:
     def _make_depths(self) -> Depths:
         if self._address.kind == "redis":
             return RedisDepths(self._address, self._clock, self._enqueued_at, seconds)
-        return AmqpDepths(self._address, self._clock, lambda: amqp_connection(self._address))
+        return AmqpDepths(self._address, self._clock, lambda: kombu_connection(self._address))
 
     # The reading thread calls these.
 

@@ -10,31 +10,20 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from kombu import Connection, Exchange, Queue
-from kombu.exceptions import KombuError
+from kombu import Exchange, Queue
 
 from huoyan.clock import Clock
 from huoyan.errors import Unreachable
 from huoyan.server.ingest.celery_address import BrokerAddress
+from huoyan.server.ingest.celery_connection import kombu_connection
 from huoyan.server.ingest.celery_wire import JSON
 from huoyan.server.ingest.handover import Handover
 
-CONNECT_TIMEOUT_S = 5.0
 POLL_S = 0.5
 HEARTBEAT_S = 20
 QUEUE_EXPIRES_S = 60.0
 QUEUE_MAX_MESSAGES = 2_000_000
 LONGEST_BACKOFF_S = 10.0
-
-
-def amqp_connection(address: BrokerAddress) -> "Connection":
-    """Return a connection to the RabbitMQ at `address`; it connects when it is first used."""
-    return Connection(
-        address.url,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        heartbeat=HEARTBEAT_S,
-        transport_options={"client_properties": {"connection_name": "huoyan"}, **address.transport_options},
-    )
 
 
 class AmqpEventStream:
@@ -91,17 +80,11 @@ class AmqpEventStream:
         failures = 0
         while not self._stopping.is_set():
             connected_at = self._clock.monotonic()
-            connection: Any = amqp_connection(self._address)
-            errors: tuple[type[Exception], ...] = (
-                OSError,
-                KombuError,
-                Unreachable,
-                *connection.connection_errors,
-                *connection.channel_errors,
-            )
+            connection: Any = None
             try:
+                connection = kombu_connection(self._address, heartbeat_s=HEARTBEAT_S)
                 self._read(connection)
-            except errors as error:
+            except Exception as error:  # noqa: BLE001 - sockets and protocols break in any way; the thread must live on
                 if self._stopping.is_set():
                     return
                 if self._clock.monotonic() - connected_at > LONGEST_BACKOFF_S:
@@ -109,7 +92,8 @@ class AmqpEventStream:
                 failures += 1
                 self._on_cut(self._clock.now(), str(error) or type(error).__name__)
             finally:
-                _close(connection)
+                if connection is not None:
+                    _close(connection)
             self._stopping.wait(min(LONGEST_BACKOFF_S, 0.1 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0))
 
     def _read(self, connection: Any) -> None:
@@ -145,7 +129,7 @@ class AmqpEventStream:
             self._full = True
 
 
-def _close(connection: "Connection") -> None:
+def _close(connection: Any) -> None:
     try:
         connection.collect(socket_timeout=1.0)
     except Exception:  # noqa: BLE001, S110 - it is broken already, in any way a socket or a protocol can be

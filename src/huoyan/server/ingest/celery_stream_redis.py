@@ -126,7 +126,7 @@ class RedisEventStream:
             connected_at = self._clock.monotonic()
             try:
                 self._read()
-            except (OSError, redis.RedisError, Unreachable) as error:
+            except Exception as error:  # noqa: BLE001 - sockets and protocols break in any way; the thread must live on
                 if self._stopping.is_set():
                     return
                 if self._clock.monotonic() - connected_at > LONGEST_BACKOFF_S:

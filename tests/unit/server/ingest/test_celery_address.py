@@ -1,7 +1,10 @@
+import ssl
+
 import pytest
 
 from huoyan.errors import ConfigurationError
 from huoyan.server.ingest.celery_address import parse_address
+from huoyan.server.ingest.celery_connection import amqp_tls
 
 
 @pytest.mark.parametrize(
@@ -50,9 +53,25 @@ def test_neither_what_is_shown_nor_the_repr_holds_a_password(url: str, shown: st
 
 
 def test_parameters_of_ours_do_not_reach_kombu():
-    address = parse_address("amqp://u:p@mq/shop?control_exchange=c&event_exchange=e&ssl_cert_reqs=required")
-    assert address.url == "amqp://u:p@mq/shop?ssl_cert_reqs=required"
+    address = parse_address("amqp://u:p@mq/shop?control_exchange=c&event_exchange=e&login_method=PLAIN")
+    assert address.url == "amqp://u:p@mq/shop?login_method=PLAIN"
     assert (address.control_exchange, address.event_exchange) == ("c", "e")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": "mq"}),
+        ("?ssl_ca_certs=/ca.pem", {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": "mq", "ca_certs": "/ca.pem"}),
+        ("?ssl_cert_reqs=CERT_NONE", {"cert_reqs": ssl.CERT_NONE}),
+        ("?ssl_check_hostname=false", {"cert_reqs": ssl.CERT_REQUIRED}),
+    ],
+)
+def test_tls_to_rabbitmq_checks_certificate_and_name_unless_told_not_to(query: str, expected: dict[str, object]):
+    address = parse_address(f"amqps://mq//{query}")
+    assert address.url == "amqps://mq//"
+    assert address.tls is not None
+    assert amqp_tls(address.tls, address.hosts[0][0]) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,6 +85,8 @@ def test_parameters_of_ours_do_not_reach_kombu():
         "sentinel://a:26379/0",
         "redis://:secret@a;redis://b",
         "mongodb://u:secret@host",
+        "rediss://:secret@cache/0?ssl_cert_reqs=maybe",
+        "amqps://u:secret@mq//?ssl_cert_reqs=maybe",
     ],
 )
 def test_another_address_is_refused_without_telling_a_password(url: str):

@@ -1,7 +1,7 @@
 """What is the case now: runs being executed, readings of queues, workers, and how far behind we are."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from huoyan.clock import Clock
 from huoyan.model.event import QueueReading
@@ -22,19 +22,29 @@ NAMES = (
 """The gauges that are known here."""
 
 
+_LAG_KEPT_S = 10.0
+
+
 class Gauges:
     """The gauges. Safe to use from any thread.
 
     A reading of a queue that is older than 60 s is unknown, not its last value, and not zero.
     """
 
-    def __init__(self, active: Active, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, active: Active, registry: Registry, clock: Clock, waiting_since: Callable[[], float | None]
+    ) -> None:
+        """Args:
+        waiting_since: Returns when the oldest of what is not stored yet was received, None when all is stored.
+        """
         self._active = active
         self._registry = registry
         self._clock = clock
+        self._waiting_since = waiting_since
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, str], QueueReading] = {}
         self._lag_s: float | None = None
+        self._stored_at = 0.0
 
     def readings(self, readings: Iterable[QueueReading]) -> None:
         """Take new readings of queues."""
@@ -48,6 +58,7 @@ class Gauges:
     def stored(self, received_at: float, now: float) -> None:
         """Note that the newest events were received at one time and are stored at another."""
         self._lag_s = max(0.0, now - received_at)
+        self._stored_at = now
 
     def read(self, metric: str) -> Mapping[Labels, float]:
         """Return the values of a gauge now by its labels; what is unknown is left out."""
@@ -74,8 +85,18 @@ class Gauges:
                 if worker.state == "up"
             }
         if metric == INGEST_LAG.name:
-            return {} if self._lag_s is None else {(): self._lag_s}
+            return self._lag()
         return {}
+
+    def _lag(self) -> dict[Labels, float]:
+        now = self._clock.now()
+        waiting_since = self._waiting_since()
+        lag_s = None if waiting_since is None else max(0.0, now - waiting_since)
+        if self._lag_s is not None:
+            # How far behind the last ones were says nothing of now when nothing has come since.
+            last_s = self._lag_s if now - self._stored_at <= _LAG_KEPT_S else 0.0
+            lag_s = last_s if lag_s is None else max(lag_s, last_s)
+        return {} if lag_s is None else {(): lag_s}
 
     def _fresh(self) -> list[QueueReading]:
         oldest = self._clock.now() - STALE_S

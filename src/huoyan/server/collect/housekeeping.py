@@ -2,16 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from huoyan.clock import Clock
 from huoyan.server.collect.gauges import NAMES, Gauges
-from huoyan.server.collect.metrics import Metrics
+from huoyan.server.collect.metrics import Labels, Metrics
 from huoyan.server.collect.registry import Registry
 from huoyan.server.collect.samples import Samples
 from huoyan.server.store import Store
 from huoyan.server.store.gauges import GaugeSample
 from huoyan.server.store.search import TextIndex
+from huoyan.signals.metrics import TASKS_ACTIVE
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class GaugeSampler:
         self._samples = samples
         self._metrics = metrics
         self._clock = clock
+        self._active: Mapping[Labels, float] = {}
         self._unsaved: list[GaugeSample] = []
         self._saved_at = 0.0
         self._saved_counters: dict[str, float] = {}
@@ -53,7 +55,10 @@ class GaugeSampler:
             GaugeSample(metric, labels, now, value)
             for metric, values in gauges.items()
             for labels, value in values.items()
+            # Thousands of tasks of which none runs are not written down again and again.
+            if value or metric != TASKS_ACTIVE.name or self._active.get(labels, 0.0)
         ]
+        self._active = gauges[TASKS_ACTIVE.name]
         if now - self._saved_at >= SAVE_EVERY_S or now < self._saved_at:
             self.save()
 

@@ -106,7 +106,7 @@ class Collector:
         skew = SkewEstimator()
         self._registry = Registry(skew)
         self._active = Active()
-        self._gauges = Gauges(self._active, self._registry, clock)
+        self._gauges = Gauges(self._active, self._registry, clock, self._waiting_since)
         self.metrics = Metrics(self._gauges.read)
         self._recent = Recent(clock.now())
         self._bounds = Bounds(self.settings.series_budget)
@@ -127,6 +127,7 @@ class Collector:
         self._moved = threading.Condition(self._lock)
         self._pending: deque[Submission] = deque()
         self._pending_events = 0
+        self._in_work: list[Submission] = []
         self._working = threading.Lock()
         self._stopping = False
         self._stop_at = float("inf")
@@ -368,8 +369,15 @@ class Collector:
                 submission = self._pending.popleft()
                 self._pending_events -= submission.weight
                 batch.append(submission)
+            self._in_work = batch
             self._moved.notify_all()
         return batch
+
+    def _waiting_since(self) -> float | None:
+        """Return when the oldest of what is not stored yet was received."""
+        with self._lock:
+            first = next((s for s in (*self._in_work, *self._pending) if s.events), None)
+        return None if first is None else first.received_at
 
     def _work(self, batch: list[Submission]) -> None:
         try:
@@ -379,6 +387,7 @@ class Collector:
             _LOG.exception("a batch could not be stored")
             outcome = None
         if outcome is None:
+            self._in_work = []
             for submission in batch:
                 self._give_up(submission)
             return
@@ -393,6 +402,7 @@ class Collector:
             receipt = Receipt(len(submission.events) - len(rejected))
             receipt.rejected = rejected
             _settle(submission.future, receipt)
+        self._in_work = []
         self._announcer.note(outcome)
 
     def _believe(self, outcome: Outcome, now: float) -> None:

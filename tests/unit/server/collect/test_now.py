@@ -169,10 +169,34 @@ def test_the_last_point_of_a_chart_is_the_value_of_now(collector, clock):
 
 
 def test_how_far_storing_is_behind_is_known(collector, clock):
+    def lag_s() -> dict[tuple[str, ...], float]:
+        return collector.source().gauge("huoyan_ingest_lag_seconds", {}, (), clock.at, "max")
+
+    assert lag_s() == {}
     collector.submit([ended("a", T)], received_at=T)
     clock.advance(2.5)
+    assert lag_s() == {(): 2.5}
     collector.run_once()
-    assert collector.source().gauge("huoyan_ingest_lag_seconds", {}, (), clock.at, "max") == {(): 2.5}
+    assert lag_s() == {(): 2.5}
+    clock.advance(11.0)
+    assert lag_s() == {(): 0.0}
+    collector.submit([ended("b", clock.at)])
+    clock.advance(30.0)
+    assert lag_s() == {(): 30.0}
+
+
+def test_tasks_that_do_not_run_are_not_written_down_again_and_again(collector, clock, store):
+    started = TaskEvent(EventKind.STARTED, "r", T, task="t", worker="w", execution="x", attempt=1)
+    sampler = service(collector, "gauges")
+    store_events(collector, started)
+    sampler.run_once()
+    clock.advance(60.0)
+    store_events(collector, ended("r", clock.at))
+    for _ in range(5):
+        sampler.run_once()
+        clock.advance(60.0)
+    sampler.save()
+    assert [minute.last for minute in store.gauges.read(ACTIVE, 0, clock.at)] == [1.0, 0.0]
 
 
 def test_retention_deletes_what_is_older_and_keeps_the_count_of_running_ones_right(store, clock):

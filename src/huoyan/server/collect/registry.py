@@ -71,7 +71,8 @@ class Registry:
             reborn = known is not None and _reborn(known, report)
             # A count that starts over belongs to a new process.
             before = known.dropped if known is not None and not reborn else 0
-            dropped = _bounded(report.dropped)
+            # Who watches a worker from outside knows of nothing that it dropped.
+            dropped = _bounded(report.dropped) or before
             worker = Worker(
                 worker=report.worker,
                 service=report.service or (known.service if known is not None else ""),

@@ -380,6 +380,14 @@ def test_a_process_that_starts_anew_counts_its_dropped_events_from_zero(collecto
     assert samples(collector, "huoyan_events_lost_total") == {(): 7}
 
 
+def test_what_a_process_dropped_counts_once_although_others_report_it_too(collector):
+    for _ in range(3):
+        collector.submit([], process=ProcessReport("w", pid=1, dropped=5))
+        collector.submit([], process=ProcessReport("w", pid=1), source="celery-events")
+    collector.run_once()
+    assert samples(collector, "huoyan_events_lost_total") == {(): 5}
+
+
 # Telling the page.
 
 

@@ -421,7 +421,7 @@ def test_each_repetition_is_a_run(adapter: RqAdapter, transport: MemoryTransport
     job = adapter.queue.enqueue(path_of(work), repeat=rq.Repeat(times=2))
     adapter.work()
     found = [shown for shown, _ in runs(transport)]
-    assert [shown.id for shown in found] == [f"{job.id}#{left}" for left in (2, 1, 0)]
+    assert [shown.id for shown in found] == [f"{job.id}.{left}" for left in (2, 1, 0)]
     assert {shown.state for shown in found} == {RunState.SUCCEEDED}
     assert not any(attempt.duplicate for shown in found for attempt in shown.attempts)
     assert all(shown.enqueued_at is not None for shown in found)

@@ -26,12 +26,12 @@ def run_id_of(job_id: str, made_at_ms: int | None = None, repetitions_left: int 
             that are executed once. Each repetition is a run.
     """
     name = job_id if made_at_ms is None or is_unique(job_id) else f"{job_id}@{made_at_ms}"
-    return name if repetitions_left is None else f"{name}#{repetitions_left}"
+    return name if repetitions_left is None else f"{name}.{repetitions_left}"
 
 
 def job_id_of(run_id: str) -> str:
-    """Return the id of the job that a run belongs to, for ids that hold no `@` and no `#` (those of RQ)."""
-    return run_id.partition("#")[0].partition("@")[0]
+    """Return the id of the job that a run belongs to, for ids that hold no `@` and no dot (those of RQ)."""
+    return run_id.partition(".")[0].partition("@")[0]
 
 
 def execution_of(execution_id: str, worker: str) -> str:

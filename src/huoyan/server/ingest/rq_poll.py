@@ -142,9 +142,10 @@ class RqPollIngest:
         places = self._candidates(states)
         told = self._look_at(places, states, now)
         self._states = states
-        if self._clock.monotonic() >= self._workers_at:
-            self._workers_at = self._clock.monotonic() + INTERVAL_S
-            self._look_at_workers(workers)
+        monotonic = self._clock.monotonic()
+        if monotonic >= self._workers_at or self._workers.changed(workers):
+            self._workers_at = monotonic + INTERVAL_S
+            self._look_at_workers(workers, states)
             self._measure(states)
         return told
 
@@ -291,8 +292,9 @@ class RqPollIngest:
 
     # Workers and depths.
 
-    def _look_at_workers(self, names: Sequence[str]) -> None:
-        for report in self._workers.read(names):
+    def _look_at_workers(self, names: Sequence[str], states: dict[str, QueueState]) -> None:
+        running = (self._known.get(job_id) for state in states.values() for job_id in state.executing)
+        for report in self._workers.read(names, {known.worker for known in running if known and known.worker}):
             self._feed.hand_over([], process=report)
 
     def _measure(self, states: dict[str, QueueState]) -> None:

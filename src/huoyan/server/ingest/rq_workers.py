@@ -4,7 +4,7 @@ An idle worker writes a heartbeat every six minutes or so, and its hash outlives
 to a channel of its own for commands (`rq:pubsub:{worker}`), and Redis knows at once when a listener is gone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
@@ -36,18 +36,31 @@ class RqWorkers:
         self._service = service
         self._heartbeats: dict[str, str] = {}
         self._seen: set[str] = set()
+        self._reported: set[str] = set()
 
-    def read(self, names: Sequence[str]) -> list[ProcessReport]:
+    def changed(self, names: Sequence[str]) -> bool:
+        """Return whether workers came or went since they were looked at last."""
+        return set(names[:MAX_WORKERS]) != self._seen
+
+    def read(self, names: Sequence[str], executing: Iterable[str] = ()) -> list[ProcessReport]:
         """Return a report for each worker that is alive, and a last one for each that has said goodbye.
+
+        Whoever was never reported is reported once, alive or not: what nobody has heard of cannot be missed, and nor
+        can what it was executing.
 
         Args:
             names: Of the workers that are registered now.
+            executing: Names of workers that are said to execute jobs, registered or not.
 
         Raises:
             redis.RedisError, OSError: The Redis does not answer.
         """
-        names = names[:MAX_WORKERS]
+        names, executing = names[:MAX_WORKERS], set(executing)
         left = sorted(self._seen.difference(names))
+        reports = [
+            ProcessReport(worker=name, service=self._service, framework=FRAMEWORK, interval_s=INTERVAL_S)
+            for name in sorted(executing.difference(names, left, self._reported))
+        ]
         looked_at = [*names, *left]
         pipe: Any = self._client.pipeline(transaction=False)
         for name in looked_at:
@@ -56,7 +69,6 @@ class RqWorkers:
             pipe.execute_command("PUBSUB", "NUMSUB", *(f"rq:pubsub:{name}" for name in names))
         answers = pipe.execute(raise_on_error=False)
         listening = _listening(answers[-1]) if names else {}
-        reports = []
         for name, values in zip(looked_at, answers, strict=False):
             if isinstance(values, list):
                 report = self._report(name, dict(zip(_FIELDS, map(text, values), strict=True)), listening)
@@ -64,6 +76,9 @@ class RqWorkers:
                     reports.append(report)
         # Who has said goodbye is not asked for again.
         self._seen = set(names)
+        self._reported = {report.worker for report in reports if not report.closing} | self._reported & (
+            self._seen | executing
+        )
         self._heartbeats = {name: at for name, at in self._heartbeats.items() if name in self._seen}
         return reports
 
@@ -78,7 +93,7 @@ class RqWorkers:
                 if self._heartbeats.get(name) == values["last_heartbeat"]:
                     return None
                 self._heartbeats[name] = values["last_heartbeat"]
-            elif not listening.get(name, False):
+            elif not listening.get(name, False) and name in self._reported:
                 return None
         pid = values["pid"]
         return ProcessReport(

@@ -110,8 +110,8 @@ export const en = {
   runs: {
     title: "Runs",
     search: "Id, task, arguments, exception",
-    count_one: "{{count}} run",
-    count_other: "{{count}} runs",
+    count_one: "{{formatted}} run",
+    count_other: "{{formatted}} runs",
     none: "No run matches.",
     clear: "Clear filters",
     more: "Load more",

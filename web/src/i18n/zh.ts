@@ -112,8 +112,8 @@ export const zh: typeof en = {
   runs: {
     title: "任务运行",
     search: "ID、任务、参数、异常",
-    count_one: "{{count}} 次运行",
-    count_other: "{{count}} 次运行",
+    count_one: "{{formatted}} 次运行",
+    count_other: "{{formatted}} 次运行",
     none: "没有匹配的运行。",
     clear: "清除筛选",
     more: "加载更多",

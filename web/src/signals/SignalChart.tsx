@@ -26,7 +26,7 @@ export function SignalChart({ id, query, title, color, most = 6 }: { id: string;
     const drawn: Line[] = series.map((s, position) => {
       const values = new Map(s.points.map((point) => [point[0], point[1]] as const));
       return {
-        label: Object.values(s.labels).join(" · ") || (title ?? ""),
+        label: Object.values(s.labels).filter(Boolean).join(" · ") || (series.length > 1 ? "–" : (title ?? "")),
         color: series.length === 1 ? (color ?? "#f26a12") : (PALETTE[position % PALETTE.length] ?? "#f26a12"),
         filled: series.length === 1,
         values: at.map((time) => values.get(time) ?? null),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ageSeconds, bytes, count, percent, quantity, relativeSeconds, seconds, shortType } from "./format";
+import { age, ageSeconds, bytes, count, percent, quantity, relativeSeconds, seconds, shortType } from "./format";
 
 describe("seconds", () => {
   it.each([
@@ -64,4 +64,12 @@ it("shows the class of an exception without its module", () => {
 
 it("knows how far back a relative time reaches", () => {
   expect([relativeSeconds("-30s"), relativeSeconds("-15m"), relativeSeconds("-24h"), relativeSeconds("-7d")]).toEqual([30, 900, 86_400, 604_800]);
+});
+
+it("tells an age in the reader's language", () => {
+  expect(age(95.4, "en")).toBe("1 min 35 s");
+  expect(age(95.4, "zh")).toBe("1 分 35 秒");
+  expect(age(3 * 3600 + 120, "zh")).toBe("3 小时 2 分");
+  expect(age(90_000, "zh")).toBe("1 天 1 小时");
+  expect(age(12, "zh")).toBe("12 秒");
 });

@@ -12,6 +12,13 @@ export function seconds(value: number | null | undefined): string {
   return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
 }
 
+/** An age in whole seconds as a sentence holds it: "1 min 35 s", in Chinese "1 分 35 秒". */
+export function age(value: number, language: string): string {
+  const text = seconds(Math.round(value));
+  if (language !== "zh") return text;
+  return text.replace(" d", " 天").replace(" h", " 小时").replace(" min", " 分").replace(" s", " 秒");
+}
+
 /** 0.0312 → "3.1 %". */
 export function percent(ratio: number | null | undefined): string {
   if (ratio === null || ratio === undefined || !Number.isFinite(ratio)) return "–";

@@ -1,7 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
-import { ageSeconds, clock, seconds } from "./format";
+import { age, ageSeconds, clock } from "./format";
 
 const listeners = new Set<() => void>();
 let now = Date.now();
@@ -26,8 +26,8 @@ export function Ago({ at }: { at: string | null | undefined }) {
   const { t, i18n } = useTranslation();
   const current = useNow();
   if (!at) return <>–</>;
-  const age = ageSeconds(at, current);
-  const text = age < 1.5 ? t("ago.now") : t("ago.ago", { age: seconds(Math.round(age)) });
+  const passed = ageSeconds(at, current);
+  const text = passed < 1.5 ? t("ago.now") : t("ago.ago", { age: age(passed, i18n.language) });
   return (
     <Tooltip label={clock(at, i18n.language)} openDelay={300}>
       <span className="num">{text}</span>

@@ -4,13 +4,13 @@ import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { STATE_COLOR } from "../../app/theme";
 import type { Overview } from "../../api/queries";
-import { ageSeconds, count, percent, seconds } from "../../ui/format";
+import { age, ageSeconds, count, percent } from "../../ui/format";
 import { useNow } from "../../ui/time";
 import { useSaid } from "../incidents/language";
 
 /** The first thing a person reads: all well, or what is wrong. */
 export function Verdict({ overview }: { overview: Overview }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const said = useSaid();
   const nowMs = useNow();
   const { level, open_incidents: incidents } = overview.verdict;
@@ -57,7 +57,7 @@ export function Verdict({ overview }: { overview: Overview }) {
                 <Text fw={600}>{said(incident, "title")}</Text>
               </Link>
               <Text size="sm" c="dimmed">
-                {t("verdict.since", { age: seconds(Math.round(ageSeconds(incident.opened_at, nowMs))) })}
+                {t("verdict.since", { age: age(ageSeconds(incident.opened_at, nowMs), i18n.language) })}
                 {incident.state === "acknowledged" ? ` · ${t("verdict.acknowledgedBy", { by: incident.acknowledged_by })}` : ""}
               </Text>
             </Group>

@@ -22,7 +22,7 @@ export function RunsPage() {
   const counts = useRunCounts(query);
   const change = (next: RunSearch) => void navigate({ search: next, replace: true });
   const items = runs.data?.pages.flatMap((page) => page.items) ?? [];
-  const total = (counts.data as { total?: number } | undefined)?.total;
+  const total = counts.data?.total;
   const filtered = Object.keys(search).some((key) => key !== "period");
   return (
     <Stack>
@@ -33,7 +33,7 @@ export function RunsPage() {
           </Title>
           {total !== undefined && (
             <Text c="dimmed" size="sm" data-testid="run-total">
-              {t("runs.count", { count: total, formatted: count(total) })}
+              {t("runs.count", { count: total, formatted: `${count(total)}${counts.data?.exact === false ? "+" : ""}` })}
             </Text>
           )}
         </Group>

@@ -101,6 +101,14 @@ def test_a_due_time_that_is_put_off_or_taken_out_before_it_came_is_not_awaited(s
     assert (only(store).slot_at, only(store).enabled) == (None, False)
 
 
+def test_judging_begins_with_what_is_due_from_then_on(store: Store) -> None:
+    """A scheduler with a store of its own may be started after days, and a clock may be years off."""
+    store.schedules.report([report(T, T - 3 * 86_400)], T)
+    assert (only(store).slot_at, only(store).next_due_at) == (None, T - 3 * 86_400)
+    store.schedules.report([report(T + 1, T + 60)], T + 1)
+    assert only(store).slot_at == T + 60
+
+
 def test_one_process_speaks_for_a_schedule_until_it_is_silent_or_gives_it_up(store: Store) -> None:
     store.schedules.report([report()], T - 30)
     assert store.schedules.report([report(T - 20, T + 7, "w-2")], T - 20) == 0

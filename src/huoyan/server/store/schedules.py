@@ -15,6 +15,7 @@ from huoyan.server.store.upsert import insert_into, replace_into
 KEEPER_SILENT_S = 150.0
 """A process tells all its schedules once a minute: after this time without a word another one may speak for them."""
 _MOST_RUNS = 5000
+_OLDEST_S = 60.0
 _TOLD = (
     "name",
     "task",
@@ -225,7 +226,9 @@ def _awaited(known: KnownSchedule | None, report: ScheduleReport) -> float | Non
         changed = known.enabled and report.enabled and any(getattr(known, n) != getattr(report, n) for n in _MEANING)
         if not changed:
             return known.slot_at
-    return report.next_due_at if report.enabled else None
+    due = report.next_due_at
+    # A scheduler that starts with what it should have done days ago was not watched then: judging begins with it.
+    return due if report.enabled and due is not None and due > report.at - _OLDEST_S else None
 
 
 def _is(key: tuple[str, str, str]) -> Any:

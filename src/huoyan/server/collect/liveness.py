@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 
 from huoyan.clock import Clock
 from huoyan.model.event import EventKind, Evidence, TaskEvent
-from huoyan.model.run import Execution, Run
+from huoyan.model.execution import Execution
+from huoyan.model.run import Run
 from huoyan.server.collect.live import Bus
 from huoyan.server.collect.registry import Departure, Registry
 from huoyan.server.store import Store

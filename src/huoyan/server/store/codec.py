@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from huoyan.model.event import ExceptionInfo, Progress
+from huoyan.model.execution import Execution, Outcome
 from huoyan.model.histogram import Histogram
 from huoyan.model.rollup import Rollup
-from huoyan.model.run import Execution, Outcome, Run
+from huoyan.model.run import Run
 
 _VERSION = 1
 _ROLLUP_VERSION = 2

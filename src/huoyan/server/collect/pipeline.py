@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
@@ -36,6 +35,7 @@ from huoyan.server.collect.recent import MINUTE_S, Recent
 from huoyan.server.collect.recorder import Outcome, Recorder
 from huoyan.server.collect.registry import Registry
 from huoyan.server.collect.samples import Samples
+from huoyan.server.collect.settings import CollectorSettings
 from huoyan.server.collect.skew import SkewEstimator
 from huoyan.server.collect.source import LiveSource
 from huoyan.server.collect.submission import Receipt, Submission
@@ -59,29 +59,6 @@ class Service(Protocol):
     def run_once(self) -> object:
         """Do what is due now."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class CollectorSettings:
-    """Bounds of the collector.
-
-    Attributes:
-        max_pending_events: Events that may wait to be stored; beyond it `submit` blocks and `offer` refuses.
-        max_batch_events: Events that are stored in one transaction at most, but for a single larger submission.
-        linger_s: How long after a transaction the next one waits for company, in seconds, while little is waiting.
-        submit_timeout_s: How long `submit` blocks before it gives up, in seconds.
-        live_runs: Runs that have not ended kept in memory to spare reading them again.
-        series_budget: Series (service, task, queue) counted apart; what is beyond is counted as `other`.
-        retention_s: How long runs, rollups and gaps are kept, in seconds.
-    """
-
-    max_pending_events: int = 200_000
-    max_batch_events: int = 20_000
-    linger_s: float = 0.05
-    submit_timeout_s: float = 10.0
-    live_runs: int = 50_000
-    series_budget: int = 10_000
-    retention_s: float = 14 * 86_400.0
 
 
 class Collector:

@@ -227,6 +227,14 @@ class TestSchedules:
         scheduler.resume()
         wait_until(lambda: told(transport)["kept"].enabled)
 
+    def test_what_is_not_watched_any_more_is_not_awaited_either(
+        self, scheduler: Any, transport: MemoryTransport
+    ) -> None:
+        scheduler.add_job(utc_now, "interval", seconds=600, id="kept")
+        wait_until(lambda: told(transport)["kept"].enabled)
+        huoyan.unwatch(scheduler)
+        assert not told(transport)["kept"].enabled
+
     def test_what_runs_once_and_at_once_is_no_schedule(self, scheduler: Any, transport: MemoryTransport) -> None:
         scheduler.add_job(utc_now)
         scheduler.add_job(utc_now, "date", run_date=utc_now() + datetime.timedelta(hours=1), id="later")

@@ -338,6 +338,7 @@ class ApschedulerIntegration:
         if schedule is not None:
             thing.remove_listener(schedule.heard)
             schedule.unhook()
+            schedule.jobs.all_gone()
 
 
 integration = ApschedulerIntegration()

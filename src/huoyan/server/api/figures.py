@@ -133,10 +133,10 @@ def queue_figures(store: Store, source: Moments, now: float) -> list[Queue]:
         reading = readings.get((service, queue))
         if not queue:
             continue
-        if queue in heard and key not in active and key not in ended and now - readings[key].read_at > _FRESH_S:
+        fresh = reading is not None and now - reading.read_at <= _FRESH_S
+        if queue in heard and not fresh and key not in active and key not in ended:
             # The queue has since become known as that of another service, which is listed.
             continue
-        fresh = reading is not None and now - reading.read_at <= _FRESH_S
         figures.append(
             Queue(
                 queue=queue,

@@ -24,6 +24,11 @@ def main(prefix: str, count: int, *, special: bool) -> None:
         work.apply_async(("ok", 0), task_id="expired", expires=PAST)
         app.send_task("orders.unheard", task_id="unknown")
         tree.apply_async(task_id="root")
+        # Celery takes ten seconds to be sure that a child is dead, so these come first; children die between other
+        # tasks.
+        work.apply_async(("killed", 0), task_id="killed")
+        survive.apply_async(task_id="crashed")
+        hold.apply_async((60,), task_id="too-long", time_limit=1)
         hold.apply_async((60,), task_id="terminated")
     with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
         for n in range(count):
@@ -31,9 +36,6 @@ def main(prefix: str, count: int, *, special: bool) -> None:
     if special:
         _wait(lambda: "terminated" in _ids(app.control.inspect(timeout=0.4).active()), "the task to run")
         app.control.revoke("terminated", terminate=True)
-        work.apply_async(("killed", 0), task_id="killed")
-        survive.apply_async(task_id="crashed")
-        hold.apply_async((60,), task_id="too-long", time_limit=1)
 
 
 def _ids(answer: Any) -> set[str]:

@@ -41,9 +41,9 @@ HISTORY_S = 86_400.0
 
 MAX_KNOWN = 100_000
 PAGE = 256
-MAX_PAGES = 16
+MAX_PAGES = 64
 MAX_JOBS = 4_000
-"""So many jobs are looked at closely in one look; what is left over is found by the next."""
+"""So many jobs are looked at closely in one look; the others wait for the next."""
 
 _HEAD = 32
 _SWEEPS = 4
@@ -85,6 +85,7 @@ class RqPollIngest:
         self._feed = Feed(collector, self.source, self.source, clock, self._complaints, self._stopping.is_set)
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._states: dict[str, QueueState] = {}
+        self._left: dict[str, float] = {}
         self._missed: dict[str, int] = {}
         self._sweep: Iterator[tuple[str, str]] = iter(())
         self._sweeping: tuple[str, str, int] | None = None
@@ -168,6 +169,9 @@ class RqPollIngest:
         places.update(dict.fromkeys(self._missed, 0.0))
         places.update(self._swept(states))
         places.update(dict.fromkeys(self._checked(), 0.0))
+        for job_id, score in self._left.items():
+            places.setdefault(job_id, score)
+        self._left = dict(islice(places.items(), MAX_JOBS, MAX_JOBS + MAX_KNOWN))
         return dict(islice(places.items(), MAX_JOBS))
 
     def _added(self, queue: str, listing: str) -> dict[str, float]:

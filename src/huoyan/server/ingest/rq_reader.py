@@ -13,6 +13,7 @@ from huoyan.server.ingest.rq_records import (
     exception_of,
     function_of_data,
     job_of,
+    name,
     outcome_of,
     seconds,
     text,
@@ -69,10 +70,10 @@ class RqReader:
         pipe = self._pipe()
         pipe.smembers("rq:queues")
         pipe.smembers("rq:workers")
-        queues, workers = pipe.execute()
+        queues, workers = _answers(pipe)
         return (
-            sorted(text(key).removeprefix("rq:queue:") for key in queues)[:MAX_QUEUES],
-            sorted(text(key).removeprefix("rq:worker:") for key in workers),
+            sorted(text(key).removeprefix("rq:queue:") for key in queues or ())[:MAX_QUEUES],
+            sorted(text(key).removeprefix("rq:worker:") for key in workers or ()),
         )
 
     def states(self, queues: Sequence[str]) -> dict[str, QueueState]:
@@ -83,22 +84,22 @@ class RqReader:
             pipe.lindex(f"rq:queue:{queue}", 0)
             pipe.lindex(f"rq:queue:{queue}", -1)
             pipe.zrange(f"rq:wip:{queue}", 0, MAX_EXECUTING - 1)
-            for name in REGISTRIES:
-                pipe.zcard(f"rq:{name}:{queue}")
-                pipe.zrevrange(f"rq:{name}:{queue}", 0, 0, withscores=True)
-        answers = pipe.execute()
+            for registry in REGISTRIES:
+                pipe.zcard(f"rq:{registry}:{queue}")
+                pipe.zrevrange(f"rq:{registry}:{queue}", 0, 0, withscores=True)
+        answers = _answers(pipe)
         found = {}
         width = 4 + 2 * len(REGISTRIES)
         for number, queue in enumerate(queues):
             depth, first, last, executing, *registries = answers[number * width : (number + 1) * width]
             found[queue] = QueueState(
-                depth,
-                text(first),
-                text(last),
-                dict(text(entry).partition(":")[::2] for entry in executing),
+                depth or 0,
+                name(first),
+                name(last),
+                dict(name(entry).partition(":")[::2] for entry in executing or ()),
                 {
-                    name: (registries[2 * place], *_top(registries[2 * place + 1]))
-                    for place, name in enumerate(REGISTRIES)
+                    registry: (registries[2 * place] or 0, *_top(registries[2 * place + 1]))
+                    for place, registry in enumerate(REGISTRIES)
                 },
             )
         return found
@@ -112,30 +113,39 @@ class RqReader:
             start: How many to pass over.
             count: How many at most.
         """
-        if listing == "queue":
-            ids: Any = self._client.lrange(f"rq:queue:{queue}", -start - count, -start - 1)
-            return [(text(job_id), 0.0) for job_id in reversed(ids)]
-        found: Any = self._client.zrevrange(f"rq:{listing}:{queue}", start, start + count - 1, withscores=True)
-        return [(text(job_id), float(score)) for job_id, score in found]
+        try:
+            if listing == "queue":
+                ids: Any = self._client.lrange(f"rq:queue:{queue}", -start - count, -start - 1)
+                return [(name(job_id), 0.0) for job_id in reversed(ids)]
+            found: Any = self._client.zrevrange(f"rq:{listing}:{queue}", start, start + count - 1, withscores=True)
+        except redis.ResponseError:
+            return []  # Something else has that name.
+        return [(name(job_id), float(score)) for job_id, score in found]
 
     def next(self, queue: str, count: int) -> list[Place]:
         """Return the jobs at the head of a queue, where a program may put some past the others."""
-        ids: Any = self._client.lrange(f"rq:queue:{queue}", 0, count - 1)
-        return [(text(job_id), 0.0) for job_id in ids]
+        try:
+            ids: Any = self._client.lrange(f"rq:queue:{queue}", 0, count - 1)
+        except redis.ResponseError:
+            return []
+        return [(name(job_id), 0.0) for job_id in ids]
 
     def jobs(self, ids: Sequence[str]) -> dict[str, Job | None]:
         """Return jobs by id, None for those that are gone."""
         pipe = self._pipe()
         for job_id in ids:
             pipe.hmget(f"rq:job:{job_id}", JOB_FIELDS)
-        return {job_id: job_of(job_id, values) for job_id, values in zip(ids, pipe.execute(), strict=True)}
+        return {
+            job_id: job_of(job_id, values) if values else None
+            for job_id, values in zip(ids, _answers(pipe), strict=True)
+        }
 
     def statuses(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the status of jobs by id, empty for those that are gone."""
         pipe = self._pipe()
         for job_id in ids:
             pipe.hget(f"rq:job:{job_id}", "status")
-        return {job_id: text(status) for job_id, status in zip(ids, pipe.execute(), strict=True)}
+        return {job_id: text(status) for job_id, status in zip(ids, _answers(pipe), strict=True)}
 
     def name_functions(self, jobs: Iterable[Job]) -> None:
         """Fill in the function of jobs whose description does not tell it, unless their data is very large."""
@@ -143,11 +153,11 @@ class RqReader:
         sizes = self._pipe()
         for job in nameless:
             sizes.hstrlen(f"rq:job:{job.id}", "data")
-        small = [job for job, size in zip(nameless, sizes.execute(), strict=True) if 0 < size <= MAX_DATA_BYTES]
+        small = [job for job, size in zip(nameless, _answers(sizes), strict=True) if 0 < (size or 0) <= MAX_DATA_BYTES]
         data = self._pipe()
         for job in small:
             data.hget(f"rq:job:{job.id}", "data")
-        for job, value in zip(small, data.execute(), strict=True):
+        for job, value in zip(small, _answers(data), strict=True):
             job.function = function_of_data(value) if isinstance(value, bytes) else ""
 
     def add_outcomes(self, jobs: Sequence[Job]) -> None:
@@ -165,8 +175,8 @@ class RqReader:
         pipe = self._pipe()
         for job in small:
             pipe.xrevrange(f"rq:results:{job.id}", "+", "-", count=_OUTCOMES)
-        for job, entries in zip(small, pipe.execute(), strict=True):
-            found = (outcome_of(entry_id, values) for entry_id, values in entries)
+        for job, entries in zip(small, _answers(pipe), strict=True):
+            found = (outcome_of(entry_id, values) for entry_id, values in entries or ())
             job.outcomes = [outcome for outcome in found if isinstance(outcome, Outcome)]
         self._add_exceptions([job for job in jobs if job.status in {"failed", "stopped"} and not job.outcomes])
 
@@ -178,17 +188,17 @@ class RqReader:
         """Return when jobs were made, seconds since 1970 UTC."""
         return self._times(ids, "created_at")
 
-    def _times(self, ids: Sequence[str], name: str) -> list[float | None]:
+    def _times(self, ids: Sequence[str], field_name: str) -> list[float | None]:
         pipe = self._pipe()
         for job_id in ids:
-            pipe.hget(f"rq:job:{job_id}", name)
-        return [seconds(text(value)) for value in pipe.execute()]
+            pipe.hget(f"rq:job:{job_id}", field_name)
+        return [seconds(text(value)) for value in _answers(pipe)]
 
     def _add_exceptions(self, jobs: Sequence[Job]) -> None:
         pipe = self._pipe()
         for job in jobs:
             pipe.hget(f"rq:job:{job.id}", "exc_info")
-        for job, value in zip(jobs, pipe.execute(), strict=True):
+        for job, value in zip(jobs, _answers(pipe), strict=True):
             job.exception = exception_of(value)
 
     def _pipe(self) -> Any:
@@ -196,4 +206,17 @@ class RqReader:
 
 
 def _top(entries: Any) -> Place:
-    return (text(entries[0][0]), float(entries[0][1])) if entries else ("", 0.0)
+    return (name(entries[0][0]), float(entries[0][1])) if entries else ("", 0.0)
+
+
+def _answers(pipe: Any) -> list[Any]:
+    """Send what was gathered; what Redis refuses, because a key holds something that is not RQ's, is None.
+
+    Raises:
+        redis.RedisError: It refuses everything.
+    """
+    answers: list[Any] = pipe.execute(raise_on_error=False)
+    refused = [answer for answer in answers if isinstance(answer, Exception)]
+    if refused and len(refused) == len(answers) and not str(refused[0]).startswith("WRONGTYPE"):
+        raise refused[0]
+    return [None if isinstance(answer, Exception) else answer for answer in answers]

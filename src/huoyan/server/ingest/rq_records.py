@@ -46,6 +46,7 @@ JOB_FIELDS = (
 )
 MAX_EXCEPTION_BYTES = 256 * 1024
 MAX_DEPENDENCIES = 100
+MAX_NAME_CHARACTERS = 300
 _HEAD_BYTES = 4096
 _FIRST_OPERATIONS = 8
 _CALL = re.compile(r"([^\W\d]\w*(?:\.(?:[^\W\d]\w*|<\w+>))+)\(.*\)", re.DOTALL)
@@ -125,21 +126,21 @@ def job_of(job_id: str, values: Sequence[bytes | None]) -> Job | None:
     return Job(
         id=job_id,
         # Jobs of RQ before 2.4 may have no status until they are enqueued.
-        status=texts["status"] or "created",
+        status=name(texts["status"]) or "created",
         created_at=seconds(texts["created_at"]),
         enqueued_at=seconds(texts["enqueued_at"]),
         started_at=seconds(texts["started_at"]),
         ended_at=seconds(texts["ended_at"]),
-        worker=texts["worker_name"],
-        queue=texts["origin"],
+        worker=name(texts["worker_name"]),
+        queue=name(texts["origin"]),
         function=function_of_description(texts["description"]),
         ttl_s=_number(texts["ttl"]),
         result_ttl_s=_number(texts["result_ttl"]),
         dependencies=_dependencies(texts["dependency_ids"], texts["dependency_id"]),
-        group=texts["group_id"],
+        group=name(texts["group_id"]),
         retries=_number(texts["number_of_retries"]) or 0,
         repetitions_left=_number(texts["repeats_left"]),
-        hook_execution=texts[RQ_EXECUTION_FIELD],
+        hook_execution=name(texts[RQ_EXECUTION_FIELD]),
     )
 
 
@@ -152,8 +153,8 @@ def outcome_of(entry_id: bytes, values: Mapping[bytes, bytes]) -> Outcome | None
     return Outcome(
         id=(int(milliseconds), int(number) if number.isdecimal() else 0),
         kind=kind,
-        worker=text(values.get(b"worker_name")),
-        execution_id=text(values.get(b"execution_id")),
+        worker=name(values.get(b"worker_name")),
+        execution_id=name(values.get(b"execution_id")),
         started_at=_float(text(values.get(b"execution_started_at"))),
         ended_at=_float(text(values.get(b"execution_ended_at"))),
         exception=_compressed_text(values.get(b"exc_string"), in_base64=True),
@@ -185,8 +186,8 @@ def function_of_data(data: bytes) -> str:
     except zlib.error:
         head = data[:_HEAD_BYTES]
     if match := _JSON_CALL.match(head):
-        name = match[1].decode("utf-8", "replace")
-        return name if _FUNCTION.fullmatch(name) else ""
+        found = match[1].decode("utf-8", "replace")
+        return found if _FUNCTION.fullmatch(found) else ""
     try:
         for operation, argument, _ in islice(pickletools.genops(head), _FIRST_OPERATIONS):
             if isinstance(argument, str) and "UNICODE" in operation.name:
@@ -203,6 +204,11 @@ def text(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def name(value: object) -> str:
+    """Return what Redis gave as a name of bounded length: an id, a queue, a worker."""
+    return text(value)[:MAX_NAME_CHARACTERS]
+
+
 def seconds(moment: str) -> float | None:
     """Return one of RQ's times as seconds since 1970 UTC; without a zone it is UTC."""
     if not moment:
@@ -217,11 +223,11 @@ def seconds(moment: str) -> float | None:
 def _dependencies(several: str, one: str) -> tuple[str, ...]:
     try:
         ids = json.loads(several) if several else []
-    except ValueError:
+    except (ValueError, RecursionError):
         ids = []
     if not isinstance(ids, list):
         ids = []
-    found = [each for each in ids[:MAX_DEPENDENCIES] if isinstance(each, str) and each]
+    found = [name(each) for each in ids[:MAX_DEPENDENCIES] if isinstance(each, str) and each]
     return tuple(found) or ((one,) if one else ())
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from huoyan.errors import ConfigurationError, InvalidQuery, Unreachable
 from huoyan.model.event import EventKind, ExceptionInfo, QueueReading, TaskEvent
 from huoyan.model.run import Run, RunView, apply, view
-from huoyan.server.collect import Collector
+from huoyan.server.collect import Collector, CollectorSettings
 from huoyan.server.store import Page, RunFilters, Store, Worker
 from huoyan.server.store.codec import decode_run, encode_run
 from huoyan.server.store.gauges import GaugeSample
@@ -693,7 +693,8 @@ def test_a_database_that_goes_away_for_a_moment_loses_and_doubles_nothing(clock)
         store.close()
 
 
-def test_any_order_of_batches_gives_the_same_rows_counts_groups_and_rollups(store, clock, tmp_path):
+@pytest.mark.parametrize("in_hand", [5, 50_000])
+def test_any_order_of_batches_gives_the_same_rows_counts_groups_and_rollups(store, clock, tmp_path, in_hand):
     rng = random.Random(9)
     ends = [EventKind.SUCCEEDED, EventKind.FAILED, EventKind.LOST, None]
     events = [e for n in range(200) for e in _life(f"r{n}", T - 600 + n, rng.choice(ends), task=f"t{n % 3}")]
@@ -701,7 +702,7 @@ def test_any_order_of_batches_gives_the_same_rows_counts_groups_and_rollups(stor
     _record(ordered, [replace(event) for event in events], clock)
     told = [*events, *rng.choices(events, k=150)]
     rng.shuffle(told)
-    collector = Collector(store, clock)
+    collector = Collector(store, clock, settings=CollectorSettings(live_runs=in_hand))
     for start in range(0, len(told), 37):
         collector.submit([replace(event) for event in told[start : start + 37]])
         collector.run_once()

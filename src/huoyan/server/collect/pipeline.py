@@ -9,14 +9,12 @@ it is full, sources have to wait. What can never be written (an event that break
 by name.
 """
 
-import gc
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager
 from typing import Protocol
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
@@ -358,8 +356,7 @@ class Collector:
 
     def _work(self, batch: list[Submission]) -> None:
         try:
-            with _uncollected():
-                outcome = self._recorder.record(batch, self._may_try_again)
+            outcome = self._recorder.record(batch, self._may_try_again)
         except Exception:  # noqa: BLE001 - a mistake of ours must not end the collector, nor leave anybody waiting
             _LOG.exception("a batch could not be stored")
             outcome = None
@@ -408,22 +405,6 @@ class Collector:
             submission.future.set_exception(error)
         except InvalidStateError:
             return
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep Python from looking for cycles while a batch is made into rows.
-
-    A batch makes many objects and no cycles. Looking through them again and again, and through every run in hand, takes
-    longer than all the rest.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _settle(future: Future[Receipt], receipt: Receipt) -> None:

@@ -1,5 +1,6 @@
 """The collector: acknowledged is stored, nothing accepted is lost, and what cannot be stored harms nothing else."""
 
+import gc
 import sqlite3
 import threading
 from concurrent.futures import CancelledError
@@ -423,3 +424,16 @@ def test_rows_that_are_held_back_are_told_when_nothing_more_comes(collector):
         return told == {"r0", "r1", "r2"}
 
     wait_until(all_told, 10.0)
+
+
+def test_python_collects_garbage_while_the_database_is_away(collector, store, caplog):
+    with store.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE run_states RENAME TO elsewhere"))
+    collector.start()
+    done = collector.submit([queued("a")])
+    wait_until(lambda: "trying again" in caplog.text, 10.0)
+    wait_until(gc.isenabled, 10.0)
+    with store.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO run_states"))
+    assert done.result(30) == 1
+    assert gc.isenabled()

@@ -300,6 +300,10 @@ def test_what_a_killed_worker_executed_is_lost_until_another_executes_it(deploym
     assert run["attempts"][1]["worker"].endswith(f":{successor.pid}")
 
 
-def test_depth_is_what_is_due_and_not_executed(deployment: Deployment) -> None:
-    queues = {queue["queue"]: queue["depth"] for queue in deployment.server.get("/queues")["items"]}
-    assert queues["arq:queue"] == 0
+def test_a_worker_reads_the_depth_of_its_queue(deployment: Deployment) -> None:
+    deployment.worker("Doomed")
+
+    def depth() -> Any:
+        return {queue["queue"]: queue["depth"] for queue in deployment.server.get("/queues")["items"]}.get("doomed")
+
+    wait_until(lambda: depth() == 0, 15, lambda: f"an empty queue, not {depth()}")

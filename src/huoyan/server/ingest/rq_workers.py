@@ -13,7 +13,7 @@ from huoyan.model.event import ProcessReport
 from huoyan.server.ingest.rq_records import seconds, text
 from huoyan.server.ingest.rq_translate import FRAMEWORK
 
-INTERVAL_S = 5.0
+INTERVAL_S = 3.0
 """How often workers are looked at, which is what is promised for them."""
 
 BY_HEARTBEAT_S = 160.0

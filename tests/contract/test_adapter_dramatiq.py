@@ -590,6 +590,8 @@ def test_with_a_broker_that_is_away_a_reading_is_missing_and_never_zero(
 ) -> None:
     monkeypatch.setattr(readings, "_READING_INTERVAL_S", 0.02)
     monkeypatch.setattr(guard, "_last_told_at", {})
+    # Frameworks that configure logging for themselves may have silenced every logger that existed.
+    monkeypatch.setattr(guard.logger, "disabled", False)
     for name in ("CONSUMER_RESTART_DELAY_SECS", "POST_PROCESS_MESSAGE_RETRY_DELAY_SECS"):
         monkeypatch.setattr(f"dramatiq.worker.{name}", 0.05)
     adapter = DramatiqAdapter(RedisBroker(url=fresh_redis.url))

@@ -106,7 +106,7 @@ def main(prefix: str, count: int) -> None:
         made_at = message.message_timestamp - (1000 if kind == "old" else 0)
         broker.enqueue(message.copy(message_id=f"{prefix}-{n}", message_timestamp=made_at))
     broker.enqueue(too_long.message().copy(message_id=f"{prefix}-too-long"))
-    broker.enqueue(work.message("ok", 0).copy(message_id=f"{prefix}-later"), delay=1500)
+    broker.enqueue(work.message("ok", 0).copy(message_id=f"{prefix}-later"), delay=4000)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_every_run_is_seen_once_with_its_state_and_attempts(deployment: Deployme
     assert runs["task-too-long"]["exception"]["type"].endswith("TimeLimitExceeded")
     later = deployment.run("task-later")
     assert later["state"] == "succeeded"
-    assert 0 <= later["wait_s"] < 1.4
+    assert 0 <= later["wait_s"] < 3.9
     shown = deployment.run("task-0")
     assert (shown["args"], shown["kwargs"], shown["result"]) == (["ok", 0], {"password": "[scrubbed]"}, "ok 0")
     assert shown["wait_s"] is not None

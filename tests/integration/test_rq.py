@@ -349,9 +349,12 @@ def test_nothing_is_told_twice(deployment: Deployment) -> None:
     runs = deployment.server.runs()
     # A repeated job is two runs.
     assert len(runs) == len(deployment.ids) + 1
-    executed = [attempt for run in runs for attempt in deployment.server.get(f"/runs/{run['id']}")["attempts"]]
-    keys = [attempt["started_at"] for attempt in executed if attempt["started_at"]]
-    assert len(keys) == len(set(keys))
+    starts = {
+        run["id"]: [each["started_at"] for each in deployment.server.get(f"/runs/{run['id']}")["attempts"]]
+        for run in runs
+    }
+    told = [at for each in starts.values() for at in each if at is not None]
+    assert len(told) == len(set(told)), starts
 
 
 def test_a_worker_that_ends_in_order_says_goodbye(deployment: Deployment) -> None:

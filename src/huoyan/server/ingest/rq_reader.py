@@ -25,6 +25,7 @@ MAX_EXECUTING = 10_000
 MAX_RESULT_BYTES = 1024 * 1024
 MAX_DATA_BYTES = 1024 * 1024
 _OUTCOMES = 10
+_ATOMIC = 200
 
 Place = tuple[str, float]
 """Id of a job and its score in the registry; in a queue's list the score is 0."""
@@ -161,7 +162,8 @@ class RqReader:
             job.function = function_of_data(value) if isinstance(value, bytes) else ""
 
     def add_outcomes(self, jobs: Sequence[Job]) -> None:
-        """Fill in how the executions of jobs ended. Results that are very large stay where they are."""
+        """Fill in how the executions of jobs ended, and what the jobs are at that moment. Results that are very large
+        stay where they are."""
         sizes = self._pipe()
         for job in jobs:
             sizes.execute_command("MEMORY", "USAGE", f"rq:results:{job.id}", "SAMPLES", "1")
@@ -172,13 +174,24 @@ class RqReader:
             for job, size in zip(jobs, measured, strict=True)
             if size is not None and (not isinstance(size, int) or size <= MAX_RESULT_BYTES)
         ]
-        pipe = self._pipe()
-        for job in small:
-            pipe.xrevrange(f"rq:results:{job.id}", "+", "-", count=_OUTCOMES)
-        for job, entries in zip(small, _answers(pipe), strict=True):
-            found = (outcome_of(entry_id, values) for entry_id, values in entries or ())
-            job.outcomes = [outcome for outcome in found if isinstance(outcome, Outcome)]
+        for start in range(0, len(small), _ATOMIC):
+            self._add_outcomes(small[start : start + _ATOMIC])
         self._add_exceptions([job for job in jobs if job.status in {"failed", "stopped"} and not job.outcomes])
+
+    def _add_outcomes(self, jobs: Sequence[Job]) -> None:
+        """Read jobs and outcomes in one moment, as RQ writes them: an outcome that is newer than its job would be taken
+        for that of another execution."""
+        pipe: Any = self._client.pipeline(transaction=True)
+        for job in jobs:
+            pipe.hmget(f"rq:job:{job.id}", JOB_FIELDS)
+            pipe.xrevrange(f"rq:results:{job.id}", "+", "-", count=_OUTCOMES)
+        answers = _answers(pipe)
+        for job, values, entries in zip(jobs, answers[::2], answers[1::2], strict=True):
+            now = job_of(job.id, values) if values else None
+            if now is not None:
+                job.become(now)
+                found = (outcome_of(entry_id, entry) for entry_id, entry in entries or ())
+                job.outcomes = [outcome for outcome in found if isinstance(outcome, Outcome)]
 
     def enqueued_at(self, ids: Sequence[str]) -> list[float | None]:
         """Return when jobs were enqueued, seconds since 1970 UTC."""

@@ -112,6 +112,14 @@ class Job:
     exception: str = ""
     outcomes: list[Outcome] = field(default_factory=list)
 
+    def become(self, later: "Job") -> None:
+        """Take the state of the same job at a later moment, but not what was found out about it elsewhere."""
+        self.status, self.worker, self.queue = later.status, later.worker, later.queue
+        self.created_at, self.enqueued_at = later.created_at, later.enqueued_at
+        self.started_at, self.ended_at = later.started_at, later.ended_at
+        self.retries, self.repetitions_left = later.retries, later.repetitions_left
+        self.hook_execution = later.hook_execution
+
     @property
     def created_at_ms(self) -> int | None:
         """When it was made, milliseconds since 1970 UTC."""

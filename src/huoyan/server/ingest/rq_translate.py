@@ -218,7 +218,7 @@ class _Telling:
         job = self._job
         worker = outcome.worker or job.worker
         started_at, ended_at = outcome.started_at, outcome.ended_at or outcome.at
-        if job.ended_at is not None and job.started_at is not None and abs(job.ended_at - ended_at) < _SAME_S:
+        if _same_execution(job, ended_at):
             # The worker's own measure; the outcome's begins before the fork.
             started_at, ended_at = job.started_at, job.ended_at
         if outcome.execution_id:
@@ -371,6 +371,13 @@ class _Telling:
                 source=SOURCE,
             )
         )
+
+
+def _same_execution(job: Job, ended_at: float) -> bool:
+    """Return whether the job's times are those of the execution that ended then, and no later one has begun since."""
+    if job.ended_at is None or job.started_at is None:
+        return False
+    return abs(job.ended_at - ended_at) < _SAME_S and job.started_at <= job.ended_at
 
 
 def _after(at: float | None, s: int | None) -> float | None:

@@ -204,6 +204,14 @@ def test_each_repetition_is_a_run(looks: Looks) -> None:
     assert keys == {f"{ID}.2": ["e1@w"], f"{ID}.1": ["e2@w"], f"{ID}.0": ["e3@w"]}
 
 
+def test_the_times_of_a_later_execution_are_not_those_of_an_earlier_one(looks: Looks) -> None:
+    looks.look("queued", repetitions_left=1)
+    again = {"worker": "w", "started_at": T + 9, "ended_at": T + 3, "execution_id": "e2", "enqueued_at": T + 3}
+    looks.look("started", **again, repetitions_left=0, outcomes=[outcome(1, "e1", T + 3)])
+    starts = {run_id: view(run).started_at for run_id, run in looks.runs.items()}
+    assert starts == {f"{ID}.1": T + 2, f"{ID}.0": T + 9}
+
+
 def test_a_job_that_is_gone_tells_by_how_it_was_kept(looks: Looks) -> None:
     looks.look("queued", result_ttl_s=0)
     looks.gone()

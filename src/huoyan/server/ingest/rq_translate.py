@@ -217,7 +217,8 @@ class _Telling:
     def _ended(self, outcome: Outcome, run_id: str) -> None:
         job = self._job
         worker = outcome.worker or job.worker
-        started_at, ended_at = outcome.started_at, outcome.ended_at or outcome.at
+        started_at: float | None = outcome.started_at
+        ended_at: float | None = outcome.ended_at or outcome.at
         if _same_execution(job, ended_at):
             # The worker's own measure; the outcome's begins before the fork.
             started_at, ended_at = job.started_at, job.ended_at
@@ -373,9 +374,9 @@ class _Telling:
         )
 
 
-def _same_execution(job: Job, ended_at: float) -> bool:
+def _same_execution(job: Job, ended_at: float | None) -> bool:
     """Return whether the job's times are those of the execution that ended then, and no later one has begun since."""
-    if job.ended_at is None or job.started_at is None:
+    if ended_at is None or job.ended_at is None or job.started_at is None:
         return False
     return abs(job.ended_at - ended_at) < _SAME_S and job.started_at <= job.ended_at
 

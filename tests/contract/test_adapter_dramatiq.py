@@ -586,12 +586,12 @@ def test_with_a_broker_that_is_away_a_reading_is_missing_and_never_zero(
     client: Client,
     transport: MemoryTransport,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(readings, "_READING_INTERVAL_S", 0.02)
     monkeypatch.setattr(guard, "_last_told_at", {})
-    # Frameworks that configure logging for themselves may have silenced every logger that existed.
-    monkeypatch.setattr(guard.logger, "disabled", False)
+    told: list[str] = []
+    # Not through the log: frameworks that configure logging for themselves may have silenced it for this process.
+    monkeypatch.setattr(guard.logger, "warning", lambda message, *args, **_: told.append(message % args))
     for name in ("CONSUMER_RESTART_DELAY_SECS", "POST_PROCESS_MESSAGE_RETRY_DELAY_SECS"):
         monkeypatch.setattr(f"dramatiq.worker.{name}", 0.05)
     adapter = DramatiqAdapter(RedisBroker(url=fresh_redis.url))
@@ -606,7 +606,7 @@ def test_with_a_broker_that_is_away_a_reading_is_missing_and_never_zero(
     wait_until(lambda: worker.work_queue.unfinished_tasks >= 4, message="the worker to have fetched what it can")
     wait_until(lambda: huoyan.flush(5) and 6 in {reading.depth for reading in transport.queues}, message="a reading")
     fresh_redis.kill()
-    wait_until(lambda: "dramatiq.reading failed" in caplog.text, 40, message="a reading to fail")
+    wait_until(lambda: any("dramatiq.reading failed" in each for each in told), 40, message="a reading to fail")
     assert huoyan.flush(5)
     assert all(reading.depth > 0 for reading in transport.queues)
     fresh_redis.start()

@@ -1,5 +1,6 @@
 """Order and marks of the tests; the servers they use are in tests/servers."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -14,6 +15,18 @@ _HERE = Path(__file__).parent
 # The cheap ones first: what is broken shows within seconds.
 _ORDER = ("unit", "contract", "integration", "faults", "e2e")
 _MARKS = {"integration": "integration", "faults": "integration", "e2e": "browser"}
+
+
+@pytest.fixture(autouse=True)
+def audible() -> None:
+    """Let what Huoyan logs be heard: a framework or command that ran in this process may have silenced it."""
+    logging.disable(logging.NOTSET)
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.split(".")[0] == "huoyan" and isinstance(logger, logging.Logger):
+            logger.disabled = False
+            logger.propagate = True
+            logger.setLevel(logging.NOTSET)
+    logging.root.setLevel(logging.WARNING)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

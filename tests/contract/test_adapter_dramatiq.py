@@ -411,6 +411,8 @@ def test_the_members_of_a_pipeline_are_children_in_a_row(adapter: DramatiqAdapte
     ids = {name: shown.id for name, (shown, _) in found.items()}
     assert [found[name][1].parent_id for name in ("first", "second", "third")] == [None, ids["first"], ids["second"]]
     assert [found[name][1].root_id or found[name][1].id for name in found] == [ids["first"]] * 3
+    after = {name: list(found[name][1].dependents) for name in found}
+    assert after == {"first": [ids["second"]], "second": [ids["third"]], "third": []}
 
 
 def test_the_members_of_a_group_with_a_callback_share_a_group(client: Client, transport: MemoryTransport) -> None:
@@ -431,7 +433,9 @@ def test_the_members_of_a_group_with_a_callback_share_a_group(client: Client, tr
     assert len(members) == 3
     assert len({run.group_id for run in members}) == 1
     assert members[0].group_id
-    assert by_task(transport)["done"][1].parent_id in {run.id for run in members}
+    last = by_task(transport)["done"][1]
+    assert last.parent_id in {run.id for run in members}
+    assert {tuple(run.dependents) for run in members} == {(last.id,)}
 
 
 def test_what_an_actor_or_a_coroutine_sends_has_it_as_parent(client: Client, transport: MemoryTransport) -> None:

@@ -376,7 +376,7 @@ def test_a_job_waits_for_another_one_as_its_child(adapter: RqAdapter, transport:
     parents = {name: run.parent_id for name, (_, run) in found.items()}
     assert parents == {"first": None, "second": ids["first"], "third": ids["second"]}
     assert {run.root_id for name, (_, run) in found.items() if name != "first"} == {ids["first"]}
-    assert found["third"][1].labels["depends_on"] == f"{two.id},{one.id}"
+    assert found["third"][1].depends_on == {two.id, one.id}
     # What a job waits for another one is no waiting in the queue.
     ended = found["first"][0].finished_at
     assert ended is not None

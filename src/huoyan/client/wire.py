@@ -16,6 +16,7 @@ _TEXTS = ("task", "service", "framework", "queue", "worker", "execution", "paren
 _CLIPPED = {"execution": 500, "reason": 10_000}
 _NAME_CHARS = 300
 _MAX_LABELS = 64
+_MAX_LINKS = 100
 _NUMBERS = ("attempt", "eta", "expires", "duration_s")
 _PAYLOADS = ("args", "kwargs", "result", "breakdown")
 
@@ -40,6 +41,11 @@ def event_fields(event: TaskEvent) -> dict[str, Any]:
     if event.labels:
         labels = list(event.labels.items())[:_MAX_LABELS]
         out["labels"] = {name[:100]: value[:_NAME_CHARS] for name, value in labels if name}
+    if event.dependents:
+        links = list(event.dependents.items())[:_MAX_LINKS]
+        out["dependents"] = {run_id[:_NAME_CHARS]: task[:_NAME_CHARS] for run_id, task in links if run_id}
+    if event.depends_on:
+        out["depends_on"] = [run_id[:_NAME_CHARS] for run_id in event.depends_on[:_MAX_LINKS] if run_id]
     if event.exception is not None:
         out["exception"] = _filled(event.exception)
     if event.progress is not None:

@@ -84,6 +84,9 @@ class TaskEvent:
         execution: Identity of this one execution or delivery of the run. Two sources that watch the same execution send
             the same value. None lets the collector derive one from `attempt` and `worker`.
         worker: The process or worker that executes the run, e.g. `celery@host-1` or `orders@host-1:4242`.
+        dependents: Runs that start once this one (or the group it belongs to) has finished, with the names of their
+            tasks: the next step of a chain, the body of a chord. They may not have been sent yet.
+        depends_on: Runs that have to finish before this one starts.
         eta: Not before this time, seconds since 1970 UTC.
         expires: Not after this time, seconds since 1970 UTC.
         duration_s: Measured by the worker's monotonic clock; only on events that end an attempt.
@@ -120,6 +123,8 @@ class TaskEvent:
     reason: str = ""
     source: str = "client"
     received_at: float | None = None
+    dependents: dict[str, str] | None = None
+    depends_on: list[str] | None = None
 
 
 @dataclass(slots=True)

@@ -80,6 +80,8 @@ class Run:
     fate: Outcome = field(default_factory=Outcome)
     fate_at: float | None = None
     executions: dict[str, Execution] = field(default_factory=dict)
+    dependents: dict[str, str] = field(default_factory=dict)
+    depends_on: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -183,6 +185,10 @@ def apply(run: Run | None, event: TaskEvent) -> Run:
     if event.labels:
         for name, value in event.labels.items():
             run.labels[name] = pick_text(run.labels.get(name, ""), value)
+    if event.dependents:
+        _link(run.dependents, event.dependents)
+    if event.depends_on:
+        run.depends_on.update(event.depends_on)
     if event.expires is not None:
         run.expires = least(run.expires, event.expires)
     if event.progress is not None:
@@ -231,6 +237,8 @@ def merge(left: Run, right: Run) -> Run:
     left.last_at = most(left.last_at, right.last_at)
     for name, value in right.labels.items():
         left.labels[name] = pick_text(left.labels.get(name, ""), value)
+    _link(left.dependents, right.dependents)
+    left.depends_on |= right.depends_on
     if right.progress is not None:
         left.progress = pick_progress(left.progress, right.progress)
     left.fate = stronger(left.fate, right.fate)
@@ -239,6 +247,11 @@ def merge(left: Run, right: Run) -> Run:
         ours = left.executions.get(key)
         left.executions[key] = theirs if ours is None else merge_execution(ours, theirs)
     return left
+
+
+def _link(known: dict[str, str], more: dict[str, str]) -> None:
+    for run_id, task in more.items():
+        known[run_id] = pick_text(known.get(run_id, ""), task)
 
 
 def view(run: Run) -> RunView:

@@ -62,6 +62,8 @@ def _events(draw: st.DrawFn) -> TaskEvent:
         evidence=draw(st.sampled_from(Evidence)),
         reason=draw(_texts),
         source=draw(st.sampled_from(["celery", "celery-events", "client", "liveness"])),
+        dependents=draw(st.none() | st.dictionaries(st.sampled_from("pq"), _texts, max_size=2)),
+        depends_on=draw(st.none() | st.lists(st.sampled_from("pq"), max_size=2)),
     )
 
 

@@ -84,6 +84,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/workflow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the workflow that a run belongs to
+         * @description Return the runs that belong together with this one as a graph, large groups as one node each.
+         */
+        get: operations["getRunWorkflow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}": {
         parameters: {
             query?: never;
@@ -96,6 +116,26 @@ export interface paths {
          * @description Return one run with every attempt at it.
          */
         get: operations["getRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workflows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List workflows, the newest first
+         * @description List runs that belong together (chains, groups, chords, runs that started others) as one row each.
+         */
+        get: operations["listWorkflows"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2724,6 +2764,12 @@ export interface components {
             } | null;
             /** @default null */
             breakdown: unknown;
+            /** @default null */
+            dependents: {
+                [key: string]: string;
+            } | null;
+            /** @default null */
+            depends_on: string[] | null;
             /** @default reported */
             evidence: components["schemas"]["Evidence"];
             /**
@@ -2990,6 +3036,292 @@ export interface components {
             up: number;
             /** Down */
             down: number;
+        };
+        /**
+         * Workflow
+         * @description Runs that belong together, as a graph.
+         * @example {
+         *       "nodes": [
+         *         {
+         *           "key": "group:7d1c",
+         *           "kind": "group",
+         *           "task": "reports.page",
+         *           "group_id": "7d1c",
+         *           "states": {
+         *             "succeeded": 9990,
+         *             "started": 10
+         *           },
+         *           "total": 10000,
+         *           "finished": 9990,
+         *           "members": [
+         *             {
+         *               "id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *               "task": "reports.page",
+         *               "state": "started",
+         *               "evidence": "reported",
+         *               "started_at": "2026-11-20T21:15:03.480000Z",
+         *               "finished_at": null,
+         *               "duration_s": null
+         *             }
+         *           ]
+         *         },
+         *         {
+         *           "key": "9f6a",
+         *           "kind": "planned",
+         *           "task": "reports.bind",
+         *           "group_id": null,
+         *           "states": {},
+         *           "total": 0,
+         *           "finished": 0,
+         *           "members": []
+         *         }
+         *       ],
+         *       "edges": [
+         *         {
+         *           "source": "group:7d1c",
+         *           "target": "9f6a",
+         *           "kind": "then"
+         *         }
+         *       ],
+         *       "blockers": [
+         *         {
+         *           "run": {
+         *             "id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *             "task": "reports.page",
+         *             "state": "started",
+         *             "evidence": "reported",
+         *             "started_at": "2026-11-20T21:15:03.480000Z",
+         *             "finished_at": null,
+         *             "duration_s": null
+         *           },
+         *           "waiting": "9f6a"
+         *         }
+         *       ],
+         *       "states": {
+         *         "succeeded": 9990,
+         *         "started": 10
+         *       },
+         *       "total": 10000,
+         *       "planned": 1,
+         *       "finished": 9990,
+         *       "failed": 0,
+         *       "complete": true
+         *     }
+         */
+        Workflow: {
+            /** Nodes */
+            nodes: components["schemas"]["WorkflowNode"][];
+            /** Edges */
+            edges: components["schemas"]["WorkflowEdge"][];
+            /**
+             * Blockers
+             * @description What holds up the nodes that wait: failed runs first, then the unfinished ones that began first.
+             */
+            blockers: components["schemas"]["WorkflowBlocker"][];
+            /** States */
+            states: {
+                [key: string]: number;
+            };
+            /**
+             * Total
+             * @description Runs that were sent.
+             */
+            total: number;
+            /**
+             * Planned
+             * @description Runs that are named as coming later and were not sent yet.
+             */
+            planned: number;
+            /** Finished */
+            finished: number;
+            /**
+             * Failed
+             * @description Runs that failed, were rejected, lost or given up.
+             */
+            failed: number;
+            /**
+             * Complete
+             * @description False when there are so many runs that not all were looked at or drawn.
+             */
+            complete: boolean;
+        };
+        /**
+         * WorkflowBlocker
+         * @description A run that a later one waits for.
+         */
+        WorkflowBlocker: {
+            run: components["schemas"]["WorkflowMember"];
+            /**
+             * Waiting
+             * @description Key of the node that waits for it.
+             */
+            waiting: string;
+        };
+        /**
+         * WorkflowEdge
+         * @description How two nodes hang together.
+         */
+        WorkflowEdge: {
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+            /**
+             * Kind
+             * @description `started`: the run at the source started the other. `then`: the target waits for the source to finish.
+             * @enum {string}
+             */
+            kind: "started" | "then";
+        };
+        /**
+         * WorkflowMember
+         * @description A run as far as a workflow shows it.
+         */
+        WorkflowMember: {
+            /** Id */
+            id: string;
+            /** Task */
+            task: string;
+            state: components["schemas"]["RunState"];
+            evidence: components["schemas"]["Evidence"];
+            /** Started At */
+            started_at: string | null;
+            /** Finished At */
+            finished_at: string | null;
+            /** Duration S */
+            duration_s: number | null;
+        };
+        /**
+         * WorkflowNode
+         * @description A run, several runs drawn as one, or a run that was not sent yet.
+         */
+        WorkflowNode: {
+            /**
+             * Key
+             * @description Its name in edges; of a run, the id.
+             */
+            key: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "run" | "group" | "planned";
+            /** Task */
+            task: string;
+            /** Group Id */
+            group_id: string | null;
+            /** States */
+            states: {
+                [key: string]: number;
+            };
+            /** Total */
+            total: number;
+            /**
+             * Finished
+             * @description How many of its runs are in a final state.
+             */
+            finished: number;
+            /**
+             * Members
+             * @description The run, or the first runs of a group: those that failed, those that are not finished, then the others.
+             */
+            members: components["schemas"]["WorkflowMember"][];
+        };
+        /**
+         * WorkflowPage
+         * @description The newest workflows.
+         * @example {
+         *       "items": [
+         *         {
+         *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *           "task": "reports.page",
+         *           "service": "reports",
+         *           "group_id": "7d1c",
+         *           "states": {
+         *             "succeeded": 9990,
+         *             "started": 10
+         *           },
+         *           "total": 10000,
+         *           "finished": 9990,
+         *           "failed": 0,
+         *           "first_at": "2026-11-20T21:15:03.123456Z",
+         *           "last_at": "2026-11-20T21:15:04.123456Z"
+         *         }
+         *       ],
+         *       "next": null,
+         *       "exact": true
+         *     }
+         */
+        WorkflowPage: {
+            /** Items */
+            items: components["schemas"]["WorkflowSummary"][];
+            /**
+             * Next
+             * @description Always null: the list is short.
+             */
+            next: string | null;
+            /**
+             * Exact
+             * @description False when only the newest runs of the period were looked at, because there are too many.
+             */
+            exact: boolean;
+        };
+        /**
+         * WorkflowSummary
+         * @description One workflow in the list.
+         * @example {
+         *       "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *       "task": "reports.page",
+         *       "service": "reports",
+         *       "group_id": "7d1c",
+         *       "states": {
+         *         "succeeded": 9990,
+         *         "started": 10
+         *       },
+         *       "total": 10000,
+         *       "finished": 9990,
+         *       "failed": 0,
+         *       "first_at": "2026-11-20T21:15:03.123456Z",
+         *       "last_at": "2026-11-20T21:15:04.123456Z"
+         *     }
+         */
+        WorkflowSummary: {
+            /**
+             * Run Id
+             * @description The run above all others, or a member of the group; `/runs/{run_id}/workflow` shows the whole.
+             */
+            run_id: string;
+            /** Task */
+            task: string;
+            /** Service */
+            service: string;
+            /**
+             * Group Id
+             * @description The group, where no run is above its members.
+             */
+            group_id: string | null;
+            /** States */
+            states: {
+                [key: string]: number;
+            };
+            /** Total */
+            total: number;
+            /** Finished */
+            finished: number;
+            /** Failed */
+            failed: number;
+            /**
+             * First At
+             * Format: date-time
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            first_at: string;
+            /**
+             * Last At
+             * Format: date-time
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            last_at: string;
         };
     };
     responses: never;
@@ -3276,6 +3608,73 @@ export interface operations {
             };
         };
     };
+    getRunWorkflow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workflow"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getRun: {
         parameters: {
             query?: never;
@@ -3325,6 +3724,69 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWorkflows: {
+        parameters: {
+            query?: {
+                /** @description Service. Comma separated or repeated: any of them. */
+                service?: string[];
+                /** @description Not before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                since?: string | null;
+                /** @description How many items at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkflowPage"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -27,6 +27,7 @@ from huoyan.server.api.routes import (
     stream,
     tasks,
     workers,
+    workflows,
 )
 
 PREFIX = "/api/v1"
@@ -34,6 +35,7 @@ PREFIX = "/api/v1"
 _ROUTERS: tuple[APIRouter, ...] = (
     overview.router,
     runs.router,
+    workflows.router,
     tasks.router,
     queues.router,
     workers.router,

@@ -274,6 +274,8 @@ def _task_event(wire: WireEvent, received_at: float) -> TaskEvent:
         reason=wire.reason,
         source=wire.source,
         received_at=received_at,
+        dependents=wire.dependents,
+        depends_on=wire.depends_on,
     )
 
 

@@ -46,6 +46,7 @@ MAX_JOBS = 4_000
 """So many jobs are looked at closely in one look; the others wait for the next."""
 
 _HEAD = 32
+_MOST_PARENTS = 10_000
 _SWEEPS = 4
 _SWEEP_DEPTH = 20_000
 _CHECKED = 500
@@ -277,7 +278,7 @@ class RqPollIngest:
 
     def _parents(self, jobs: Sequence[Job]) -> dict[str, str]:
         """Return the runs of the jobs that these wait for, where their ids do not tell them."""
-        ids = sorted({job.dependencies[0] for job in jobs if job.dependencies and not is_unique(job.dependencies[0])})
+        ids = sorted({each for job in jobs for each in job.dependencies if not is_unique(each)})[:_MOST_PARENTS]
         if not ids:
             return {}
         times = self._reader.created_at(ids)

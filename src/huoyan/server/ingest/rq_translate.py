@@ -25,6 +25,7 @@ SOURCE = "rq-poll"
 WAITING = frozenset({"created", "queued", "scheduled", "deferred"})
 ENDED = frozenset({"finished", "failed", "stopped", "canceled"})
 _PATIENCE = 5
+_MOST_DEPENDENCIES = 100
 _SAME_S = 0.001
 _SUCCESS, _FAILURE, _STOPPED, _RETRIED, _OUT_OF_RETRIES = 1, 2, 3, 4, 5
 
@@ -84,7 +85,8 @@ class Translator:
             parents: Id of a job → its run, where the id alone does not tell it.
         """
         telling = _Telling(job, known, self._service, self._diagnose, now)
-        telling.parent_id = (parents or {}).get(job.dependencies[0], job.dependencies[0]) if job.dependencies else None
+        telling.depends_on = [(parents or {}).get(each, each) for each in job.dependencies[:_MOST_DEPENDENCIES]]
+        telling.parent_id = telling.depends_on[0] if telling.depends_on else None
         telling.waits()
         telling.ends()
         telling.starts()
@@ -121,6 +123,7 @@ class _Telling:
     def __init__(self, job: Job, known: Known | None, service: str, diagnose: Diagnostician, now: float) -> None:
         self.events: list[TaskEvent] = []
         self.parent_id: str | None = None
+        self.depends_on: list[str] = []
         self._job = job
         self._service = service
         self._diagnose = diagnose
@@ -367,7 +370,7 @@ class _Telling:
                 eta=eta,
                 expires=expires,
                 duration_s=duration_s,
-                labels={"depends_on": ",".join(job.dependencies)[:300]} if len(job.dependencies) > 1 else None,
+                depends_on=self.depends_on or None,
                 reason=reason,
                 source=SOURCE,
             )

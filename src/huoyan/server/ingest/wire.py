@@ -130,6 +130,16 @@ class WireEvent(Struct, kw_only=True):
     progress: WireProgress | None = None
     labels: Labels | None = None
     breakdown: Any = None
+    dependents: (
+        Annotated[
+            dict[Id, Name],
+            Meta(max_length=100, description="Runs that start once this one (or its group) has finished: id to task."),
+        ]
+        | None
+    ) = None
+    depends_on: (
+        Annotated[list[Id], Meta(max_length=100, description="Runs that have to finish before this one starts.")] | None
+    ) = None
     evidence: Evidence = Evidence.REPORTED
     reason: Annotated[Text, Meta(description="Why, for revoked, rejected, lost and dead.")] = ""
     source: Annotated[SourceName, Meta(description="Who says so.")] = "client"

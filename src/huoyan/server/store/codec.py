@@ -71,13 +71,16 @@ def decode_run(data: bytes) -> Run:
         ValueError: The bytes are damaged or of a later version.
     """
     row = _array(data, "run", _VERSION)
-    labels, progress, fate, fate_at, executions = row[_RUN_HEAD + 1 :]
+    labels, progress, fate, fate_at, executions, *links = row[_RUN_HEAD + 1 :]
+    dependents, depends_on = links or (None, None)
     tail: tuple[Any, ...] = (
         labels or {},
         None if progress is None else Progress(*progress),
         Outcome() if fate is None else Outcome(*fate),
         fate_at,
         {execution[0]: _execution(execution) for execution in executions},
+        dependents or {},
+        set(depends_on or ()),
     )
     return Run(*row[1 : _RUN_HEAD + 1], *tail)
 
@@ -93,6 +96,7 @@ def _run_array(run: Run) -> tuple[Any, ...]:
         _outcome_fields(fate) if fate.state else None,
         run.fate_at,
         [_execution_array(execution) for execution in run.executions.values()],
+        *((run.dependents or None, sorted(run.depends_on) or None) if run.dependents or run.depends_on else ()),
     )
 
 

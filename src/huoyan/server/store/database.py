@@ -20,6 +20,7 @@ from huoyan.server.store.schedules import ScheduleStore
 from huoyan.server.store.search import TextIndex
 from huoyan.server.store.source import StoreSource
 from huoyan.server.store.workers import WorkerStore
+from huoyan.server.store.workflows import WorkflowStore
 
 if TYPE_CHECKING:
     from huoyan.server.store.alerts import AlertStore
@@ -64,6 +65,7 @@ class Store:
         self.clock = clock
         self.texts = TextIndex(engine)
         self.runs = RunStore(engine, self.texts, clock)
+        self.workflows = WorkflowStore(engine)
         self.rollups = RollupStore(engine)
         self.gauges = GaugeStore(engine)
         self.failures = FailureStore(engine, clock)

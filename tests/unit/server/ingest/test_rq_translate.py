@@ -250,7 +250,7 @@ def test_a_parent_with_a_name_of_its_own_is_named_by_its_run(looks: Looks) -> No
     job = Job(ID, "deferred", created_at=T, queue="q", dependencies=("nightly", "b"))
     new, _ = looks.translator.told(job, None, T, {"nightly": "nightly@17"})
     assert new[0].parent_id == "nightly@17"
-    assert new[0].labels == {"depends_on": "nightly,b"}
+    assert new[0].depends_on == ["nightly@17", "b"]
 
 
 def test_rq_without_names_of_executions_in_results_is_read_all_the_same(looks: Looks) -> None:

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from huoyan.client.execution import Execution
+from huoyan.client.frameworks.celery import canvas
 from huoyan.client.frameworks.celery.applications import Applications, seconds
 from huoyan.client.frameworks.celery.deliveries import HEADER, Deliveries, marked
 from huoyan.client.guard import guarded
@@ -57,6 +58,7 @@ class Executing:
             parent_id=request.parent_id,
             root_id=request.root_id or str(task_id),
             group_id=request.group,
+            dependents=canvas.requested(request),
             args=shown_args,
             kwargs=shown_kwargs,
             eta=seconds(request.eta) if first else None,

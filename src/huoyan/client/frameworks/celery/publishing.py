@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from huoyan.client.frameworks.celery import canvas
 from huoyan.client.frameworks.celery.applications import Applications, seconds
 from huoyan.client.guard import guarded
 from huoyan.model.event import EventKind
@@ -72,6 +73,7 @@ class Publishing:
             parent_id=message.get("parent_id"),
             root_id=message.get("root_id"),
             group_id=message.get("group"),
+            dependents=canvas.embedded(body),
             eta=eta,
             expires=seconds(message.get("expires")),
         )

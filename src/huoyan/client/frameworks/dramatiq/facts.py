@@ -6,6 +6,7 @@ from dramatiq.middleware import AgeLimit
 
 PARENT, ROOT = "huoyan_parent", "huoyan_root"
 """Options in which a message carries the run that enqueued it, and the first run of its tree."""
+_MOST_DEPENDENTS = 50
 
 
 def attempt(message: Any) -> int:
@@ -18,9 +19,17 @@ def queue(name: str) -> str:
     return name[:-3] if name.endswith((".DQ", ".XQ")) else name
 
 
-def lineage(message: Any) -> dict[str, str | None]:
+def lineage(message: Any) -> dict[str, Any]:
+    """Return which run started this one, the group it belongs to, and the runs that come after it."""
     options = message.options
+    following: list[Any] = [options.get("pipe_target"), *(options.get("group_completion_callbacks") or ())]
     return {
+        "dependents": {
+            str(each["message_id"]): str(each.get("actor_name") or "")
+            for each in following[:_MOST_DEPENDENTS]
+            if isinstance(each, dict) and each.get("message_id")
+        }
+        or None,
         "parent_id": options.get(PARENT),
         "root_id": options.get(ROOT),
         "group_id": options.get("group_completion_uuid"),

@@ -110,9 +110,7 @@ class Enqueueing:
         if root_id is not None:
             self._lineage.started_by(run, root_id)
         args, kwargs = jobs.call(job, reporter)
-        labels = jobs.labels(job) or {}
-        if schedule := _schedule.get():
-            labels |= {"trigger": "cron", "schedule": schedule}
+        schedule = _schedule.get()
         reporter.emit(
             kind,
             run,
@@ -123,7 +121,8 @@ class Enqueueing:
             parent_id=parent_id,
             root_id=root_id,
             group_id=getattr(job, "group_id", None),
-            labels=labels or None,
+            depends_on=self._lineage.dependencies(job) or None,
+            labels={"trigger": "cron", "schedule": schedule} if schedule else None,
             **fields,
         )
 

@@ -17,7 +17,7 @@ from huoyan.client.guard import guard
 from huoyan.client.relay import RelayedReporter
 from huoyan.model.event import EventKind, Evidence, ExceptionInfo, TaskEvent
 from huoyan.model.fingerprint import fingerprint
-from huoyan.model.job_identity import RQ_EXECUTION_FIELD, execution_of
+from huoyan.model.job_identity import RQ_EXECUTION_FIELD, execution_of, is_unique
 
 _FLUSH_S = 2.0
 _MAX_ENDED = 1_000
@@ -54,7 +54,7 @@ class Attempt:
             group_id=getattr(job, "group_id", None),
             args=args,
             kwargs=kwargs,
-            labels=jobs.labels(job),
+            depends_on=[each for each in jobs.dependency_ids(job) if is_unique(each)] or None,
         )
         self._execution = execution
         execution.enter()

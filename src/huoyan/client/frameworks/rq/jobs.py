@@ -31,8 +31,11 @@ class Lineage:
 
     def dependency(self, job: Any) -> str | None:
         """Return the run that a job waits for, the first one where there are several."""
-        ids = dependency_ids(job)
-        return self._run_ids.get(ids[0], ids[0]) if ids else None
+        return next(iter(self.dependencies(job)), None)
+
+    def dependencies(self, job: Any) -> list[str]:
+        """Return all runs that a job waits for."""
+        return [self._run_ids.get(each, each) for each in dependency_ids(job)]
 
     def root(self, run: str) -> str:
         """Return the first run of the tree of `run`."""
@@ -69,12 +72,6 @@ def call(job: Any, reporter: Reporter) -> tuple[Payload, Payload]:
     if not isinstance(args, tuple | list) or not isinstance(kwargs, dict):
         return None, None
     return reporter.call(_function(job), args, kwargs)
-
-
-def labels(job: Any) -> dict[str, str] | None:
-    """Return labels for what has no field of its own: further jobs that it waits for."""
-    ids = dependency_ids(job)
-    return {"depends_on": ",".join(ids)} if len(ids) > 1 else None
 
 
 def seconds(moment: object) -> float | None:

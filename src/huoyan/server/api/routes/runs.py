@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from huoyan.errors import NotFound
+from huoyan.model.workflow import graph_of
 from huoyan.server.api.context import Context, Here
 from huoyan.server.api.parameters import (
     Cursor,
@@ -21,6 +22,7 @@ from huoyan.server.api.parameters import (
     period,
 )
 from huoyan.server.api.schemas.run import Run, RunCounts, RunPage, run_document
+from huoyan.server.api.schemas.workflow import Workflow, workflow_document
 from huoyan.server.store.runs import RunFilters
 
 router = APIRouter(tags=["runs"])
@@ -79,13 +81,28 @@ def list_run_children(here: Here, run_id: str) -> RunPage:
     return RunPage(items=[run_document(run) for run in here.store.runs.children(run_id)], next=None)
 
 
+@router.get(
+    "/runs/{run_id:path}/workflow", operation_id="getRunWorkflow", summary="Get the workflow that a run belongs to"
+)
+def get_run_workflow(here: Here, run_id: str) -> Workflow:
+    """Return the runs that belong together with this one as a graph, large groups as one node each."""
+    members, complete = here.store.workflows.members(run_id)
+    if not members:
+        raise _unknown(run_id)
+    return workflow_document(members, graph_of(members), complete)
+
+
 @router.get("/runs/{run_id:path}", operation_id="getRun", summary="Get one run")
 def get_run(here: Here, run_id: str) -> Run:
     """Return one run with every attempt at it."""
     run = here.store.runs.get(run_id)
     if run is None:
-        raise NotFound(f"expected the id of a stored run, got {run_id[:200]!r}")
+        raise _unknown(run_id)
     return run_document(run)
+
+
+def _unknown(run_id: str) -> NotFound:
+    return NotFound(f"expected the id of a stored run, got {run_id[:200]!r}")
 
 
 def _filters(

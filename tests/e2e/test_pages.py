@@ -170,16 +170,33 @@ def test_tasks_are_sorted_and_lead_to_their_runs(page: Page, server: HuoyanServe
 def test_a_run_shows_where_it_stands_in_its_workflow(page: Page, server: HuoyanServer) -> None:
     page.goto(f"{server.url}/runs/flow-a")
     workflow = page.get_by_test_id("workflow")
-    expect(workflow).to_contain_text("1 other run started with it")
-    expect(workflow.locator('[data-state="failed"]').first).to_be_visible()
-    workflow.get_by_text("1 other run started with it").click()
-    expect(workflow.locator('[data-run="flow-b"]')).to_be_visible()
-    workflow.get_by_role("link", name="flow-root").click()
+    expect(workflow.locator("[data-node]")).to_have_count(3)
+    expect(workflow.locator("[data-edge=started]")).to_have_count(2)
+    expect(page.get_by_test_id("workflow-progress")).to_have_text("3 of 3 done")
+    workflow.get_by_role("link", name="orders.place").click()
     expect(page.get_by_test_id("run-id")).to_have_text("flow-root")
-    expect(workflow).to_contain_text("2 runs started by it")
-    page.goto(f"{server.url}/runs/audit-1")
-    expect(page.get_by_test_id("run-id")).to_be_visible()
-    expect(workflow).to_have_count(0)
+
+
+def test_a_chord_shows_its_headers_as_one_and_names_the_one_that_holds_it_up(page: Page, server: HuoyanServer) -> None:
+    header: dict[str, Any] = {"task": "reports.page", "group_id": "chord-1", "dependents": {"body-1": "reports.bind"}}
+    finished = [each for n in range(400) for each in run(f"header-{n}", **header)]
+    post(
+        server,
+        *finished,
+        event("started", "header-last", worker="orders@host-1:77", execution="header-last-1", **header),
+    )
+    wait_until(lambda: server.get("/runs/header-1/workflow")["total"] == 401, 20)
+    page.goto(f"{server.url}/runs?view=workflows")
+    table = page.get_by_test_id("workflow-table")
+    expect(table).to_contain_text("400 / 401")
+    table.get_by_role("link", name="reports.page").click()
+    workflow = page.get_by_test_id("workflow")
+    expect(workflow.locator("[data-node=group]")).to_contain_text("× 401")
+    expect(workflow.locator("[data-node=planned]")).to_contain_text("reports.bind")
+    blockers = page.get_by_test_id("blockers")
+    expect(blockers).to_contain_text("holds up reports.bind")
+    blockers.get_by_role("link").click()
+    expect(page.get_by_test_id("run-id")).to_have_text("header-last")
 
 
 def test_blindness_is_said_drawn_and_noted(page: Page, browser: Browser) -> None:

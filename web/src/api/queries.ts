@@ -13,6 +13,10 @@ export type Worker = Schemas["Worker"];
 export type Task = Schemas["Task"];
 export type Gap = Schemas["Gap"];
 export type Overview = Schemas["Overview"];
+export type Workflow = Schemas["Workflow"];
+export type WorkflowNode = Schemas["WorkflowNode"];
+export type WorkflowEdge = Schemas["WorkflowEdge"];
+export type WorkflowMember = Schemas["WorkflowMember"];
 export type SignalReading = Schemas["SignalReading"];
 
 /** What a list of runs can be narrowed by; empty means any. `since` is relative (`-1h`) or absent. */
@@ -77,6 +81,23 @@ export function useRunChildren(id: string | null) {
     queryFn: async () =>
       unwrap(await api.GET("/api/v1/runs/{run_id}/children", { params: { path: { run_id: id ?? "" } } })),
     enabled: id !== null,
+  });
+}
+
+/** The runs that belong together with one, as a graph. */
+export function useRunWorkflow(id: string) {
+  return useQuery({
+    queryKey: ["runs", "workflow", id],
+    queryFn: async () => unwrap(await api.GET("/api/v1/runs/{run_id}/workflow", { params: { path: { run_id: id } } })),
+  });
+}
+
+export function useWorkflows(since: string | undefined, service: string[] = []) {
+  return useQuery({
+    queryKey: ["runs", "workflows", since, service],
+    queryFn: async () =>
+      unwrap(await api.GET("/api/v1/workflows", { params: { query: { ...(since ? { since } : {}), service } } })),
+    placeholderData: keepPreviousData,
   });
 }
 

@@ -16,6 +16,7 @@ from huoyan.server.ingest.wire import schema_components
 TAGS = (
     ("overview", "Whether all is well, at a glance."),
     ("runs", "Every task execution, with its attempts."),
+    ("workflows", "Runs that belong together."),
     ("tasks", "Task types and how they do."),
     ("queues", "What waits."),
     ("workers", "Who works, and who is gone."),

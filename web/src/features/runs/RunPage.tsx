@@ -12,7 +12,7 @@ import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock } from "../../ui/time";
 import { AttemptTimeline } from "./AttemptTimeline";
 import { RunTable } from "./RunTable";
-import { WorkflowCard } from "./WorkflowCard";
+import { WorkflowCard } from "../workflows/WorkflowCard";
 
 export function RunPage() {
   const { t } = useTranslation();
@@ -56,7 +56,7 @@ export function RunPage() {
       <Card>
         <Facts run={data} />
       </Card>
-      <WorkflowCard run={data} started={children.data?.items ?? []} />
+      <WorkflowCard runId={runId} />
       {data.attempts.length > 0 && (
         <Card title={t("run.timeline")}>
           <AttemptTimeline run={data} />

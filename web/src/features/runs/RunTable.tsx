@@ -1,4 +1,4 @@
-import { Table, Text } from "@mantine/core";
+import { Progress, Table, Text } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Run } from "../../api/queries";
@@ -49,6 +49,9 @@ export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boo
                     {run.task || run.id}
                   </Text>
                 </Link>
+                {run.progress?.total && run.state === "started" ? (
+                  <Progress size="xs" mt={2} value={(100 * (run.progress.done ?? 0)) / run.progress.total} aria-label={t("run.progress")} />
+                ) : null}
                 {run.exception && (
                   <Text size="xs" c="red" truncate title={run.exception.message}>
                     {shortType(run.exception.type)}: {run.exception.message}

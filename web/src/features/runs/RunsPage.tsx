@@ -9,6 +9,7 @@ import { count } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { GapNote } from "../gaps/GapNote";
+import { WorkflowTable } from "../workflows/WorkflowTable";
 import { RunFilters, type Counts } from "./RunFilters";
 import { RunTable } from "./RunTable";
 import { PERIODS, toQuery, type Period, type RunSearch } from "./search";
@@ -23,7 +24,8 @@ export function RunsPage() {
   const change = (next: RunSearch) => void navigate({ search: next, replace: true });
   const items = runs.data?.pages.flatMap((page) => page.items) ?? [];
   const total = counts.data?.total;
-  const filtered = Object.keys(search).some((key) => key !== "period");
+  const workflows = search.view === "workflows";
+  const filtered = Object.keys(search).some((key) => key !== "period" && key !== "view");
   return (
     <Stack>
       <Group justify="space-between">
@@ -31,12 +33,22 @@ export function RunsPage() {
           <Title order={1} fz="xl">
             {t("runs.title")}
           </Title>
-          {total !== undefined && (
+          {total !== undefined && !workflows && (
             <Text c="dimmed" size="sm" data-testid="run-total">
               {t("runs.count", { count: total, formatted: `${count(total)}${counts.data?.exact === false ? "+" : ""}` })}
             </Text>
           )}
         </Group>
+        <SegmentedControl
+          size="xs"
+          aria-label={t("workflow.view")}
+          value={search.view ?? "runs"}
+          onChange={(view) => change({ ...search, view: view === "workflows" ? "workflows" : undefined })}
+          data={[
+            { value: "runs", label: t("runs.title") },
+            { value: "workflows", label: t("workflow.title") },
+          ]}
+        />
         <SegmentedControl
           size="xs"
           aria-label={t("runs.window")}
@@ -46,7 +58,7 @@ export function RunsPage() {
         />
       </Group>
       <BlindBanner />
-      <Group>
+      <Group display={workflows ? "none" : "flex"}>
         <SearchBox value={search.q ?? ""} onChange={(q) => change({ ...search, q: q || undefined })} />
         {search.failure && (
           <Pill size="md" withRemoveButton onRemove={() => change({ ...search, failure: undefined })}>
@@ -54,18 +66,20 @@ export function RunsPage() {
           </Pill>
         )}
         {filtered && (
-          <Button size="xs" variant="subtle" onClick={() => change(search.period ? { period: search.period } : {})}>
+          <Button size="xs" variant="subtle" onClick={() => change({ period: search.period, view: search.view })}>
             {t("runs.clear")}
           </Button>
         )}
       </Group>
       <Flex gap="md" direction={{ base: "column", sm: "row" }} align="flex-start">
-        <Box className="card" p="md" w={{ base: "100%", sm: 240 }} style={{ flexShrink: 0 }}>
+        <Box className="card" p="md" w={{ base: "100%", sm: 240 }} style={{ flexShrink: 0 }} display={workflows ? "none" : "block"}>
           <RunFilters counts={(counts.data ?? {}) as Counts} search={search} onChange={change} />
         </Box>
         <Box className="card" p="md" style={{ flex: 1, minWidth: 0 }} w="100%">
           <GapNote since={query.since} />
-          {runs.isError ? (
+          {workflows ? (
+            <WorkflowTable since={query.since} service={search.service} />
+          ) : runs.isError ? (
             <ErrorNote error={runs.error} retry={() => void runs.refetch()} />
           ) : runs.isPending ? (
             <Loader size="sm" />

@@ -11,6 +11,7 @@ export interface RunSearch {
   failure?: string;
   period?: Period;
   q?: string;
+  view?: "workflows";
 }
 
 export const PERIODS = { h1: "-1h", d1: "-24h", d7: "-7d", all: undefined } as const;
@@ -29,11 +30,13 @@ export function readRunSearch(search: Record<string, unknown>): RunSearch {
   if (typeof search.q === "string" && search.q) read.q = search.q;
   if (typeof search.q === "number") read.q = String(search.q);
   if (typeof search.period === "string" && Object.hasOwn(PERIODS, search.period)) read.period = search.period as Period;
+  if (search.view === "workflows") read.view = "workflows";
   return read;
 }
 
 export function toQuery(search: RunSearch): RunQuery {
   const { period = "d1", ...filters } = search;
+  delete filters.view;
   const since = PERIODS[period];
   return since === undefined ? filters : { ...filters, since };
 }

@@ -14,6 +14,7 @@ from huoyan.client.capture import Capture
 from huoyan.client.delivery import Transport
 from huoyan.client.emitter import Emitter
 from huoyan.client.guard import guard, warn
+from huoyan.client.measurements import Measurements
 from huoyan.client.metrics import Metrics
 from huoyan.client.reporter import Reporter
 from huoyan.client.settings import Settings
@@ -150,6 +151,7 @@ class Client:
         self._reporting = False
         self._ends_with_child = False
         self.metrics = Metrics()
+        self.measurements = Measurements()
         self._apply(settings, transport)
         _clients.add(self)
 
@@ -256,6 +258,8 @@ class Client:
             self._ends_with_child = False
             self.process.forked()
             self.metrics.forked()
+            # What the parent measured is the parent's.
+            self.measurements = Measurements()
             if self.emitter is not None:
                 self.emitter.forked()
                 self._finish_with_multiprocessing()

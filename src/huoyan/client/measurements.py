@@ -1,0 +1,197 @@
+"""What this process measures besides its runs: counters, gauges and distributions, kept cheaply while things happen.
+
+A child is one series of a metric. Callers look it up once and keep it: counting is then an addition, observing a bucket
+index and an addition. Without a lock: CPython switches threads only at calls and jumps backwards, and there is neither
+between reading a count and writing it (https://docs.python.org/3/glossary.html#term-global-interpreter-lock).
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from math import ceil, log2
+from typing import Generic, TypeVar
+
+from huoyan.client.guard import warn
+from huoyan.model.grid import BOUND_TOLERANCE_LOG2, LARGEST, ZERO_THRESHOLD
+from huoyan.model.histogram import DEFAULT_SCHEMA, Histogram
+from huoyan.model.labels import Budget, clean_label_value
+from huoyan.signals.metrics import Metric, MetricKind
+
+SCALE = 2.0**DEFAULT_SCHEMA
+"""Buckets per doubling of a value."""
+
+
+class Counter:
+    """A count that only grows."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def add(self, n: float = 1.0) -> None:
+        """Count `n` more; what is not positive and finite counts nothing."""
+        if 0.0 < n <= LARGEST:
+            self.value += n
+
+
+class Gauge:
+    """A value of this moment, None while it is unknown."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+
+    def set(self, value: float | None) -> None:
+        """Set it; None says that it is not known any more."""
+        self.value = value
+
+    def add(self, n: float = 1.0) -> None:
+        """Add to it, from zero while it is unknown."""
+        self.value = (self.value or 0.0) + n
+
+
+class Distribution:
+    """Observations in the buckets of an exponential histogram, see `huoyan.model.grid`.
+
+    Attributes:
+        buckets: Index of the bucket at the default schema → observations in it.
+        zeros: Observations of zero, or too small to be told from it.
+        total: Sum of all observations.
+    """
+
+    __slots__ = ("buckets", "total", "zeros")
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, int] = {}
+        self.zeros = 0
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one observation; below zero counts as zero, and what is no finite number counts nothing."""
+        if ZERO_THRESHOLD < value <= LARGEST:
+            index = ceil((log2(value) - BOUND_TOLERANCE_LOG2) * SCALE)
+            try:
+                self.buckets[index] += 1
+            except KeyError:
+                # Two threads may both find it missing.
+                self.buckets.setdefault(index, 0)
+                self.buckets[index] += 1
+            self.total += value
+        elif value <= ZERO_THRESHOLD:
+            self.zeros += 1
+
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+        return self.zeros + sum(self.buckets.copy().values())
+
+    def histogram(self) -> Histogram:
+        """Return the observations so far as a histogram of its own."""
+        buckets, zeros, total = self.buckets.copy(), self.zeros, self.total
+        return histogram_of(buckets, zeros, total)
+
+
+def histogram_of(buckets: dict[int, int], zeros: int, total: float) -> Histogram:
+    """Return a histogram with these counts at the default schema; its extremes are the bounds of its buckets."""
+    count = zeros + sum(buckets.values())
+    low = 0.0 if zeros or not buckets else 2.0 ** ((min(buckets) - 1) / SCALE)
+    high = min(2.0 ** min(max(buckets) / SCALE, 1023.0), LARGEST) if buckets else 0.0
+    parts = (DEFAULT_SCHEMA, zeros, total, low, high, sorted(buckets), [buckets[index] for index in sorted(buckets)])
+    return Histogram.from_parts(parts) if count else Histogram()
+
+
+Child = TypeVar("Child", Counter, Gauge, Distribution)
+
+
+class Family(Generic[Child]):
+    """All series of one metric in this process.
+
+    Args:
+        metric: The metric; its labels name the values of a series.
+        make: Makes a new series.
+    """
+
+    def __init__(self, metric: Metric, make: Callable[[], Child]) -> None:
+        self.metric = metric
+        self.budget = Budget(metric.name, metric.labels)
+        self._make: Callable[[], Child] = make
+        self._children: dict[tuple[str, ...], Child] = {}
+
+    def child(self, values: tuple[object, ...] = ()) -> Child:
+        """Return the series with these label values, the same one each time.
+
+        Args:
+            values: One for each label of the metric, in its order. They are cleaned; combinations over the budget share
+                the series `other`.
+        """
+        found = self._children.get(values)  # type: ignore[arg-type]
+        if found is not None:
+            return found
+        if len(values) != len(self.metric.labels):
+            warn(
+                f"measure-{self.metric.name}",
+                "huoyan: %s: expected values for the labels %s, got %d; the series is not told apart",
+                self.metric.name,
+                self.metric.labels,
+                len(values),
+            )
+            values = tuple(values[: len(self.metric.labels)]) + ("",) * (len(self.metric.labels) - len(values))
+        key = self.budget.admit(tuple(clean_label_value(value) for value in values))
+        # Kept under the admitted values alone: those beyond the budget must not fill memory.
+        return self._children.setdefault(key, self._make())
+
+    def series(self) -> Iterator[tuple[tuple[str, ...], Child]]:
+        """Return (label values, series) of all there are."""
+        return iter(list(self._children.items()))
+
+
+class Measurements:
+    """Everything that one process measures, by metric."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._families: dict[str, Family[Counter] | Family[Gauge] | Family[Distribution]] = {}
+
+    def counter(self, metric: Metric) -> Family[Counter]:
+        """Return the series of a counter.
+
+        Raises:
+            ValueError: The metric is of another kind, or one of this name has other labels.
+        """
+        return self._family(metric, MetricKind.COUNTER, Counter)
+
+    def gauge(self, metric: Metric) -> Family[Gauge]:
+        """Return the series of a gauge.
+
+        Raises:
+            ValueError: As for `counter`.
+        """
+        return self._family(metric, MetricKind.GAUGE, Gauge)
+
+    def distribution(self, metric: Metric) -> Family[Distribution]:
+        """Return the series of a distribution.
+
+        Raises:
+            ValueError: As for `counter`.
+        """
+        return self._family(metric, MetricKind.DISTRIBUTION, Distribution)
+
+    def families(self) -> "list[Family[Counter] | Family[Gauge] | Family[Distribution]]":
+        """Return all metrics with their series, in the order in which they were first used."""
+        with self._lock:
+            return list(self._families.values())
+
+    def _family(self, metric: Metric, kind: MetricKind, make: Callable[[], Child]) -> Family[Child]:
+        found = self._families.get(metric.name)
+        if found is None:
+            if metric.kind is not kind:
+                raise ValueError(f"{metric.name}: expected a {kind}, got a {metric.kind}")
+            with self._lock:
+                found = self._families.setdefault(metric.name, Family(metric, make))
+        if found.metric.kind is not kind or found.metric.labels != metric.labels:
+            raise ValueError(
+                f"{metric.name}: expected a {found.metric.kind} with the labels {found.metric.labels}, as before, "
+                f"got a {kind} with {metric.labels}"
+            )
+        return found  # type: ignore[return-value]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from huoyan.client.frameworks.celery.applications import Applications
+from huoyan.client.frameworks.celery.beat import Beat
 from huoyan.client.frameworks.celery.deliveries import Deliveries
 from huoyan.client.frameworks.celery.executing import Executing
 from huoyan.client.frameworks.celery.publishing import Publishing
@@ -28,6 +29,7 @@ class CeleryIntegration:
         publishing = Publishing(self._applications)
         working = Working(self._applications, deliveries, executing, self._relay)
         self._receivers = {
+            "beat_init": Beat(self._applications).init,
             "before_task_publish": publishing.before,
             "after_task_publish": publishing.after,
             "worker_init": working.init,

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from huoyan.client.frameworks.celery import canvas
+from huoyan.client.frameworks.celery import beat, canvas
 from huoyan.client.frameworks.celery.applications import Applications, seconds
 from huoyan.client.guard import guarded
 from huoyan.model.event import EventKind
@@ -74,6 +74,7 @@ class Publishing:
             root_id=message.get("root_id"),
             group_id=message.get("group"),
             dependents=canvas.embedded(body),
+            labels=beat.labels(),
             eta=eta,
             expires=seconds(message.get("expires")),
         )

@@ -41,7 +41,7 @@ class Metric:
     Args:
         name: Its name in Prometheus; counters end in `_total`, units are part of the name.
         labels: Label names, in the order in which label values are given everywhere.
-        unit: `seconds`, or empty for plain numbers.
+        unit: `seconds`, `bytes`, or empty for plain numbers.
         closed: The last labels, where their values are known beforehand, with all those values.
     """
 
@@ -52,6 +52,16 @@ class Metric:
     unit: str = ""
     endpoint: Endpoint = Endpoint.SERVER
     closed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether processes measure it and send it with their reports, rather than the server counting it."""
+        return self.endpoint is Endpoint.APPLICATION
+
+    @property
+    def series_labels(self) -> tuple[str, ...]:
+        """Labels by which signals tell its series apart: what processes measure has the service in front."""
+        return ("service", *self.labels) if self.measured else self.labels
 
     def __post_init__(self) -> None:
         if self.labels[len(self.labels) - len(self.closed) :] != tuple(label for label, _ in self.closed):
@@ -194,7 +204,29 @@ DB_QUERY_DURATION = Metric(
     "How long database statements took.",
     ("operation", "table"),
     "seconds",
-    Endpoint.RESERVED,
+    Endpoint.APPLICATION,
+)
+DB_QUERY_ERRORS = Metric(
+    "db_query_errors_total",
+    MetricKind.COUNTER,
+    "Database statements that ended with an error.",
+    ("operation", "table"),
+    endpoint=Endpoint.APPLICATION,
+)
+DB_POOL_WAIT = Metric(
+    "db_pool_wait_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long a connection of the pool was waited for.",
+    ("pool",),
+    "seconds",
+    Endpoint.APPLICATION,
+)
+DB_POOL_IN_USE = Metric(
+    "db_pool_connections_in_use",
+    MetricKind.GAUGE,
+    "Connections of the pool that are lent out now.",
+    ("pool",),
+    endpoint=Endpoint.APPLICATION,
 )
 REDIS_COMMAND_DURATION = Metric(
     "redis_command_duration_seconds",
@@ -202,15 +234,149 @@ REDIS_COMMAND_DURATION = Metric(
     "How long Redis commands took.",
     ("command",),
     "seconds",
-    Endpoint.RESERVED,
+    Endpoint.APPLICATION,
+)
+REDIS_COMMAND_ERRORS = Metric(
+    "redis_command_errors_total",
+    MetricKind.COUNTER,
+    "Redis commands that ended with an error.",
+    ("command",),
+    endpoint=Endpoint.APPLICATION,
 )
 HTTP_CLIENT_REQUEST_DURATION = Metric(
     "http_client_request_duration_seconds",
     MetricKind.DISTRIBUTION,
-    "How long requests to other services took.",
+    "How long requests to other services took; http_status is `error` where there was no answer.",
     ("method", "host", "http_status"),
     "seconds",
-    Endpoint.RESERVED,
+    Endpoint.APPLICATION,
+)
+SMTP_SEND_DURATION = Metric(
+    "smtp_send_duration_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long it took to hand a mail to the mail server.",
+    ("host",),
+    "seconds",
+    Endpoint.APPLICATION,
+)
+SMTP_SEND_ERRORS = Metric(
+    "smtp_send_errors_total",
+    MetricKind.COUNTER,
+    "Mails that the mail server did not take.",
+    ("host",),
+    endpoint=Endpoint.APPLICATION,
+)
+
+OPERATIONS = Metric(
+    "huoyan_operations_total",
+    MetricKind.COUNTER,
+    "Named operations of the application that ended.",
+    ("operation", "outcome"),
+    endpoint=Endpoint.APPLICATION,
+    closed=(("outcome", ("failure", "success")),),
+)
+OPERATION_DURATION = Metric(
+    "huoyan_operation_duration_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long named operations took, however they ended.",
+    ("operation",),
+    "seconds",
+    Endpoint.APPLICATION,
+)
+FUNNEL_ENTERED = Metric(
+    "huoyan_funnel_entered_total",
+    MetricKind.COUNTER,
+    "Keys that entered a funnel, counted at every one of its steps; position is the number of the step.",
+    ("funnel", "step", "position"),
+    endpoint=Endpoint.APPLICATION,
+)
+FUNNEL_REACHED = Metric(
+    "huoyan_funnel_reached_total",
+    MetricKind.COUNTER,
+    "Keys that reached a step of a funnel, each once.",
+    ("funnel", "step", "position"),
+    endpoint=Endpoint.APPLICATION,
+)
+BACKLOG = Metric(
+    "huoyan_backlog",
+    MetricKind.GAUGE,
+    "What waits in a backlog that the application reads; absent while it cannot be read.",
+    ("backlog",),
+    endpoint=Endpoint.APPLICATION,
+)
+
+PROCESS_CPU = Metric(
+    "huoyan_process_cpu_seconds_total",
+    MetricKind.COUNTER,
+    "CPU time that the process used, user and system.",
+    ("worker",),
+    endpoint=Endpoint.APPLICATION,
+)
+PROCESS_RSS = Metric(
+    "huoyan_process_resident_memory_bytes",
+    MetricKind.GAUGE,
+    "Memory of the process that is in RAM.",
+    ("worker",),
+    "bytes",
+    Endpoint.APPLICATION,
+)
+PROCESS_VMS = Metric(
+    "huoyan_process_virtual_memory_bytes",
+    MetricKind.GAUGE,
+    "Address space of the process.",
+    ("worker",),
+    "bytes",
+    Endpoint.APPLICATION,
+)
+PROCESS_OPEN_FILES = Metric(
+    "huoyan_process_open_files",
+    MetricKind.GAUGE,
+    "Files, sockets and pipes that the process has open.",
+    ("worker",),
+    endpoint=Endpoint.APPLICATION,
+)
+PROCESS_THREADS = Metric(
+    "huoyan_process_threads",
+    MetricKind.GAUGE,
+    "Threads of the process.",
+    ("worker",),
+    endpoint=Endpoint.APPLICATION,
+)
+EVENT_LOOP_LAG = Metric(
+    "huoyan_event_loop_lag_seconds",
+    MetricKind.DISTRIBUTION,
+    "How much later than asked for the event loop called back.",
+    ("worker",),
+    "seconds",
+    Endpoint.APPLICATION,
+)
+GC_COLLECTIONS = Metric(
+    "huoyan_gc_collections_total",
+    MetricKind.COUNTER,
+    "Garbage collections of the process, by generation.",
+    ("worker", "generation"),
+    endpoint=Endpoint.APPLICATION,
+)
+HOST_CPU = Metric(
+    "huoyan_host_cpu_ratio",
+    MetricKind.GAUGE,
+    "Share of the host's CPU time that is used, 0 to 1.",
+    ("host",),
+    endpoint=Endpoint.APPLICATION,
+)
+HOST_MEMORY = Metric(
+    "huoyan_host_memory_ratio",
+    MetricKind.GAUGE,
+    "Share of the host's memory that is used, 0 to 1.",
+    ("host",),
+    endpoint=Endpoint.APPLICATION,
+)
+HOST_DISK = Metric(
+    "huoyan_host_disk_ratio",
+    MetricKind.GAUGE,
+    "Share of the disk that holds the working directory that is used, 0 to 1.",
+    ("host",),
+    endpoint=Endpoint.APPLICATION,
 )
 
 

@@ -246,7 +246,9 @@ class Signal:
         used = [leaf.metric for leaf in read]
         fixed = {label for leaf in read for label, _ in leaf.where}
         shared = tuple(
-            label for label in used[0].labels if label not in fixed and all(label in metric.labels for metric in used)
+            label
+            for label in used[0].series_labels
+            if label not in fixed and all(label in metric.series_labels for metric in used)
         )
         object.__setattr__(self, "labels", shared)
         unknown = [label for label in self.by if label not in shared]
@@ -282,6 +284,6 @@ def counted(expression: Expression) -> bool:
 def _expect(metric: Metric, kind: MetricKind, conditions: Where) -> None:
     if metric.kind is not kind:
         raise ValueError(f"{metric.name}: expected a {kind}, got a {metric.kind}")
-    unknown = [label for label, _ in conditions if label not in metric.labels]
+    unknown = [label for label, _ in conditions if label not in metric.series_labels]
     if unknown:
-        raise ValueError(f"{metric.name}: expected labels among {metric.labels}, got {unknown}")
+        raise ValueError(f"{metric.name}: expected labels among {metric.series_labels}, got {unknown}")

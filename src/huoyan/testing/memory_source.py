@@ -107,9 +107,9 @@ class MemorySource:
     ) -> None:
         if metric.kind is not kind:
             raise ValueError(f"{metric.name}: expected a {kind}, got a {metric.kind}")
-        unknown = [label for label in labels if label not in metric.labels]
+        unknown = [label for label in labels if label not in metric.series_labels]
         if unknown:
-            raise ValueError(f"{metric.name}: expected labels among {metric.labels}, got {unknown}")
+            raise ValueError(f"{metric.name}: expected labels among {metric.series_labels}, got {unknown}")
         self._entries.setdefault(metric.name, []).append(_Entry(at, labels, None if value is None else float(value)))
 
     def _matching(self, metric: str, where: Conditions) -> Iterable[_Entry]:

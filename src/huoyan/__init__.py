@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from huoyan.client.exposition import metrics_app
     from huoyan.client.function import task
-    from huoyan.client.progress import progress
+    from huoyan.client.progress import heartbeat, progress
     from huoyan.client.watch import configure, flush, unwatch, watch
     from huoyan.errors import ConfigurationError, HuoyanError
 
@@ -18,6 +18,7 @@ __all__ = [
     "__version__",
     "configure",
     "flush",
+    "heartbeat",
     "metrics_app",
     "progress",
     "task",
@@ -31,6 +32,7 @@ _PLACES = {
     "HuoyanError": "huoyan.errors",
     "configure": "huoyan.client.watch",
     "flush": "huoyan.client.watch",
+    "heartbeat": "huoyan.client.progress",
     "metrics_app": "huoyan.client.exposition",
     "progress": "huoyan.client.progress",
     "task": "huoyan.client.function",

@@ -14,11 +14,13 @@ class RunContext(NamedTuple):
         run_id: Its identity.
         root_id: The first run of its tree (its own identity when nothing started it).
         on_progress: Reports how far it is, or None where the framework cannot say.
+        on_heartbeat: Reports that it is alive, and how often it promises to say so.
     """
 
     run_id: str
     root_id: str
     on_progress: Callable[[Progress], None] | None = None
+    on_heartbeat: Callable[[float | None], None] | None = None
 
 
 _current: ContextVar[RunContext | None] = ContextVar("huoyan_run", default=None)

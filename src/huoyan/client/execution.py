@@ -40,8 +40,10 @@ class Execution:
         "_ended",
         "_fields",
         "_given_key",
+        "_heartbeat_at",
         "_held_progress",
         "_progress_at",
+        "_promised_s",
         "_reporter",
         "_started",
         "_token",
@@ -84,10 +86,21 @@ class Execution:
         self._ended = False
         self._progress_at = 0.0
         self._held_progress: Progress | None = None
+        self._heartbeat_at = 0.0
+        self._promised_s: float | None = fields.get("heartbeat_s")
         self._token: Token[RunContext | None] | None = None
 
-    def queue_up(self, kind: EventKind = EventKind.QUEUED, **fields: Any) -> None:
-        """Report that it waits. `Reporter.emit` is for producers that execute nothing themselves."""
+    def queue_up(self, kind: EventKind = EventKind.QUEUED, *, here: bool = False, **fields: Any) -> None:
+        """Report that it waits. `Reporter.emit` is for producers that execute nothing themselves.
+
+        Args:
+            kind: Queued or scheduled.
+            here: It waits in the memory of this process, and ends with it (default False).
+            fields: Further fields of the event.
+        """
+        if here:
+            worker = self._reporter.worker
+            fields.update(attempt=self.attempt, execution=self._given_key or f"{self.attempt}@{worker}", worker=worker)
         fields.update(self._fields, parent_id=self.parent_id, root_id=self.root_id)
         self._reporter.emit(kind, self.run_id, task=self.task, queue=self.queue, **fields)
 
@@ -108,7 +121,9 @@ class Execution:
 
     def enter(self) -> None:
         """Make this the current run of the calling context, so that what is started there knows its parent."""
-        self._token = context.enter(RunContext(self.run_id, self.root_id or self.run_id, self._progress))
+        self._token = context.enter(
+            RunContext(self.run_id, self.root_id or self.run_id, self._progress, self._heartbeat)
+        )
 
     def stop_clock(self) -> float | None:
         """Return how long it has run so far, in seconds, for frameworks that decide on the outcome some time later."""
@@ -176,6 +191,16 @@ class Execution:
         self._held_progress = None
         self._progress_at = now + _PROGRESS_INTERVAL_S
         self._emit(EventKind.PROGRESS, progress=progress)
+
+    def _heartbeat(self, interval_s: float | None) -> None:
+        """Report a sign of life, at most twice a second unless it makes another promise."""
+        now = self._reporter.clock.monotonic()
+        if self._ended or (now < self._heartbeat_at and interval_s in (None, self._promised_s)):
+            return
+        self._heartbeat_at = now + _PROGRESS_INTERVAL_S
+        promise = {} if interval_s is None or interval_s == self._promised_s else {"heartbeat_s": interval_s}
+        self._promised_s = interval_s or self._promised_s
+        self._emit(EventKind.PROGRESS, **promise)
 
 
 def task_name(function: Callable[..., Any]) -> str:

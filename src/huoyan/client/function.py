@@ -29,6 +29,7 @@ def task(
     queue: str = "",
     service: str | None = None,
     labels: Mapping[str, str] | None = None,
+    heartbeat_s: float | None = None,
 ) -> Callable[[_F], _F]: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -38,6 +39,7 @@ def task(
     queue: str = "",
     service: str | None = None,
     labels: Mapping[str, str] | None = None,
+    heartbeat_s: float | None = None,
 ) -> Any:
     """Make each call of a function a run of its own.
 
@@ -51,6 +53,8 @@ def task(
         queue: Name of a queue to show it under; none by default.
         service: Name of the service; the setting by default.
         labels: Put onto each run.
+        heartbeat_s: The function promises to call `huoyan.heartbeat()` or `huoyan.progress(…)` at least this often, in
+            seconds; a run that says nothing for three times as long is shown as stuck. Default: no promise.
 
     Raises:
         ConfigurationError: Something else than a function is decorated, an argument has a wrong type, or the
@@ -60,6 +64,8 @@ def task(
     for option, value in (("name", name), ("queue", queue), ("service", service)):
         if value is not None and not isinstance(value, str):
             raise ConfigurationError(f"task({option}=…)", "text", value)
+    if heartbeat_s is not None and not _is_promise(heartbeat_s):
+        raise ConfigurationError("task(heartbeat_s=…)", "a positive number of seconds", heartbeat_s)
     checked_labels = text_labels("task(labels=…)", labels)
 
     def decorate(decorated: Any) -> Any:
@@ -69,7 +75,7 @@ def task(
             raise ConfigurationError("task", "a function", decorated, "Decorate a function or a method.")
         if not process.client().settings.enabled:
             return decorated
-        return _Watch(decorated, name or task_name(decorated), queue, service, checked_labels).wrapper()
+        return _Watch(decorated, name or task_name(decorated), queue, service, checked_labels, heartbeat_s).wrapper()
 
     return decorate if function is None else decorate(function)
 
@@ -84,12 +90,14 @@ class _Watch:
         queue: str,
         service: str | None,
         labels: dict[str, str] | None,
+        heartbeat_s: float | None,
     ) -> None:
         self._function = function
         self._name = name
         self._queue = queue
         self._service = service
         self._labels = labels
+        self._promise: dict[str, Any] = {} if heartbeat_s is None else {"heartbeat_s": float(heartbeat_s)}
         self._is_method = _is_method(function)
         self._client: Client | None = None
         self._reporter: Reporter | None = None
@@ -123,7 +131,13 @@ class _Watch:
                 function, args = MethodType(function, args[0]), args[1:]
             shown_args, shown_kwargs = reporter.call(function, args, kwargs)
             execution = Execution(
-                reporter, new_run_id(), self._name, queue=self._queue, args=shown_args, kwargs=shown_kwargs
+                reporter,
+                new_run_id(),
+                self._name,
+                queue=self._queue,
+                args=shown_args,
+                kwargs=shown_kwargs,
+                **self._promise,
             )
             execution.start()
             return execution
@@ -260,6 +274,10 @@ class _Watch:
                     step, argument = inner.athrow, error
 
         return call
+
+
+def _is_promise(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1e7
 
 
 def _is_method(function: Callable[..., Any]) -> bool:

@@ -89,6 +89,7 @@ class TaskEvent:
         depends_on: Runs that have to finish before this one starts.
         eta: Not before this time, seconds since 1970 UTC.
         expires: Not after this time, seconds since 1970 UTC.
+        heartbeat_s: The run promises a sign of life at least this often, in seconds, from its start to its end.
         duration_s: Measured by the worker's monotonic clock; only on events that end an attempt.
         evidence: How the sender knows.
         reason: Why, for `revoked`, `rejected`, `lost`, `dead`, in one sentence.
@@ -119,6 +120,7 @@ class TaskEvent:
     progress: Progress | None = None
     labels: dict[str, str] | None = None
     breakdown: Payload = None
+    heartbeat_s: float | None = None
     evidence: Evidence = Evidence.REPORTED
     reason: str = ""
     source: str = "client"

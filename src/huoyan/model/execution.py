@@ -71,6 +71,7 @@ class Execution:
     result: Payload = None
     breakdown: Payload = None
     sources: str = ""
+    lost_evidence: str = "inferred"
 
     def state(self) -> str:
         """Return `received`, `started` or how it ended; a later sign of life outweighs an inferred loss."""
@@ -84,7 +85,7 @@ class Execution:
         """Return how its state is known."""
         if self.outcome.state:
             return self.outcome.evidence
-        return "inferred" if self.state() == "lost" else "reported"
+        return self.lost_evidence if self.state() == "lost" else "reported"
 
 
 def apply_to_execution(executions: dict[str, Execution], event: TaskEvent) -> None:
@@ -103,8 +104,9 @@ def apply_to_execution(executions: dict[str, Execution], event: TaskEvent) -> No
     if event.source and event.source != execution.sources:
         execution.sources = joined_names(execution.sources, event.source)
     if kind is _LOST:
-        if execution.lost_at is None or (at, event.reason) > (execution.lost_at, execution.lost_reason):
-            execution.lost_at, execution.lost_reason = at, event.reason
+        evidence = event.evidence._value_
+        if execution.lost_at is None or (at, event.reason, evidence) > _loss(execution):
+            execution.lost_at, execution.lost_reason, execution.lost_evidence = at, event.reason, evidence
         return
     if execution.seen_at is None or at > execution.seen_at:
         execution.seen_at = at
@@ -136,10 +138,8 @@ def merge_execution(ours: Execution, theirs: Execution) -> Execution:
     ours.finished_at = least(ours.finished_at, theirs.finished_at)
     ours.duration_s = least(ours.duration_s, theirs.duration_s)
     ours.seen_at = most(ours.seen_at, theirs.seen_at)
-    if theirs.lost_at is not None and (
-        ours.lost_at is None or (theirs.lost_at, theirs.lost_reason) > (ours.lost_at, ours.lost_reason)
-    ):
-        ours.lost_at, ours.lost_reason = theirs.lost_at, theirs.lost_reason
+    if theirs.lost_at is not None and (ours.lost_at is None or _loss(theirs) > _loss(ours)):
+        ours.lost_at, ours.lost_reason, ours.lost_evidence = theirs.lost_at, theirs.lost_reason, theirs.lost_evidence
     ours.outcome = stronger(ours.outcome, theirs.outcome)
     if theirs.exception is not None:
         ours.exception = pick_exception(ours.exception, theirs.exception)
@@ -148,6 +148,10 @@ def merge_execution(ours: Execution, theirs: Execution) -> Execution:
     if theirs.sources and theirs.sources != ours.sources:
         ours.sources = joined_names(ours.sources, theirs.sources)
     return ours
+
+
+def _loss(execution: Execution) -> tuple[float, str, str]:
+    return execution.lost_at or 0.0, execution.lost_reason, execution.lost_evidence
 
 
 def clone(execution: Execution) -> Execution:

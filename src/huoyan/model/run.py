@@ -82,6 +82,7 @@ class Run:
     executions: dict[str, Execution] = field(default_factory=dict)
     dependents: dict[str, str] = field(default_factory=dict)
     depends_on: set[str] = field(default_factory=set)
+    heartbeat_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -193,6 +194,8 @@ def apply(run: Run | None, event: TaskEvent) -> Run:
         run.expires = least(run.expires, event.expires)
     if event.progress is not None:
         run.progress = pick_progress(run.progress, event.progress)
+    if event.heartbeat_s is not None:
+        run.heartbeat_s = most(run.heartbeat_s, event.heartbeat_s)
 
     first_try = event.attempt is None or event.attempt <= 1
     if event.eta is not None and first_try:
@@ -201,7 +204,9 @@ def apply(run: Run | None, event: TaskEvent) -> Run:
     if kind is _QUEUED or kind is _SCHEDULED:
         if first_try and (run.enqueued_at is None or at < run.enqueued_at):
             run.enqueued_at = at
-        return run
+        if event.execution is None or not event.worker:
+            return run
+        # It waits inside the process that will execute it, and is gone when that process is.
     if event.execution is None and not event.worker:
         if kind is _PROGRESS:
             return run
@@ -243,6 +248,7 @@ def merge(left: Run, right: Run) -> Run:
         left.progress = pick_progress(left.progress, right.progress)
     left.fate = stronger(left.fate, right.fate)
     left.fate_at = least(left.fate_at, right.fate_at)
+    left.heartbeat_s = most(left.heartbeat_s, right.heartbeat_s)
     for key, theirs in right.executions.items():
         ours = left.executions.get(key)
         left.executions[key] = theirs if ours is None else merge_execution(ours, theirs)
@@ -274,7 +280,7 @@ def view(run: Run) -> RunView:
         exception = decider.exception
     wait_s = None
     if started_at is not None:
-        due = run.eta if run.eta is not None else enqueued_at
+        due = most(run.eta, enqueued_at)
         if due is None:
             due = min((e.delivered_at for e in executions if e.delivered_at is not None), default=None)
         wait_s = None if due is None else max(0.0, started_at - due)

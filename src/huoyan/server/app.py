@@ -95,7 +95,7 @@ class Server:
         parts.callback(store.close)
         bus = Bus()
         parts.callback(bus.close)
-        collector = Collector(store, clock, bus, CollectorSettings(retention_s=retention_s))
+        collector = Collector(store, clock, bus, _collector_settings(settings, retention_s))
         collector.start()
         parts.callback(collector.stop, DRAIN_TIMEOUT_S)
         source = collector.source()
@@ -242,6 +242,19 @@ class _Uvicorn(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+
+def _collector_settings(settings: Settings, retention_s: float) -> CollectorSettings:
+    truth = settings.truth
+    return CollectorSettings(
+        retention_s=retention_s,
+        missed_reports=truth.missed_reports,
+        closed_kept_s=truth.closed_kept_s,
+        down_kept_s=truth.down_kept_s,
+        wedged_after_s=truth.wedged_after_s,
+        missed_heartbeats=truth.missed_heartbeats,
+        heartbeats=truth.heartbeats,
+    )
 
 
 def _line(settings: Settings, server: Server) -> str:

@@ -31,6 +31,7 @@ from huoyan.server.config_sources import (
 from huoyan.server.ingest.celery_address import parse_address
 from huoyan.server.ingest.rq_address import parse_rq_address
 from huoyan.server.notify.receivers import Receiver, check_receivers, parse_receiver
+from huoyan.server.truth_settings import TruthSettings
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -72,6 +73,9 @@ class CelerySettings(BaseModel):
     """Address of the broker as Celery takes it, e.g. `redis://127.0.0.1:6379/0` or `amqp://user:password@host//`."""
     service: str = Field(default="", max_length=300)
     """Service shown for runs that name none."""
+    result_url: SecretStr | None = None
+    """Address of the result backend, Redis (`redis://…`) or a database (`db+postgresql://…`): asked how runs ended
+    of which that was not heard. Default: nobody is asked."""
 
 
 class RqSettings(BaseModel):
@@ -99,6 +103,8 @@ class Settings(BaseModel):
     """Celery deployments watched through their brokers."""
     rq: tuple[RqSettings, ...] = ()
     """RQ deployments watched through their Redis."""
+    truth: TruthSettings = TruthSettings()
+    """When a worker is down or wedged, a run stuck or lost."""
     rules: tuple[dict[str, Any], ...] | None = None
     """Alert rules. Default: the built-in ones; an empty list judges nothing."""
     receivers: tuple[dict[str, Any], ...] = Field(default=(), repr=False)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from huoyan.server.config import CelerySettings, RqSettings, ServerSettings
 from huoyan.server.config_sources import SERVER_VARIABLES
+from huoyan.server.truth_settings import TruthSettings
 
 RULE_SETTINGS: dict[str, tuple[str, str]] = {
     "name": ("required", "Name of the rule, unique; up to 80 letters of any script, digits, spaces and `. _ : -`."),
@@ -111,6 +113,9 @@ def render() -> str:
         "## `[[rq]]`",
         _RQ,
         _table(("setting", "default", "meaning"), [(f"`{n}`", d, m) for n, d, m in _fields(RqSettings)]),
+        "## `[truth]`",
+        "When a worker is down or wedged, a run stuck or lost: see [the truth about runs](../guides/truth.md).",
+        _table(("setting", "default", "meaning"), [(f"`{n}`", d, m) for n, d, m in _fields(TruthSettings)]),
         "## `[[rules]]`",
         "Conditions that raise alerts. Without any, the built-in rules apply; `rules = []` judges nothing.",
         _settings(RULE_SETTINGS),
@@ -127,7 +132,7 @@ def undocumented() -> list[str]:
     """Return the settings of the server that are not described where they are declared."""
     return [
         f"{kind.__name__}.{name}"
-        for kind in (ServerSettings, CelerySettings, RqSettings)
+        for kind in (ServerSettings, CelerySettings, RqSettings, TruthSettings)
         for name, field in kind.model_fields.items()
         if not field.description
     ]
@@ -145,6 +150,8 @@ def _fields(kind: type[BaseModel]) -> list[tuple[str, str, str]]:
 
 
 def _shown(default: Any) -> str:
+    if default is PydanticUndefined:
+        return "`{}`"
     if default is None:
         return "none"
     if isinstance(default, str):

@@ -104,6 +104,13 @@ TASK_RETRIES = Metric(
 TASKS_ENQUEUED = Metric("huoyan_tasks_enqueued_total", MetricKind.COUNTER, "Runs that producers asked for.", _TASK)
 TASKS_ACTIVE = Metric("huoyan_tasks_active", MetricKind.GAUGE, "Runs being executed now.", _TASK)
 
+TASKS_STUCK = Metric(
+    "huoyan_tasks_stuck",
+    MetricKind.GAUGE,
+    "Runs being executed that owe more signs of life than they may; absent without any.",
+    _TASK,
+)
+
 QUEUE_DEPTH = Metric(
     "huoyan_queue_depth",
     MetricKind.GAUGE,
@@ -118,10 +125,23 @@ QUEUE_OLDEST_AGE = Metric(
     "seconds",
 )
 
+LEDGER_DISCREPANCIES = Metric(
+    "huoyan_ledger_discrepancies",
+    MetricKind.GAUGE,
+    "Runs found in the last 15 minutes to have vanished, or to have been executed again after success.",
+    ("service", "queue", "kind"),
+)
+
 WORKER_UP = Metric(
     "huoyan_worker_up",
     MetricKind.GAUGE,
     "1 while a worker reports, 0 when it missed three reports; absent after an orderly end.",
+    ("worker",),
+)
+WORKER_WEDGED = Metric(
+    "huoyan_worker_wedged",
+    MetricKind.GAUGE,
+    "1 while a worker reports but starts nothing of what waits in its queues, 0 otherwise; absent while it is down.",
     ("worker",),
 )
 CLOCK_SKEW = Metric(

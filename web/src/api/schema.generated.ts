@@ -1177,6 +1177,9 @@ export interface components {
          *             "tier": "critical"
          *           },
          *           "breakdown": null,
+         *           "heartbeat_s": null,
+         *           "stuck": false,
+         *           "stuck_since": null,
          *           "attempt_count": 1,
          *           "attempts": [
          *             {
@@ -1196,7 +1199,8 @@ export interface components {
          *               "reason": "",
          *               "duplicate": false
          *             }
-         *           ]
+         *           ],
+         *           "history": []
          *         }
          *       ]
          *     }
@@ -1880,6 +1884,9 @@ export interface components {
          *         "tier": "critical"
          *       },
          *       "breakdown": null,
+         *       "heartbeat_s": null,
+         *       "stuck": false,
+         *       "stuck_since": null,
          *       "attempt_count": 1,
          *       "attempts": [
          *         {
@@ -1899,7 +1906,8 @@ export interface components {
          *           "reason": "",
          *           "duplicate": false
          *         }
-         *       ]
+         *       ],
+         *       "history": []
          *     }
          */
         Run: {
@@ -1996,10 +2004,54 @@ export interface components {
              * @description Where the time went, when the client measured it.
              */
             breakdown: unknown;
+            /**
+             * Heartbeat S
+             * @description How often it promised a sign of life, in seconds; null: it promised none.
+             */
+            heartbeat_s: number | null;
+            /**
+             * Stuck
+             * @description True while it owes more signs of life than it may.
+             */
+            stuck: boolean;
+            /**
+             * Stuck Since
+             * @description When it was last heard of, while it is stuck.
+             */
+            stuck_since: string | null;
             /** Attempt Count */
             attempt_count: number;
             /** Attempts */
             attempts: components["schemas"]["Attempt"][];
+            /**
+             * History
+             * @description What was put right about its state, oldest first; null in lists.
+             */
+            history: components["schemas"]["RunCorrection"][] | null;
+        };
+        /**
+         * RunCorrection
+         * @description A state that was put right, or worked out by the server instead of reported.
+         */
+        RunCorrection: {
+            /**
+             * At
+             * Format: date-time
+             * @description When, by the server's clock.
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            at: string;
+            /**
+             * Before
+             * @description The state shown until then.
+             */
+            before: string;
+            /** After */
+            after: string;
+            /** @description How the new state is known. */
+            evidence: components["schemas"]["Evidence"];
+            /** Reason */
+            reason: string;
         };
         /**
          * RunCounts
@@ -2027,6 +2079,7 @@ export interface components {
          *       "framework": {
          *         "celery": 9135
          *       },
+         *       "stuck": 0,
          *       "total": 9135,
          *       "exact": true
          *     }
@@ -2056,6 +2109,11 @@ export interface components {
             framework: {
                 [key: string]: number;
             };
+            /**
+             * Stuck
+             * @description Runs that are stuck now, whatever the filters.
+             */
+            stuck: number;
             /**
              * Total
              * @description Runs that match every filter.
@@ -2134,6 +2192,9 @@ export interface components {
          *             "tier": "critical"
          *           },
          *           "breakdown": null,
+         *           "heartbeat_s": null,
+         *           "stuck": false,
+         *           "stuck_since": null,
          *           "attempt_count": 1,
          *           "attempts": [
          *             {
@@ -2153,7 +2214,8 @@ export interface components {
          *               "reason": "",
          *               "duplicate": false
          *             }
-         *           ]
+         *           ],
+         *           "history": []
          *         }
          *       ],
          *       "next": "eyJzIjoxNzk1Mjg4NTAzLjEyfQ"
@@ -2757,6 +2819,8 @@ export interface components {
             /** @default null */
             duration_s: number | null;
             /** @default null */
+            heartbeat_s: number | null;
+            /** @default null */
             progress: components["schemas"]["Progress"] | null;
             /** @default null */
             labels: {
@@ -2963,10 +3027,11 @@ export interface components {
             pid: number;
             /**
              * State
-             * @description `down` after three missed reports, `closed` after an orderly shutdown.
+             * @description `wedged` when it reports but starts nothing of what waits, `down` after three missed reports, `closed` after an
+             *     orderly shutdown.
              * @enum {string}
              */
-            state: "up" | "down" | "closed";
+            state: "up" | "wedged" | "down" | "closed";
             /** First Seen At */
             first_seen_at: string | null;
             /** Last Seen At */
@@ -3382,8 +3447,8 @@ export interface operations {
     listRuns: {
         parameters: {
             query?: {
-                /** @description State of the run, see the schema of `Run`. Comma separated or repeated: any of them. */
-                state?: components["schemas"]["RunState"][];
+                /** @description State of the run, see the schema of `Run`; or `stuck` alone: started, and owing a sign of life. Comma separated or repeated: any of them. */
+                state?: (components["schemas"]["RunState"] | "stuck")[];
                 /** @description Task name. Comma separated or repeated: any of them. */
                 task?: string[];
                 /** @description Queue. Comma separated or repeated: any of them. */
@@ -3465,8 +3530,8 @@ export interface operations {
     countRuns: {
         parameters: {
             query?: {
-                /** @description State of the run, see the schema of `Run`. Comma separated or repeated: any of them. */
-                state?: components["schemas"]["RunState"][];
+                /** @description State of the run, see the schema of `Run`; or `stuck` alone: started, and owing a sign of life. Comma separated or repeated: any of them. */
+                state?: (components["schemas"]["RunState"] | "stuck")[];
                 /** @description Task name. Comma separated or repeated: any of them. */
                 task?: string[];
                 /** @description Queue. Comma separated or repeated: any of them. */
@@ -3918,7 +3983,7 @@ export interface operations {
     listWorkers: {
         parameters: {
             query?: {
-                /** @description `up`, `down` or `closed`; comma separated or repeated. */
+                /** @description `up`, `wedged`, `down` or `closed`; comma separated or repeated. */
                 state?: string[];
                 /** @description Service. Comma separated or repeated: any of them. */
                 service?: string[];

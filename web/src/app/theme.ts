@@ -39,5 +39,7 @@ export const STATE_COLOR: Record<string, string> = {
   blind: "gray",
   up: "teal",
   down: "red",
+  wedged: "orange",
+  stuck: "orange",
   closed: "gray",
 };

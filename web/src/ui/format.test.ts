@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, ageSeconds, bytes, count, percent, quantity, relativeSeconds, seconds, shortType } from "./format";
+import { age, ageSeconds, bytes, count, percent, quantity, relativeSeconds, seconds, share, shortType } from "./format";
 
 describe("seconds", () => {
   it.each([
@@ -72,4 +72,12 @@ it("tells an age in the reader's language", () => {
   expect(age(3 * 3600 + 120, "zh")).toBe("3 小时 2 分");
   expect(age(90_000, "zh")).toBe("1 天 1 小时");
   expect(age(12, "zh")).toBe("12 秒");
+});
+
+it("says how much is done, within the whole", () => {
+  expect(share({ done: 30, total: 120 })).toBe(25);
+  expect(share({ done: 500, total: 100 })).toBe(100);
+  expect(share({ done: -5, total: 100 })).toBe(0);
+  expect(share({ done: null, total: 100 })).toBe(0);
+  expect(share({ done: 5, total: null })).toBe(0);
 });

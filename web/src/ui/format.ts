@@ -96,3 +96,9 @@ function significant(value: number): string {
 function trim(text: string): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
+
+/** How much of a whole is done, in percent from 0 to 100. */
+export function share(progress: { done: number | null; total: number | null }): number {
+  if (!progress.total) return 0;
+  return Math.min(100, Math.max(0, (100 * (progress.done ?? 0)) / progress.total));
+}

@@ -241,7 +241,7 @@ def _leaves(tasks: Any, depth: int) -> list[Any]:
 def _queued(reporter: Reporter, task: Any, labels: dict[str, str] | None) -> Execution:
     args, kwargs = reporter.call(task.func, task.args, task.kwargs)
     execution = Execution(reporter, new_run_id(), task_name(task.func), args=args, kwargs=kwargs, labels=labels)
-    execution.queue_up()
+    execution.queue_up(here=True)
     return execution
 
 

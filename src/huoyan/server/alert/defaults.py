@@ -57,6 +57,22 @@ DEFAULTS: tuple[Mapping[str, Any], ...] = (
         "annotations": {"summary": "The worker missed three reports in a row and did not say goodbye."},
     },
     {
+        "name": "worker-wedged",
+        "signal": "workers_wedged",
+        "by": ["worker"],
+        "annotations": {"summary": "The worker reports but starts nothing, although something waits in its queues."},
+    },
+    {
+        "name": "task-stuck",
+        "signal": "task_stuck",
+        "annotations": {"summary": "A run promised signs of life and gives none: it hangs, or its process does."},
+    },
+    {
+        "name": "ledger-discrepancy",
+        "signal": "ledger_discrepancy",
+        "annotations": {"summary": "Runs vanished, or were executed again after they had succeeded."},
+    },
+    {
         "name": "schedule-missed",
         "signal": "schedule_missed",
         "by": ["schedule"],

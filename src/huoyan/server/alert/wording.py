@@ -21,6 +21,7 @@ LEVELS = {"warning": "警告", "critical": "严重"}
 # Where "name value (> limit)" would be stilted: (label that names the thing, English, Chinese), said after the subject.
 _PLAIN = {
     "workers_down": ("worker", "down, it stopped reporting", "已停止上报"),
+    "workers_wedged": ("worker", "wedged, it reports but starts nothing", "已卡住：仍在上报但不启动任务"),
     INGEST_CUT: ("source", "cut off, no events come from it", "已中断，收不到事件"),
 }
 _MOST_DECIMALS = 3

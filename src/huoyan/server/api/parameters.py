@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BeforeValidator
@@ -30,7 +30,14 @@ def _listed(description: str) -> Any:
 
 
 Texts = Annotated[list[str], BeforeValidator(_split)]
-States = Annotated[list[RunState], BeforeValidator(_split), _listed("State of the run, see the schema of `Run`.")]
+
+STUCK = "stuck"
+"""Stands for runs in `started` that owe a sign of life; it goes with no other state."""
+States = Annotated[
+    list[RunState | Literal["stuck"]],
+    BeforeValidator(_split),
+    _listed("State of the run, see the schema of `Run`; or `stuck` alone: started, and owing a sign of life."),
+]
 Tasks = Annotated[Texts, _listed("Task name.")]
 Queues = Annotated[Texts, _listed("Queue.")]
 Workers = Annotated[Texts, _listed("Worker.")]

@@ -34,7 +34,8 @@ def overview_document(here: Context) -> Overview:
             queued=sum(depths) if depths else None,
         ),
         workers=WorkerTotals(
-            up=sum(worker.state == "up" for worker in workers), down=sum(worker.state == "down" for worker in workers)
+            up=sum(worker.state in ("up", "wedged") for worker in workers),
+            down=sum(worker.state == "down" for worker in workers),
         ),
         version=__version__,
         started_at=here.started_at,

@@ -17,6 +17,7 @@ from huoyan.server.store.codec import encode_run
 from huoyan.server.store.counts import Cell
 from huoyan.server.store.failures import FailureChange
 from huoyan.server.store.rollups import RollupChange
+from huoyan.server.store.truth import Correction, Discrepancy
 from huoyan.server.store.writing import RowValues
 
 
@@ -61,6 +62,7 @@ class Look:
     texts: tuple[bool, bool, str]
     started: bool
     final: bool
+    doubled: bool = False
 
 
 @dataclass(slots=True)
@@ -159,6 +161,7 @@ def look_at(run: Run, now: float, bounds: Bounds) -> Look:
         texts=(run.args is not None, run.kwargs is not None, _exception_mark(seen)),
         started=seen.state is RunState.STARTED,
         final=seen.final,
+        doubled=len(seen.attempts) > 1 and any(attempt.duplicate for attempt in seen.attempts),
     )
 
 
@@ -204,6 +207,10 @@ class Changes:
         texts: Entries whose searchable text is new.
         news: What counters that never fall count besides everything in `counted`.
         active: Series → how many more are being executed.
+        workers: Workers that started or ended something.
+        corrections: States that were put right or worked out by us.
+        found: Runs that keep an account from adding up.
+        settled: Runs that turned out not to have vanished.
     """
 
     inserted: list[Entry] = field(default_factory=list)
@@ -216,6 +223,10 @@ class Changes:
     texts: list[Entry] = field(default_factory=list)
     news: list[tuple[Series, Fact]] = field(default_factory=list)
     active: dict[Series, int] = field(default_factory=dict)
+    workers: set[str] = field(default_factory=set)
+    corrections: list[Correction] = field(default_factory=list)
+    found: list[Discrepancy] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
 
     @property
     def entries(self) -> Iterable[Entry]:
@@ -236,6 +247,10 @@ def changes_of(entries: Sequence[Entry]) -> Changes:
     for entry in entries:
         seen, after = entry.seen, entry.next
         assert after is not None
+        if after.started or after.final:
+            changes.workers.add(after.cell[4])
+        if after.doubled and (seen is None or not seen.doubled):
+            changes.found.append(_discrepancy(after, "doubled", "it was executed again after it had succeeded"))
         if seen is None:
             changes.inserted.append(entry)
             counts[after.cell] = counts.get(after.cell, 0) + 1
@@ -252,6 +267,8 @@ def changes_of(entries: Sequence[Entry]) -> Changes:
         still = all(seen.values[part] == after.values[part] for part in _STILL)
         (changes.moved if still else changes.rewritten).append(entry)
         if seen.cell != after.cell:
+            if (seen.final or after.values[_EVIDENCE] != "reported") and seen.cell[5] != after.cell[5]:
+                _correct(changes, entry, seen, after)
             counts[seen.cell] = counts.get(seen.cell, 0) - 1
             counts[after.cell] = counts.get(after.cell, 0) + 1
         if seen.facts != after.facts or seen.series != after.series:
@@ -268,6 +285,29 @@ def changes_of(entries: Sequence[Entry]) -> Changes:
         if seen.texts != after.texts:
             changes.texts.append(entry)
     return changes
+
+
+_EVIDENCE = 6
+"""Where it stands among the columns."""
+
+
+def _correct(changes: Changes, entry: Entry, seen: Look, after: Look) -> None:
+    """Note that a state that nothing leaves by itself was left, or that a state was worked out and not reported."""
+    before, state, evidence = seen.cell[5], after.cell[5], str(after.values[_EVIDENCE])
+    reason = view(entry.run).reason or "it was heard of again"
+    changes.corrections.append(Correction(after.values[0], after.values[-1], before, state, evidence, reason))
+    if state in _GONE and evidence != "reported" and not after.cell[4]:
+        changes.found.append(_discrepancy(after, "vanished", reason))
+    elif before in _GONE and state not in _GONE:
+        changes.settled.add(after.values[0])
+
+
+_GONE = frozenset({"lost", "dead"})
+
+
+def _discrepancy(after: Look, kind: str, reason: str) -> Discrepancy:
+    run_id, _, service, framework, queue = after.values[:5]
+    return Discrepancy(run_id, kind, service, framework, queue, after.values[-1], reason)
 
 
 def _count(changes: Changes, series: Series, facts: Iterable[Fact]) -> None:

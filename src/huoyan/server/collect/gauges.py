@@ -7,15 +7,28 @@ from huoyan.clock import Clock
 from huoyan.model.event import QueueReading
 from huoyan.server.collect.active import Active
 from huoyan.server.collect.metrics import Labels
-from huoyan.server.collect.registry import Registry
+from huoyan.server.collect.registry import ALIVE, Registry
 from huoyan.server.store.source import STALE_S
-from huoyan.signals.metrics import CLOCK_SKEW, INGEST_LAG, QUEUE_DEPTH, QUEUE_OLDEST_AGE, TASKS_ACTIVE, WORKER_UP
+from huoyan.signals.metrics import (
+    CLOCK_SKEW,
+    INGEST_LAG,
+    LEDGER_DISCREPANCIES,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST_AGE,
+    TASKS_ACTIVE,
+    TASKS_STUCK,
+    WORKER_UP,
+    WORKER_WEDGED,
+)
 
 NAMES = (
     TASKS_ACTIVE.name,
     QUEUE_DEPTH.name,
     QUEUE_OLDEST_AGE.name,
     WORKER_UP.name,
+    WORKER_WEDGED.name,
+    TASKS_STUCK.name,
+    LEDGER_DISCREPANCIES.name,
     CLOCK_SKEW.name,
     INGEST_LAG.name,
 )
@@ -43,6 +56,7 @@ class Gauges:
         self._waiting_since = waiting_since
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, str], QueueReading] = {}
+        self._findings: dict[str, Callable[[], Mapping[Labels, float]]] = {}
         self._lag_s: float | None = None
         self._stored_at = 0.0
 
@@ -54,6 +68,14 @@ class Gauges:
                 known = self._readings.get(key)
                 if known is None or known.at <= reading.at:
                     self._readings[key] = reading
+
+    def found_by(self, metric: str, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Let a service answer for a gauge."""
+        self._findings[metric] = read
+
+    def depths(self) -> list[QueueReading]:
+        """Return the readings of queues that say something of now."""
+        return self._fresh()
 
     def stored(self, received_at: float, now: float) -> None:
         """Note that the newest events were received at one time and are stored at another."""
@@ -74,15 +96,23 @@ class Gauges:
             }
         if metric == WORKER_UP.name:
             return {
-                (("worker", worker.worker),): 1.0 if worker.state == "up" else 0.0
+                (("worker", worker.worker),): 1.0 if worker.state in ALIVE else 0.0
                 for worker in self._registry.all()
                 if worker.state != "closed"
             }
+        if metric == WORKER_WEDGED.name:
+            return {
+                (("worker", worker.worker),): 1.0 if worker.state == "wedged" else 0.0
+                for worker in self._registry.all()
+                if worker.state in ALIVE
+            }
+        if metric in self._findings:
+            return self._findings[metric]()
         if metric == CLOCK_SKEW.name:
             return {
                 (("worker", worker.worker),): worker.clock_skew_s
                 for worker in self._registry.all()
-                if worker.state == "up"
+                if worker.state in ALIVE
             }
         if metric == INGEST_LAG.name:
             return self._lag()

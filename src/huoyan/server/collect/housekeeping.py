@@ -9,6 +9,7 @@ from huoyan.server.collect.gauges import NAMES, Gauges
 from huoyan.server.collect.metrics import Labels, Metrics
 from huoyan.server.collect.registry import Registry
 from huoyan.server.collect.samples import Samples
+from huoyan.server.collect.settings import CollectorSettings
 from huoyan.server.store import Store
 from huoyan.server.store.gauges import GaugeSample
 from huoyan.server.store.search import TextIndex
@@ -22,10 +23,6 @@ INDEX_EVERY_S = 1.0
 INDEX_BUDGET_S = 0.5
 RETAIN_EVERY_S = 60.0
 RETAIN_BUDGET_S = 20.0
-CLOSED_KEPT_S = 3600.0
-"""How long a worker that said goodbye stays in the lists: pods come and go all day."""
-DOWN_KEPT_S = 86_400.0
-"""How long a worker that fell silent stays in the lists when nothing took its place."""
 _BATCH_RUNS = 500
 
 
@@ -103,7 +100,7 @@ class Retention:
     """Deletes what is older than it is to be kept, in small transactions.
 
     Args:
-        retention_s: How long runs, rollups, failure groups and gaps are kept, in seconds; gone workers no longer.
+        settings: How long runs, rollups, failure groups and gaps are kept; gone workers no longer than is said there.
         deleted: Is called after runs were deleted.
     """
 
@@ -111,12 +108,18 @@ class Retention:
     interval_s = RETAIN_EVERY_S
 
     def __init__(
-        self, store: Store, registry: Registry, clock: Clock, retention_s: float, deleted: Callable[[], None]
+        self,
+        store: Store,
+        registry: Registry,
+        clock: Clock,
+        settings: CollectorSettings,
+        deleted: Callable[[], None],
     ) -> None:
         self._store = store
         self._registry = registry
         self._clock = clock
-        self._retention_s = retention_s
+        self._settings = settings
+        self._retention_s = settings.retention_s
         self._deleted = deleted
 
     def run_once(self) -> int:
@@ -133,9 +136,12 @@ class Retention:
             self._deleted()
             _LOG.info("%d runs older than %g days were deleted", done, self._retention_s / 86_400.0)
         now = self._clock.now()
-        closed_before, down_before = max(before, now - CLOSED_KEPT_S), max(before, now - DOWN_KEPT_S)
+        closed_before, down_before = (
+            max(before, now - self._settings.closed_kept_s),
+            max(before, now - self._settings.down_kept_s),
+        )
         self._registry.forget_before(closed_before, down_before)
         store.workers.delete_before(closed_before, down_before)
-        for kept in (store.rollups, store.gauges, store.failures, store.gaps, store.queues):
+        for kept in (store.rollups, store.gauges, store.failures, store.gaps, store.queues, store.truth):
             kept.delete_before(before)
         return done

@@ -64,7 +64,8 @@ class Liveness:
         self._returned += self._registry.returned()
         events: list[TaskEvent] = []
         for departure in self._departures:
-            events += _losses(self._store.runs.started_on(departure.worker), departure, now)
+            runs = self._store.runs
+            events += _losses([*runs.started_on(departure.worker), *runs.queued_on(departure.worker)], departure, now)
         for worker in self._returned:
             events += _signs_of_life(self._store.runs.lost_on(worker.worker), worker, now)
         if events:
@@ -120,8 +121,18 @@ def _losses(runs: Iterable[Run], departure: Departure, now: float) -> list[TaskE
         )
         for run in runs
         for execution in run.executions.values()
-        if execution.worker == departure.worker and execution.state() == "started" and _ended_with(execution, departure)
+        if execution.worker == departure.worker and _is_over(run, execution) and _ended_with(execution, departure)
     ]
+
+
+IN_MEMORY = frozenset({"fastapi", "apscheduler"})
+"""Frameworks whose runs wait in the memory of the process that will execute them. A broker delivers again."""
+
+
+def _is_over(run: Run, execution: Execution) -> bool:
+    """Return whether the end of its process is the end of an execution."""
+    state = execution.state()
+    return state == "started" or (state == "received" and run.framework in IN_MEMORY)
 
 
 def _ended_with(execution: Execution, departure: Departure) -> bool:

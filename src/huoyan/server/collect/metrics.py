@@ -11,6 +11,7 @@ from huoyan.signals.metrics import (
     EVENTS_LOST,
     EVENTS_RECEIVED,
     INGEST_LAG,
+    LEDGER_DISCREPANCIES,
     QUEUE_DEPTH,
     QUEUE_OLDEST_AGE,
     TASK_DURATION,
@@ -20,7 +21,9 @@ from huoyan.signals.metrics import (
     TASK_WAIT,
     TASKS_ACTIVE,
     TASKS_ENQUEUED,
+    TASKS_STUCK,
     WORKER_UP,
+    WORKER_WEDGED,
 )
 
 
@@ -32,7 +35,17 @@ class Sample:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-GAUGES = (TASKS_ACTIVE, QUEUE_DEPTH, QUEUE_OLDEST_AGE, WORKER_UP, CLOCK_SKEW, INGEST_LAG)
+GAUGES = (
+    TASKS_ACTIVE,
+    TASKS_STUCK,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST_AGE,
+    LEDGER_DISCREPANCIES,
+    WORKER_UP,
+    WORKER_WEDGED,
+    CLOCK_SKEW,
+    INGEST_LAG,
+)
 """The gauges that the collector knows."""
 
 Labels = tuple[tuple[str, str], ...]

@@ -29,6 +29,7 @@ from huoyan.server.collect.housekeeping import GaugeSampler, Retention, TextInde
 from huoyan.server.collect.live import Bus
 from huoyan.server.collect.liveness import Liveness
 from huoyan.server.collect.metrics import Metrics
+from huoyan.server.collect.pulse import Pulses, Stuck
 from huoyan.server.collect.recent import MINUTE_S, Recent
 from huoyan.server.collect.recorder import Outcome, Recorder
 from huoyan.server.collect.registry import Registry
@@ -37,9 +38,10 @@ from huoyan.server.collect.settings import CollectorSettings
 from huoyan.server.collect.skew import SkewEstimator
 from huoyan.server.collect.source import LiveSource
 from huoyan.server.collect.submission import Receipt, Submission
+from huoyan.server.collect.wedge import Wedge
 from huoyan.server.store import Store
 from huoyan.server.store.codec import decode_rollup
-from huoyan.signals.metrics import EVENTS_LOST, EVENTS_RECEIVED
+from huoyan.signals.metrics import EVENTS_LOST, EVENTS_RECEIVED, TASKS_STUCK
 
 __all__ = ["Collector", "CollectorSettings", "Receipt", "Service"]
 
@@ -79,7 +81,7 @@ class Collector:
         self.settings = settings if settings is not None else CollectorSettings()
         self._clock = clock
         skew = SkewEstimator()
-        self._registry = Registry(skew)
+        self._registry = Registry(skew, self.settings.missed_reports)
         self._active = Active()
         self._gauges = Gauges(self._active, self._registry, clock, self._waiting_since)
         self.metrics = Metrics(self._gauges.read)
@@ -91,11 +93,16 @@ class Collector:
         self._source = LiveSource(store, self._recent, samples, self._gauges, clock)
         self._liveness = Liveness(store, self._registry, self.bus, clock, self._emit)
         self._sampler = GaugeSampler(store, self._gauges, samples, self.metrics, clock)
+        self._pulses = Pulses(self.settings.heartbeats)
+        stuck = Stuck(store, self._pulses, self.bus, clock, self.settings.missed_heartbeats)
+        self._gauges.found_by(TASKS_STUCK.name, stuck.gauge)
         self._services: list[Service] = [
             self._liveness,
+            stuck,
+            Wedge(store, self._registry, self._gauges, clock, self.settings.wedged_after_s),
             self._sampler,
             TextIndexer(store.texts),
-            Retention(store, self._registry, clock, self.settings.retention_s, self._active_changed),
+            Retention(store, self._registry, clock, self.settings, self._active_changed),
         ]
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
@@ -385,6 +392,8 @@ class Collector:
             self._recent.add(changes.counted, changes.corrected)
             self.metrics.add(changes.counted, changes.news)
             self._active.add(changes.active.items())
+            self._registry.worked(changes.workers, now)
+            self._pulses.note(changes.entries, now)
         self._gauges.readings(outcome.queues)
         self._recent.prune(now)
 

@@ -280,6 +280,8 @@ class Recorder:
                 self._store.workers.save(workers, connection)
                 self._store.queues.record(outcome.queues, connection)
                 self._store.rollups.add(connection, minutes, ids)
+                if changes.corrections or changes.found:
+                    self._store.truth.record(connection, changes.corrections, changes.found, changes.settled)
                 connection.commit()
         self._registry.saved(workers)
         outcome.workers = outcome.workers or bool(workers)

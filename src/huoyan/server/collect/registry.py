@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 
 from huoyan.model.event import ProcessReport
 from huoyan.server.collect.skew import SkewEstimator
-from huoyan.server.store.workers import Worker
+from huoyan.server.store.workers import Worker, WorkerState
 
-MISSED_REPORTS = 3
-"""So many reports overdue, and a worker is down."""
+ALIVE = frozenset({"up", "wedged"})
+"""States of a worker that reports."""
+RECOVERY_S = 75.0
+"""How long clients may take to find a server again that was away, in seconds: they try every 30 s at least."""
 
+_BROKERED_S = 5.0
 _SHORTEST_INTERVAL_S = 0.5
 _LONGEST_INTERVAL_S = 3600.0
 _MOST_SERVICES = 50_000
@@ -40,10 +43,13 @@ class Registry:
 
     Args:
         skew: Where clock skews are learned.
+        missed_reports: So many reports overdue, and a worker is down.
     """
 
-    def __init__(self, skew: SkewEstimator) -> None:
+    def __init__(self, skew: SkewEstimator, missed_reports: int = 3) -> None:
         self._skew = skew
+        self._missed_reports = missed_reports
+        self._worked_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._workers: dict[str, Worker] = {}
         self._sources: dict[str, str] = {}
@@ -80,7 +86,7 @@ class Registry:
                 host=report.host or (known.host if known is not None else ""),
                 pid=_bounded(report.pid),
                 version=report.version,
-                state="closed" if report.closing else "up",
+                state=_state(known, report, reborn),
                 first_seen_at=known.first_seen_at if known is not None else received_at,
                 last_seen_at=received_at if known is None else max(received_at, known.last_seen_at),
                 started_at=report.started_at or (known.started_at if known is not None and not reborn else 0.0),
@@ -103,10 +109,10 @@ class Registry:
                         f"worker {known.worker} was started anew; what it executed before ended with it",
                     )
                 )
-            elif known is not None and worker.state == "up" and self._missing(known):
+            elif known is not None and worker.state in ALIVE and self._missing(known):
                 self._replaced.pop(known.worker, None)
                 self._returned.append(worker)
-            if known is None and worker.state == "up":
+            if known is None and worker.state in ALIVE:
                 self._close_a_predecessor(worker)
             if known is None or _differs(known, worker) or self._due(worker):
                 self._unsaved.add(worker.worker)
@@ -132,15 +138,19 @@ class Registry:
         with self._lock:
             self._grace_from = max(self._grace_from, silent_from)
             for name, worker in self._workers.items():
-                if worker.state != "up" or self._sources.get(name, "") in blind:
+                if worker.state not in ALIVE or self._sources.get(name, "") in blind:
                     continue
                 silence_s = now - max(worker.last_seen_at, self._grace_from)
-                if silence_s <= MISSED_REPORTS * worker.interval_s:
+                patience_s = self._missed_reports * worker.interval_s
+                if worker.last_seen_at < self._grace_from and self._finds_us_itself(worker):
+                    # It was not heard since we were away ourselves: it may not have found us again yet.
+                    patience_s = max(patience_s, RECOVERY_S)
+                if silence_s <= patience_s:
                     continue
                 self._workers[name] = replace(worker, state="down", active=0)
                 self._unsaved.add(name)
                 for other in self._workers.values():
-                    if other.state == "up" and self._takes_over(other, worker):
+                    if other.state in ALIVE and self._takes_over(other, worker):
                         self._replace(self._workers[name], other)
                         break
                 self._departures.append(
@@ -154,6 +164,27 @@ class Registry:
                 )
             departed, self._departures = self._departures, []
         return departed
+
+    def worked(self, workers: Iterable[str], now: float) -> None:
+        """Note that these workers started or ended something."""
+        with self._lock:
+            self._worked_at.update(dict.fromkeys(workers, now))
+
+    def worked_at(self, worker: str) -> float:
+        """Return when a worker last started or ended something, or was first heard of since we listen."""
+        known = self._workers.get(worker)
+        began = max(known.first_seen_at, self._grace_from) if known is not None else self._grace_from
+        return max(self._worked_at.get(worker, 0.0), began)
+
+    def wedge(self, worker: str, wedged: bool) -> None:
+        """Say that a worker that reports is wedged, or is not any more."""
+        before: WorkerState = "up" if wedged else "wedged"
+        after: WorkerState = "wedged" if wedged else "up"
+        with self._lock:
+            known = self._workers.get(worker)
+            if known is not None and known.state == before:
+                self._workers[worker] = replace(known, state=after)
+                self._unsaved.add(worker)
 
     def closed_before(self, at: float) -> list[Worker]:
         """Return the workers that said goodbye before `at`."""
@@ -193,9 +224,21 @@ class Registry:
         limits = {"closed": closed_before, "down": down_before}
         with self._lock:
             for name in [n for n, w in self._workers.items() if w.last_seen_at < limits.get(w.state, 0.0)]:
-                for known in (self._workers, self._sources, self._saved_at, self._services, self._replaced):
+                for known in (
+                    self._workers,
+                    self._sources,
+                    self._saved_at,
+                    self._services,
+                    self._replaced,
+                    self._worked_at,
+                ):
                     known.pop(name, None)
                 self._unsaved.discard(name)
+
+    def _finds_us_itself(self, worker: Worker) -> bool:
+        # Whose reports come over a broker need not find anybody; they are as frequent as brokers let them be.
+        source = self._sources.get(worker.worker)
+        return source == "http" if source is not None else worker.interval_s > _BROKERED_S
 
     def _missing(self, worker: Worker) -> bool:
         return worker.state == "down" or worker.worker in self._replaced
@@ -229,6 +272,12 @@ class Registry:
 
     def _due(self, worker: Worker) -> bool:
         return worker.last_seen_at - self._saved_at.get(worker.worker, 0.0) >= _SAVE_EVERY_S
+
+
+def _state(known: Worker | None, report: ProcessReport, reborn: bool) -> WorkerState:
+    if report.closing:
+        return "closed"
+    return "wedged" if known is not None and known.state == "wedged" and not reborn else "up"
 
 
 def _reborn(known: Worker, report: ProcessReport) -> bool:

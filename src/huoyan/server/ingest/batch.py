@@ -270,6 +270,7 @@ def _task_event(wire: WireEvent, received_at: float) -> TaskEvent:
         else Progress(_at(progress.at), _finite(progress.done), _finite(progress.total), progress.note),
         labels=wire.labels,
         breakdown=wire.breakdown,
+        heartbeat_s=wire.heartbeat_s,
         evidence=wire.evidence,
         reason=wire.reason,
         source=wire.source,

@@ -127,6 +127,17 @@ class WireEvent(Struct, kw_only=True):
     duration_s: (
         Annotated[Seconds, Meta(description="By the worker's monotonic clock, on events that end an attempt.")] | None
     ) = None
+    heartbeat_s: (
+        Annotated[
+            float,
+            Meta(
+                gt=0.0,
+                le=1e7,
+                description="The run promises a sign of life (`progress`) at least this often, in seconds.",
+            ),
+        ]
+        | None
+    ) = None
     progress: WireProgress | None = None
     labels: Labels | None = None
     breakdown: Any = None

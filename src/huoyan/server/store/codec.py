@@ -72,7 +72,7 @@ def decode_run(data: bytes) -> Run:
     """
     row = _array(data, "run", _VERSION)
     labels, progress, fate, fate_at, executions, *links = row[_RUN_HEAD + 1 :]
-    dependents, depends_on = links or (None, None)
+    dependents, depends_on, heartbeat_s = (*links, None, None, None)[:3]
     tail: tuple[Any, ...] = (
         labels or {},
         None if progress is None else Progress(*progress),
@@ -81,6 +81,7 @@ def decode_run(data: bytes) -> Run:
         {execution[0]: _execution(execution) for execution in executions},
         dependents or {},
         set(depends_on or ()),
+        heartbeat_s,
     )
     return Run(*row[1 : _RUN_HEAD + 1], *tail)
 
@@ -96,7 +97,11 @@ def _run_array(run: Run) -> tuple[Any, ...]:
         _outcome_fields(fate) if fate.state else None,
         run.fate_at,
         [_execution_array(execution) for execution in run.executions.values()],
-        *((run.dependents or None, sorted(run.depends_on) or None) if run.dependents or run.depends_on else ()),
+        *(
+            (run.dependents or None, sorted(run.depends_on) or None, run.heartbeat_s)
+            if run.dependents or run.depends_on or run.heartbeat_s is not None
+            else ()
+        ),
     )
 
 
@@ -110,17 +115,19 @@ def _execution_array(execution: Execution) -> tuple[Any, ...]:
         execution.result,
         execution.breakdown,
         execution.sources,
+        *((execution.lost_evidence,) if execution.lost_evidence != "inferred" else ()),
     )
 
 
 def _execution(row: list[Any]) -> Execution:
-    outcome, exception, result, breakdown, sources = row[_EXECUTION_HEAD:]
+    outcome, exception, result, breakdown, sources, *later = row[_EXECUTION_HEAD:]
     tail: tuple[Any, ...] = (
         Outcome() if outcome is None else Outcome(*outcome),
         None if exception is None else ExceptionInfo(*exception),
         result,
         breakdown,
         sources,
+        *later,
     )
     return Execution(*row[:_EXECUTION_HEAD], *tail)
 

@@ -19,6 +19,7 @@ from huoyan.server.store.runs import RunStore
 from huoyan.server.store.schedules import ScheduleStore
 from huoyan.server.store.search import TextIndex
 from huoyan.server.store.source import StoreSource
+from huoyan.server.store.truth import TruthStore
 from huoyan.server.store.workers import WorkerStore
 from huoyan.server.store.workflows import WorkflowStore
 
@@ -56,6 +57,7 @@ class Store:
         queues: The latest readings of queues.
         gaps: Times in which ingest was cut.
         schedules: What is to run when, and what became of it.
+        truth: What was put right about runs, what does not add up, who is stuck.
         texts: The index behind the search for text.
     """
 
@@ -73,6 +75,7 @@ class Store:
         self.queues = QueueStore(engine)
         self.gaps = GapStore(engine)
         self.schedules = ScheduleStore(engine)
+        self.truth = TruthStore(engine)
 
     @classmethod
     def open(cls, url: str, clock: Clock = SYSTEM_CLOCK) -> Self:

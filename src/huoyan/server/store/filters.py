@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, literal_column, or_
+from sqlalchemy import ColumnElement, literal_column, or_, select
 
 from huoyan.errors import InvalidQuery
 from huoyan.model.run import FINAL_STATES, RunState
-from huoyan.server.store.schema import runs
+from huoyan.server.store.schema import runs, stuck_runs
 
 DIMENSIONS = ("service", "framework", "task", "queue", "worker", "state")
 """What runs are counted by."""
@@ -44,6 +44,8 @@ class RunFilters:
     parent: str | None = None
     root: str | None = None
     group: str | None = None
+    stuck: bool = False
+    """Only runs that owe a sign of life."""
     nothing: bool = False
     """No run can meet these filters."""
 
@@ -75,13 +77,13 @@ class RunFilters:
     @property
     def narrow(self) -> bool:
         """Whether a filter with an index of its own leaves few runs."""
-        return any(value is not None for value in (self.failure, self.parent, self.root, self.group))
+        return any(value is not None for value in (self.failure, self.parent, self.root, self.group)) or self.stuck
 
     @property
     def beyond_dimensions(self) -> bool:
         """Whether there are filters on something that runs are not counted by."""
         others = (self.failure, self.since, self.until, self.q, self.parent, self.root, self.group)
-        return any(value is not None for value in others)
+        return any(value is not None for value in others) or self.stuck
 
 
 def dimension_conditions(
@@ -110,6 +112,8 @@ def conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
         found.append(runs.c.sort_at >= filters.since)
     if filters.until is not None:
         found.append(runs.c.sort_at < filters.until)
+    if filters.stuck:
+        found.append(runs.c.id.in_(select(stuck_runs.c.run_id)))
     if filters.failure is not None:
         # Said once more in the words of the partial index, or the database cannot know that it may use it.
         found += [runs.c.fingerprint == filters.failure, runs.c.fingerprint != literal_column("''")]

@@ -141,6 +141,10 @@ class RunStore:
         """Return the runs that are being executed, as far as is known, by `worker`, at most 5,000."""
         return self._on(worker, "started")
 
+    def queued_on(self, worker: str) -> list[Run]:
+        """Return the runs that were delivered to `worker` and not started, at most 5,000."""
+        return self._on(worker, "queued") + self._on(worker, "scheduled")
+
     def _on(self, worker: str, state: str) -> list[Run]:
         filters = RunFilters(worker=(worker,), state=(state,))
         with self._engine.connect() as connection:

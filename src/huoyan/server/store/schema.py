@@ -317,6 +317,40 @@ listening = Table(
     Column("at", Double, nullable=False),
 )
 
+run_history = Table(
+    "run_history",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", Text, nullable=False, index=True),
+    Column("at", Double, nullable=False, index=True),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+discrepancies = Table(
+    "discrepancies",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("service", Text, nullable=False),
+    Column("framework", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("at", Double, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+)
+
+stuck_runs = Table(
+    "stuck_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("since_at", Double, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+)
+
 gaps = Table(
     "gaps",
     metadata,

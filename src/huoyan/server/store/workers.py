@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, Row, and_, or_, select
 from huoyan.server.store.schema import workers
 from huoyan.server.store.upsert import replace_into
 
-WorkerState = Literal["up", "down", "closed"]
+WorkerState = Literal["up", "wedged", "down", "closed"]
 
 
 @dataclass(slots=True)
@@ -17,7 +17,8 @@ class Worker:
     """One worker. Times are seconds since 1970 UTC by the server's clock, but `started_at`, which is the worker's own.
 
     Attributes:
-        state: up; down: three of its reports are overdue; closed: it said goodbye.
+        state: up; wedged: it reports but starts nothing of what waits;
+            down: three of its reports are overdue; closed: it said goodbye.
         interval_s: How often it promised to report, in seconds.
         clock_skew_s: How far its clock is ahead of the server's, in seconds; 0 when within 2 s.
         dropped: Events it had to drop so far.

@@ -1,7 +1,7 @@
 """What waits."""
 
-from huoyan.signals.metrics import QUEUE_DEPTH, QUEUE_OLDEST_AGE
-from huoyan.signals.spec import Combine, Latest, Op, Panel, Signal, Thresholds, Unit
+from huoyan.signals.metrics import LEDGER_DISCREPANCIES, QUEUE_DEPTH, QUEUE_OLDEST_AGE
+from huoyan.signals.spec import Combine, Latest, Op, Panel, PanelKind, Signal, Thresholds, Unit
 
 _BY = ("service", "queue")
 
@@ -29,5 +29,17 @@ QUEUE_SIGNALS = (
         expression=Latest(QUEUE_OLDEST_AGE, combine=Combine.MAX),
         panel=Panel("queues"),
         thresholds=Thresholds(Op.ABOVE, warning=300, critical=1800, for_s=60),
+    ),
+    Signal(
+        id="ledger_discrepancy",
+        title="Runs that do not add up",
+        title_zh="对不上账的任务",
+        help="Runs found in the last 15 minutes to have vanished, or to have been executed again after success.",
+        help_zh="最近 15 分钟内发现凭空消失，或成功后又被执行的任务数。",
+        unit=Unit.COUNT,
+        by=_BY,
+        expression=Latest(LEDGER_DISCREPANCIES),
+        panel=Panel("queues", PanelKind.STAT),
+        thresholds=Thresholds(Op.ABOVE, warning=0),
     ),
 )

@@ -1,7 +1,15 @@
 """What tasks do: how many, how well, how fast."""
 
 from huoyan.model.run import BAD_STATES, FINAL_STATES, RunState
-from huoyan.signals.metrics import TASK_DURATION, TASK_FAILURES, TASK_RETRIES, TASK_RUNS, TASK_WAIT, TASKS_ACTIVE
+from huoyan.signals.metrics import (
+    TASK_DURATION,
+    TASK_FAILURES,
+    TASK_RETRIES,
+    TASK_RUNS,
+    TASK_WAIT,
+    TASKS_ACTIVE,
+    TASKS_STUCK,
+)
 from huoyan.signals.spec import (
     Increase,
     Latest,
@@ -119,5 +127,17 @@ TASK_SIGNALS = (
         by=_BY,
         expression=Latest(TASKS_ACTIVE),
         panel=Panel("tasks"),
+    ),
+    Signal(
+        id="task_stuck",
+        title="Stuck runs",
+        title_zh="卡住的任务数",
+        help="Runs being executed that owe more signs of life than they may, by their own promise.",
+        help_zh="正在执行、但未按约定报告心跳的任务数。",
+        unit=Unit.COUNT,
+        by=_BY,
+        expression=Latest(TASKS_STUCK),
+        panel=Panel("tasks"),
+        thresholds=Thresholds(Op.ABOVE, warning=0),
     ),
 )

@@ -1,6 +1,6 @@
 """Who works."""
 
-from huoyan.signals.metrics import WORKER_UP
+from huoyan.signals.metrics import WORKER_UP, WORKER_WEDGED
 from huoyan.signals.spec import Combine, Compare, Latest, Op, Over, Panel, PanelKind, Signal, Thresholds, Unit
 
 _UP = Latest(WORKER_UP, combine=Combine.MIN)
@@ -26,6 +26,18 @@ WORKER_SIGNALS = (
         unit=Unit.COUNT,
         by=(),
         expression=Over(Combine.SUM, Compare(_UP, Op.EQUAL, 0.0), ("worker",)),
+        panel=Panel("workers", PanelKind.STAT),
+        thresholds=Thresholds(Op.ABOVE, warning=0),
+    ),
+    Signal(
+        id="workers_wedged",
+        title="Workers wedged",
+        title_zh="卡住的进程数",
+        help="Workers that report but start nothing, although something waits in their queues.",
+        help_zh="仍在上报、但队列中有任务却不启动任何任务的进程数。",
+        unit=Unit.COUNT,
+        by=(),
+        expression=Over(Combine.SUM, Compare(Latest(WORKER_WEDGED, combine=Combine.MAX), Op.EQUAL, 1.0), ("worker",)),
         panel=Panel("workers", PanelKind.STAT),
         thresholds=Thresholds(Op.ABOVE, warning=0),
     ),

@@ -4,8 +4,10 @@ import { count } from "../../ui/format";
 import { FACETS, type Facet, type RunSearch } from "./search";
 
 /** In the order in which a run passes through them, so that the list does not jump when counts change. */
-const STATE_ORDER = ["scheduled", "queued", "started", "retrying", "succeeded", "failed", "revoked", "rejected", "lost", "dead"];
+const STATE_ORDER = ["scheduled", "queued", "started", "retrying", "succeeded", "failed", "revoked", "rejected", "lost", "dead", "stuck"];
 const MOST_VALUES = 12;
+/** Not a state of its own: running, and owing a sign of life. It goes with no other choice of state. */
+const STUCK = "stuck";
 
 export type Counts = Partial<Record<Facet, Record<string, number>>>;
 
@@ -30,7 +32,7 @@ export function RunFilters({ counts, search, onChange }: { counts: Counts; searc
                     <Checkbox
                       size="xs"
                       checked={chosen.includes(value)}
-                      onChange={() => onChange({ ...search, [facet]: toggled(chosen, value) })}
+                      onChange={() => onChange({ ...search, [facet]: facet === "state" ? toggledState(chosen, value) : toggled(chosen, value) })}
                       label={
                         <Text size="sm" truncate maw={150} title={value}>
                           {facet === "state" ? t(`state.${value}`, { defaultValue: value }) : value || "–"}
@@ -58,6 +60,11 @@ function rows(facet: Facet, counts: Record<string, number>, chosen: string[]): [
   const entries = [...all].filter(([value, runs]) => value !== "" && (runs > 0 || chosen.includes(value)));
   if (facet === "state") return entries.sort((a, b) => STATE_ORDER.indexOf(a[0]) - STATE_ORDER.indexOf(b[0]));
   return entries.sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, MOST_VALUES);
+}
+
+function toggledState(values: string[], value: string): string[] | undefined {
+  if (value === STUCK) return values.includes(STUCK) ? undefined : [STUCK];
+  return toggled(values.filter((item) => item !== STUCK), value);
 }
 
 function toggled(values: string[], value: string): string[] | undefined {

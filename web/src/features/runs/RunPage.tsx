@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Problem } from "../../api/client";
 import { useRun, useRunChildren, type Run } from "../../api/queries";
 import { Card } from "../../ui/Card";
-import { seconds } from "../../ui/format";
+import { seconds, share } from "../../ui/format";
 import { JsonView } from "../../ui/JsonView";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
@@ -29,6 +29,7 @@ export function RunPage() {
     <Stack>
       <Group gap="sm" wrap="wrap">
         <StateBadge state={data.state} evidence={data.evidence} size="lg" />
+        {data.stuck && <StateBadge state="stuck" size="lg" />}
         <Title order={1} fz="xl" style={{ overflowWrap: "anywhere" }}>
           {data.task || data.id}
         </Title>
@@ -45,9 +46,14 @@ export function RunPage() {
           {t("run.reason")}: {data.reason}
         </Text>
       )}
+      {data.stuck && (
+        <Text c="orange" data-testid="stuck-since">
+          {t("run.stuckSince")} <Clock at={data.stuck_since} /> (<Ago at={data.stuck_since} />)
+        </Text>
+      )}
       {data.progress && data.progress.total ? (
         <Card title={t("run.progress")}>
-          <Progress value={(100 * (data.progress.done ?? 0)) / data.progress.total} animated={data.state === "started"} />
+          <Progress value={share(data.progress)} animated={data.state === "started"} />
           <Text size="sm" c="dimmed" mt={4}>
             {data.progress.done} / {data.progress.total} {data.progress.note}
           </Text>
@@ -67,6 +73,7 @@ export function RunPage() {
           )}
         </Card>
       )}
+      {data.history && data.history.length > 0 && <History corrections={data.history} />}
       {data.exception && (
         <Card
           title={t("run.exception")}
@@ -103,6 +110,32 @@ export function RunPage() {
   );
 }
 
+function History({ corrections }: { corrections: NonNullable<Run["history"]> }) {
+  const { t } = useTranslation();
+  return (
+    <Card title={t("run.history")}>
+      <Text size="xs" c="dimmed" mb="xs">
+        {t("run.historyHelp")}
+      </Text>
+      <Stack gap={6} data-testid="run-history">
+        {corrections.map((one) => (
+          <Group key={`${one.at} ${one.after}`} gap="xs" wrap="wrap">
+            <Text size="sm" c="dimmed" component="span">
+              <Clock at={one.at} />
+            </Text>
+            <StateBadge state={one.before} />
+            <span aria-hidden>→</span>
+            <StateBadge state={one.after} evidence={one.evidence} />
+            <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+              {one.reason}
+            </Text>
+          </Group>
+        ))}
+      </Stack>
+    </Card>
+  );
+}
+
 function Arguments({ run }: { run: Run }) {
   const { t } = useTranslation();
   const empty = (value: unknown) =>
@@ -130,6 +163,7 @@ function Facts({ run }: { run: Run }) {
     [t("run.wait"), seconds(run.wait_s)],
     [t("run.duration"), run.state === "started" ? <Ago key="a" at={run.started_at} /> : seconds(run.duration_s)],
     [t("run.attempts"), run.attempt_count],
+    ...(run.heartbeat_s ? ([[t("run.promised"), seconds(run.heartbeat_s)]] as [string, ReactNode][]) : []),
     ...Object.entries(run.labels).map(([name, value]) => [name, value] as [string, ReactNode]),
   ];
   return (

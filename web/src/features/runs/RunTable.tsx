@@ -2,7 +2,7 @@ import { Progress, Table, Text } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Run } from "../../api/queries";
-import { seconds, shortType } from "../../ui/format";
+import { seconds, share, shortType } from "../../ui/format";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 
@@ -41,7 +41,7 @@ export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boo
               onClick={() => void navigate({ to: "/runs/$runId", params: { runId: run.id } })}
             >
               <Table.Td>
-                <StateBadge state={run.state} evidence={run.evidence} />
+                <StateBadge state={run.stuck ? "stuck" : run.state} evidence={run.evidence} />
               </Table.Td>
               <Table.Td>
                 <Link to="/runs/$runId" params={{ runId: run.id }} onClick={(event) => event.stopPropagation()}>
@@ -49,8 +49,15 @@ export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boo
                     {run.task || run.id}
                   </Text>
                 </Link>
-                {run.progress?.total && run.state === "started" ? (
-                  <Progress size="xs" mt={2} value={(100 * (run.progress.done ?? 0)) / run.progress.total} aria-label={t("run.progress")} />
+                {run.state === "started" && run.progress?.total ? (
+                  <Progress
+                    size={4}
+                    mt={4}
+                    value={share(run.progress)}
+                    aria-label={t("run.progress")}
+                    title={`${run.progress.done ?? 0} / ${run.progress.total} ${run.progress.note}`}
+                    data-testid="run-progress"
+                  />
                 ) : null}
                 {run.exception && (
                   <Text size="xs" c="red" truncate title={run.exception.message}>

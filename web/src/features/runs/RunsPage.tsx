@@ -14,6 +14,12 @@ import { RunFilters, type Counts } from "./RunFilters";
 import { RunTable } from "./RunTable";
 import { PERIODS, toQuery, type Period, type RunSearch } from "./search";
 
+/** Runs that are stuck are offered beside the states, when there are any. */
+function withStuck(counts: (Counts & { stuck: number }) | undefined): Counts {
+  if (!counts) return {};
+  return counts.stuck > 0 ? { ...counts, state: { ...counts.state, stuck: counts.stuck } } : counts;
+}
+
 export function RunsPage() {
   const { t } = useTranslation();
   const search = useSearch({ from: "/runs" });
@@ -73,7 +79,7 @@ export function RunsPage() {
       </Group>
       <Flex gap="md" direction={{ base: "column", sm: "row" }} align="flex-start">
         <Box className="card" p="md" w={{ base: "100%", sm: 240 }} style={{ flexShrink: 0 }} display={workflows ? "none" : "block"}>
-          <RunFilters counts={(counts.data ?? {}) as Counts} search={search} onChange={change} />
+          <RunFilters counts={withStuck(counts.data)} search={search} onChange={change} />
         </Box>
         <Box className="card" p="md" style={{ flex: 1, minWidth: 0 }} w="100%">
           <GapNote since={query.since} />

@@ -70,7 +70,7 @@ export function WorkerTable({ workers }: { workers: Worker[] }) {
                 {count(worker.active)}
               </Table.Td>
               <Table.Td ta="right">
-                <Text size="sm" component="span" c={worker.state === "down" ? "red" : "dimmed"}>
+                <Text size="sm" component="span" c={worker.state === "down" ? "red" : worker.state === "wedged" ? "orange" : "dimmed"}>
                   <Ago at={worker.last_seen_at} />
                 </Text>
               </Table.Td>

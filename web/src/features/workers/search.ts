@@ -1,6 +1,6 @@
 import type { Worker } from "../../api/queries";
 
-export const WORKER_STATES = ["down", "up", "closed"] as const;
+export const WORKER_STATES = ["down", "wedged", "up", "closed"] as const;
 export type WorkerState = (typeof WORKER_STATES)[number];
 
 /** The choice of the list of workers as the address carries it; without one, all are shown. */
@@ -13,7 +13,7 @@ export function readWorkerSearch(search: Record<string, unknown>): WorkerSearch 
   return state ? { state } : {};
 }
 
-/** Those that need somebody first: down, then up, then closed; by name within. */
+/** Those that need somebody first: down, then wedged, then up, then closed; by name within. */
 export function chosen(workers: readonly Worker[], state: WorkerState | undefined): Worker[] {
   const rank = (worker: Worker) => WORKER_STATES.indexOf(worker.state);
   return workers
@@ -23,7 +23,7 @@ export function chosen(workers: readonly Worker[], state: WorkerState | undefine
 
 /** How many workers each choice would show. */
 export function counted(workers: readonly Worker[]): Record<WorkerState, number> {
-  const counts = { down: 0, up: 0, closed: 0 };
+  const counts = { down: 0, wedged: 0, up: 0, closed: 0 };
   for (const worker of workers) counts[worker.state] += 1;
   return counts;
 }

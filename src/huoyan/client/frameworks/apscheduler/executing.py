@@ -102,7 +102,7 @@ class _Schedule:
             execution = Execution(
                 self.reporter, run_id, name, root_id=run_id, args=args, kwargs=kwargs, labels=labels, eta=eta
             )
-            execution.queue_up()
+            execution.queue_up(here=True)
             if len(self.open) < _MAX_OPEN:
                 self.open[job.id, run_time] = execution
         if _in_other_processes(executor):

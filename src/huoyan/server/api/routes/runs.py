@@ -4,10 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from huoyan.errors import NotFound
+from huoyan.errors import InvalidQuery, NotFound
+from huoyan.model.run import Run as ModelRun
+from huoyan.model.run import RunState
 from huoyan.model.workflow import graph_of
 from huoyan.server.api.context import Context, Here
 from huoyan.server.api.parameters import (
+    STUCK,
     Cursor,
     Frameworks,
     Limit,
@@ -51,7 +54,7 @@ def list_runs(
     """List runs that match every filter given. The page after is asked for with `cursor`."""
     filters = _filters(here, state, task, queue, worker, service, framework, failure, since, until, q, active_only)
     page = here.store.runs.page(filters, limit, cursor)
-    return RunPage(items=[run_document(run) for run in page.items], next=page.next)
+    return RunPage(items=_documents(here, page.items), next=page.next)
 
 
 @router.get("/runs/counts", operation_id="countRuns", summary="Count runs per value of each facet")
@@ -72,13 +75,14 @@ def count_runs(
     """Count the runs behind each choice of a filter; every facet ignores its own filter, so that it can be widened."""
     filters = _filters(here, state, task, queue, worker, service, framework, failure, since, until, q, active_only)
     counts = here.store.runs.counts(filters)
-    return RunCounts(total=counts.total, exact=counts.exact, **counts)
+    stuck = len(here.store.truth.stuck())
+    return RunCounts(stuck=stuck, total=counts.total, exact=counts.exact, **counts)
 
 
 @router.get("/runs/{run_id:path}/children", operation_id="listRunChildren", summary="List the runs that a run started")
 def list_run_children(here: Here, run_id: str) -> RunPage:
     """List the runs whose `parent_id` is this run, oldest first."""
-    return RunPage(items=[run_document(run) for run in here.store.runs.children(run_id)], next=None)
+    return RunPage(items=_documents(here, here.store.runs.children(run_id)), next=None)
 
 
 @router.get(
@@ -98,7 +102,13 @@ def get_run(here: Here, run_id: str) -> Run:
     run = here.store.runs.get(run_id)
     if run is None:
         raise _unknown(run_id)
-    return run_document(run)
+    truth = here.store.truth
+    return run_document(run, truth.stuck([run_id]).get(run_id), truth.history(run_id))
+
+
+def _documents(here: Context, runs: list[ModelRun]) -> list[Run]:
+    stuck = here.store.truth.stuck([run.id for run in runs if run.executions])
+    return [run_document(run, stuck.get(run.id)) for run in runs]
 
 
 def _unknown(run_id: str) -> NotFound:
@@ -120,8 +130,12 @@ def _filters(
     active_only: bool,
 ) -> RunFilters:
     start, end = period(since, until, here.clock.now())
+    stuck = STUCK in state
+    if stuck and len(state) > 1:
+        raise InvalidQuery(f"state: expected stuck alone or states of runs, got {','.join(state)}")
     return RunFilters(
-        state=tuple(s.value for s in state),
+        state=("started",) if stuck else tuple(s.value for s in state if isinstance(s, RunState)),
+        stuck=stuck,
         task=tuple(task),
         queue=tuple(queue),
         worker=tuple(worker),

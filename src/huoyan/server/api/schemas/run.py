@@ -7,6 +7,7 @@ from huoyan.model.run import Attempt as ModelAttempt
 from huoyan.model.run import Run as ModelRun
 from huoyan.model.run import RunState, view
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
+from huoyan.server.store.truth import Correction, StuckRun
 
 EXCEPTION_EXAMPLE = {
     "type": "PaymentDeclined",
@@ -53,8 +54,12 @@ EXAMPLE: dict[str, Any] = {
     "progress": None,
     "labels": {"tier": "critical"},
     "breakdown": None,
+    "heartbeat_s": None,
+    "stuck": False,
+    "stuck_since": None,
     "attempt_count": 1,
     "attempts": [ATTEMPT_EXAMPLE],
+    "history": [],
 }
 
 
@@ -100,6 +105,19 @@ class Attempt(Document):
     """Why, for `revoked`, `rejected`, `lost`, `dead`."""
     duplicate: bool
     """True when the run had succeeded before this attempt."""
+
+
+class RunCorrection(Document):
+    """A state that was put right, or worked out by the server instead of reported."""
+
+    at: Timestamp
+    """When, by the server's clock."""
+    before: str
+    """The state shown until then."""
+    after: str
+    evidence: Evidence
+    """How the new state is known."""
+    reason: str
 
 
 class Run(Document):
@@ -148,8 +166,16 @@ class Run(Document):
     labels: dict[str, str]
     breakdown: Any
     """Where the time went, when the client measured it."""
+    heartbeat_s: float | None
+    """How often it promised a sign of life, in seconds; null: it promised none."""
+    stuck: bool
+    """True while it owes more signs of life than it may."""
+    stuck_since: Timestamp | None
+    """When it was last heard of, while it is stuck."""
     attempt_count: int
     attempts: list[Attempt]
+    history: list[RunCorrection] | None
+    """What was put right about its state, oldest first; null in lists."""
 
 
 class RunPage(Document):
@@ -173,6 +199,7 @@ class RunCounts(Document):
             "worker": {"celery@host-1": 9135},
             "service": {"orders": 9135},
             "framework": {"celery": 9135},
+            "stuck": 0,
             "total": 9135,
             "exact": True,
         }
@@ -184,14 +211,22 @@ class RunCounts(Document):
     worker: dict[str, int]
     service: dict[str, int]
     framework: dict[str, int]
+    stuck: int
+    """Runs that are stuck now, whatever the filters."""
     total: int
     """Runs that match every filter."""
     exact: bool
     """False when only the newest runs were counted, because there are too many to look at each."""
 
 
-def run_document(run: ModelRun) -> Run:
-    """Render a run as the API shows it."""
+def run_document(run: ModelRun, stuck: StuckRun | None = None, history: list[Correction] | None = None) -> Run:
+    """Render a run as the API shows it.
+
+    Args:
+        run: Its merge state.
+        stuck: Since when it owes a sign of life; default it does not.
+        history: What was put right about it; default not told.
+    """
     seen = view(run)
     progress = run.progress
     return Run(
@@ -223,8 +258,19 @@ def run_document(run: ModelRun) -> Run:
         else RunProgress(at=progress.at, done=progress.done, total=progress.total, note=progress.note),
         labels=run.labels,
         breakdown=next((a.breakdown for a in reversed(seen.attempts) if a.breakdown is not None), None),
+        heartbeat_s=run.heartbeat_s,
+        stuck=stuck is not None,
+        stuck_since=None if stuck is None else stuck.since_at,
         attempt_count=len(seen.attempts),
         attempts=[_attempt_document(attempt) for attempt in seen.attempts],
+        history=None
+        if history is None
+        else [
+            RunCorrection(
+                at=one.at, before=one.before, after=one.after, evidence=Evidence(one.evidence), reason=one.reason
+            )
+            for one in history
+        ],
     )
 
 

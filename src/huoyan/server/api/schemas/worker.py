@@ -21,7 +21,7 @@ EXAMPLE = {
     "queues": ["payments", "mail"],
 }
 
-WorkerState = Literal["up", "down", "closed"]
+WorkerState = Literal["up", "wedged", "down", "closed"]
 
 
 class Worker(Document):
@@ -36,7 +36,8 @@ class Worker(Document):
     pid: int
     """0 when it is not known."""
     state: WorkerState
-    """`down` after three missed reports, `closed` after an orderly shutdown."""
+    """`wedged` when it reports but starts nothing of what waits, `down` after three missed reports, `closed` after an
+    orderly shutdown."""
     first_seen_at: Timestamp | None
     last_seen_at: Timestamp | None
     started_at: Timestamp | None

@@ -6,7 +6,7 @@ const worker = (name: string, state: Worker["state"]) => ({ worker: name, servic
 const workers = [worker("a", "closed"), worker("d", "up"), worker("b", "up"), worker("c", "down"), worker("e", "wedged")];
 
 it("shows those that are down first, then the living, then the closed, by name", () => {
-  expect(chosen(workers, undefined).map((w) => w.worker)).toEqual(["c", "b", "d", "a"]);
+  expect(chosen(workers, undefined).map((w) => w.worker)).toEqual(["c", "e", "b", "d", "a"]);
 });
 
 it("shows one state alone when it is asked for", () => {

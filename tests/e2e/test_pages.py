@@ -199,6 +199,42 @@ def test_a_chord_shows_its_headers_as_one_and_names_the_one_that_holds_it_up(pag
     expect(page.get_by_test_id("run-id")).to_have_text("header-last")
 
 
+def test_schedules_show_what_became_of_each_due_time(page: Page, server: HuoyanServer) -> None:
+    now = time.time()
+    first = now - 60
+
+    def told(name: str, **fields: Any) -> dict[str, Any]:
+        given = {"service": "orders", "framework": "apscheduler", "source": "orders@host-1:77", "at": first - 1}
+        return {"id": name, "kind": "interval", "expression": "15.0", "task": "orders.sweep", **given, **fields}
+
+    kept = {"framework": "apscheduler", "task": "orders.sweep", "worker": "orders@host-1:77"}
+    started = [
+        {
+            **event("started", f"sweep-{n}", eta=first + 15 * n, labels={"schedule": "sweep"}, **kept),
+            "at": first + 15 * n,
+        }
+        for n in (0, 2)
+    ]
+    coming = told("nightly", kind="cron", expression="30 2 * * *", timezone="Asia/Shanghai", next_due_at=now + 5000)
+    post(server, *started, schedules=[told("sweep", grace_s=1.0, next_due_at=first), coming])
+
+    def judged() -> list[str]:
+        return [slot["verdict"] for slot in server.get("/schedules/orders/apscheduler/sweep")["slots"]][::-1]
+
+    wait_until(lambda: judged()[:3] == ["ok", "missed", "ok"], 30, lambda: f"three verdicts, got {judged()}")
+    page.goto(f"{server.url}/schedules")
+    row = page.locator('[data-schedule="sweep"]')
+    expect(row.locator("[data-verdict=missed]").first).to_be_visible()
+    expect(row).to_contain_text("every 15 s")
+    expect(page.locator('[data-schedule="nightly"]')).to_contain_text("daily at 02:30")
+    page.get_by_text("gone wrong").click()
+    expect(page.locator('[data-schedule="nightly"]')).to_have_count(0)
+    row.get_by_role("link", name="sweep").click()
+    expect(page.get_by_test_id("slot-table").locator("[data-verdict=ok]")).to_have_count(2)
+    page.get_by_test_id("slot-table").get_by_role("link", name="sweep-2").click()
+    expect(page.get_by_test_id("run-id")).to_have_text("sweep-2")
+
+
 def test_blindness_is_said_drawn_and_noted(page: Page, browser: Browser) -> None:
     with HuoyanServer("--celery", f"redis://127.0.0.1:{free_port()}/0") as blind:
         post(blind, *run("heard-1"))

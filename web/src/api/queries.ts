@@ -13,6 +13,9 @@ export type Worker = Schemas["Worker"];
 export type Task = Schemas["Task"];
 export type Gap = Schemas["Gap"];
 export type Overview = Schemas["Overview"];
+export type Schedule = Schemas["Schedule"];
+export type ScheduleDetail = Schemas["ScheduleDetail"];
+export type ScheduleSlot = Schemas["ScheduleSlot"];
 export type Workflow = Schemas["Workflow"];
 export type WorkflowNode = Schemas["WorkflowNode"];
 export type WorkflowEdge = Schemas["WorkflowEdge"];
@@ -124,6 +127,27 @@ export function useWorkers() {
   return useQuery({
     queryKey: ["workers"],
     queryFn: async () => unwrap(await api.GET("/api/v1/workers")),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useSchedules() {
+  return useQuery({
+    queryKey: ["schedules"],
+    queryFn: async () => unwrap(await api.GET("/api/v1/schedules")),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useSchedule(service: string, framework: string, schedule_id: string) {
+  return useQuery({
+    queryKey: ["schedules", service, framework, schedule_id],
+    queryFn: async () =>
+      unwrap(
+        await api.GET("/api/v1/schedules/{service}/{framework}/{schedule_id}", {
+          params: { path: { service, framework, schedule_id } },
+        }),
+      ),
     refetchInterval: REFRESH_MS,
   });
 }

@@ -224,6 +224,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules/{service}/{framework}/{schedule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get one schedule
+         * @description Return one schedule with the verdicts on its latest due times; `service` as the list shows it.
+         */
+        get: operations["getSchedule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/gaps": {
         parameters: {
             query?: never;
@@ -2277,7 +2297,17 @@ export interface components {
          *       "enabled": true,
          *       "source": "orders@host-1:4242",
          *       "missed_count": 0,
-         *       "last_missed_at": null
+         *       "last_missed_at": null,
+         *       "keeper_state": "up",
+         *       "recent": [
+         *         {
+         *           "at": "2026-11-20T01:30:00.000000Z",
+         *           "verdict": "late",
+         *           "late_s": 7.2,
+         *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *           "reason": "started 7.2 s late"
+         *         }
+         *       ]
          *     }
          */
         Schedule: {
@@ -2340,6 +2370,133 @@ export interface components {
              * @description The latest due time that was missed.
              */
             last_missed_at: string | null;
+            /**
+             * Keeper State
+             * @description State of the process that keeps it, see `Worker`; null when that process reports nothing of itself.
+             */
+            keeper_state: string | null;
+            /**
+             * Recent
+             * @description The latest due times with their verdicts, oldest first, at most 30.
+             */
+            recent: components["schemas"]["ScheduleSlot"][];
+        };
+        /**
+         * ScheduleDetail
+         * @description One schedule with the verdicts on its due times.
+         * @example {
+         *       "id": "daily-report",
+         *       "name": "orders.daily_report",
+         *       "service": "orders",
+         *       "framework": "apscheduler",
+         *       "task": "orders.reports.daily_report",
+         *       "kind": "cron",
+         *       "expression": "30 2 * * *",
+         *       "timezone": "Europe/Berlin",
+         *       "next_due_at": "2026-11-21T01:30:00.000000Z",
+         *       "last_run_at": "2026-11-20T01:30:00.000000Z",
+         *       "last_state": "succeeded",
+         *       "state": "ok",
+         *       "enabled": true,
+         *       "source": "orders@host-1:4242",
+         *       "missed_count": 0,
+         *       "last_missed_at": null,
+         *       "keeper_state": "up",
+         *       "recent": [
+         *         {
+         *           "at": "2026-11-20T01:30:00.000000Z",
+         *           "verdict": "late",
+         *           "late_s": 7.2,
+         *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *           "reason": "started 7.2 s late"
+         *         }
+         *       ],
+         *       "slots": [
+         *         {
+         *           "at": "2026-11-20T01:30:00.000000Z",
+         *           "verdict": "late",
+         *           "late_s": 7.2,
+         *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *           "reason": "started 7.2 s late"
+         *         }
+         *       ]
+         *     }
+         */
+        ScheduleDetail: {
+            /**
+             * Id
+             * @description Its name within service and framework; its runs carry it in the label `schedule`.
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Service */
+            service: string;
+            /** Framework */
+            framework: string;
+            /** Task */
+            task: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "cron" | "interval" | "date";
+            /**
+             * Expression
+             * @description A cron expression, seconds for an interval, or the scheduler's own words.
+             */
+            expression: string;
+            /**
+             * Timezone
+             * @description IANA name; empty: UTC.
+             */
+            timezone: string;
+            /** Next Due At */
+            next_due_at: string | null;
+            /** Last Run At */
+            last_run_at: string | null;
+            /**
+             * Last State
+             * @description State of the latest run that was judged.
+             */
+            last_state: string | null;
+            /**
+             * State
+             * @description What became of the latest due time; `dead` when the scheduler is gone or frozen, null before the first.
+             */
+            state: ("ok" | "late" | "missed" | "overlapping" | "doubled" | "unknown" | "dead") | null;
+            /**
+             * Enabled
+             * @description False when it is paused, was taken out, or its process ended on purpose.
+             */
+            enabled: boolean;
+            /**
+             * Source
+             * @description The process that keeps it.
+             */
+            source: string;
+            /** Missed Count */
+            missed_count: number;
+            /**
+             * Last Missed At
+             * @description The latest due time that was missed.
+             */
+            last_missed_at: string | null;
+            /**
+             * Keeper State
+             * @description State of the process that keeps it, see `Worker`; null when that process reports nothing of itself.
+             */
+            keeper_state: string | null;
+            /**
+             * Recent
+             * @description The latest due times with their verdicts, oldest first, at most 30.
+             */
+            recent: components["schemas"]["ScheduleSlot"][];
+            /**
+             * Slots
+             * @description The latest due times, newest first.
+             */
+            slots: components["schemas"]["ScheduleSlot"][];
         };
         /**
          * ScheduleKind
@@ -2368,7 +2525,17 @@ export interface components {
          *           "enabled": true,
          *           "source": "orders@host-1:4242",
          *           "missed_count": 0,
-         *           "last_missed_at": null
+         *           "last_missed_at": null,
+         *           "keeper_state": "up",
+         *           "recent": [
+         *             {
+         *               "at": "2026-11-20T01:30:00.000000Z",
+         *               "verdict": "late",
+         *               "late_s": 7.2,
+         *               "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *               "reason": "started 7.2 s late"
+         *             }
+         *           ]
          *         }
          *       ],
          *       "next": null
@@ -2433,6 +2600,45 @@ export interface components {
             enabled: boolean;
             /** @description When this was so by the sender's clock. */
             at: number | string;
+        };
+        /**
+         * ScheduleSlot
+         * @description A due time of a schedule and what became of it.
+         * @example {
+         *       "at": "2026-11-20T01:30:00.000000Z",
+         *       "verdict": "late",
+         *       "late_s": 7.2,
+         *       "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *       "reason": "started 7.2 s late"
+         *     }
+         */
+        ScheduleSlot: {
+            /**
+             * At
+             * Format: date-time
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            at: string;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "ok" | "late" | "missed" | "overlapping" | "doubled" | "unknown";
+            /**
+             * Late S
+             * @description How late it started, null when nothing did.
+             */
+            late_s: number | null;
+            /**
+             * Run Id
+             * @description The run that stands for it, empty when there is none.
+             */
+            run_id: string;
+            /**
+             * Reason
+             * @description Why, unless all is well.
+             */
+            reason: string;
         };
         /**
          * Session
@@ -4084,6 +4290,78 @@ export interface operations {
             };
             /** @description The request comes from a foreign page. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSchedule: {
+        parameters: {
+            query?: {
+                /** @description How many due times at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                service: string;
+                framework: string;
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleDetail"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

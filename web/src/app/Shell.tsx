@@ -4,6 +4,7 @@ import {
   IconActivity,
   IconAlertOctagon,
   IconBug,
+  IconCalendarTime,
   IconListDetails,
   IconMoon,
   IconPlugConnectedX,
@@ -25,6 +26,7 @@ const PAGES = [
   { to: "/tasks", key: "tasks", icon: IconSubtask },
   { to: "/queues", key: "queues", icon: IconStack2 },
   { to: "/workers", key: "workers", icon: IconServer2 },
+  { to: "/schedules", key: "schedules", icon: IconCalendarTime },
   { to: "/failures", key: "failures", icon: IconBug },
   { to: "/incidents", key: "incidents", icon: IconAlertOctagon },
 ] as const;

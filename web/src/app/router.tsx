@@ -7,6 +7,8 @@ import { QueuesPage } from "../features/queues/QueuesPage";
 import { RunPage } from "../features/runs/RunPage";
 import { RunsPage } from "../features/runs/RunsPage";
 import { readRunSearch } from "../features/runs/search";
+import { SchedulePage } from "../features/schedules/SchedulePage";
+import { SchedulesPage } from "../features/schedules/SchedulesPage";
 import { readTaskSearch } from "../features/tasks/order";
 import { TasksPage } from "../features/tasks/TasksPage";
 import { readWorkerSearch } from "../features/workers/search";
@@ -27,6 +29,13 @@ const run = createRoute({ getParentRoute: () => root, path: "/runs/$runId", comp
 const tasks = createRoute({ getParentRoute: () => root, path: "/tasks", component: TasksPage, validateSearch: readTaskSearch });
 const queues = createRoute({ getParentRoute: () => root, path: "/queues", component: QueuesPage });
 const workers = createRoute({ getParentRoute: () => root, path: "/workers", component: WorkersPage, validateSearch: readWorkerSearch });
+const schedules = createRoute({
+  getParentRoute: () => root,
+  path: "/schedules",
+  component: SchedulesPage,
+  validateSearch: (search: Record<string, unknown>): { show?: "wrong" } => (search.show === "wrong" ? { show: "wrong" } : {}),
+});
+const schedule = createRoute({ getParentRoute: () => root, path: "/schedules/$service/$framework/$scheduleId", component: SchedulePage });
 const failures = createRoute({ getParentRoute: () => root, path: "/failures", component: FailuresPage });
 const incidents = createRoute({
   getParentRoute: () => root,
@@ -37,7 +46,7 @@ const incidents = createRoute({
 const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$incidentId", component: IncidentPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, runs, run, tasks, queues, workers, failures, incidents, incident]),
+  routeTree: root.addChildren([overview, runs, run, tasks, queues, workers, schedules, schedule, failures, incidents, incident]),
   defaultPreload: "intent",
 });
 

@@ -1,10 +1,10 @@
 """Schedules as their processes tell them, and the verdicts on their due times."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, delete, select, update
+from sqlalchemy import Connection, Engine, Row, and_, delete, func, select, update
 
 from huoyan.model.run import view
 from huoyan.model.schedule import Schedule, ScheduleKind, ScheduleReport, Sighting, Slot, SlotVerdict
@@ -184,6 +184,20 @@ class ScheduleStore:
                 .where(_is(key), schedules.c.heard_at == schedule.heard_at)
                 .values(enabled=False, slot_at=None, next_due_at=None)
             )
+
+    def recent_slots(self, limit: int = 30) -> Mapping[tuple[str, str, str], Sequence[Slot]]:
+        """Return the latest verdicts on every schedule, oldest first, by (service, framework, id)."""
+        table = schedule_slots.c
+        key = table.service, table.framework, table.id
+        place = func.row_number().over(partition_by=key, order_by=table.slot_at.desc()).label("place")
+        ranked = select(schedule_slots, place).subquery()
+        query = select(ranked).where(ranked.c.place <= limit).order_by(ranked.c.slot_at)
+        found: dict[tuple[str, str, str], Any] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                slot = Slot(row.slot_at, SlotVerdict(row.verdict), row.late_s, row.run_id, "", row.reason)
+                found.setdefault((row.service, row.framework, row.id), []).append(slot)
+        return found
 
     def slots(self, schedule: Schedule, limit: int = 100) -> Sequence[Slot]:
         """Return the latest verdicts on a schedule, newest first; the state of their runs is not kept."""

@@ -1,11 +1,20 @@
 """Schedules as JSON."""
 
-from typing import Literal, cast
+from collections.abc import Iterable
+from typing import Any, Literal, cast
 
+from huoyan.model.schedule import Slot
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
 from huoyan.server.store import KnownSchedule
 
-EXAMPLE = {
+SLOT: dict[str, Any] = {
+    "at": "2026-11-20T01:30:00.000000Z",
+    "verdict": "late",
+    "late_s": 7.2,
+    "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+    "reason": "started 7.2 s late",
+}
+EXAMPLE: dict[str, Any] = {
     "id": "daily-report",
     "name": "orders.daily_report",
     "service": "orders",
@@ -22,10 +31,28 @@ EXAMPLE = {
     "source": "orders@host-1:4242",
     "missed_count": 0,
     "last_missed_at": None,
+    "keeper_state": "up",
+    "recent": [SLOT],
 }
 
 ScheduleState = Literal["ok", "late", "missed", "overlapping", "doubled", "unknown", "dead"]
+Verdict = Literal["ok", "late", "missed", "overlapping", "doubled", "unknown"]
 Kind = Literal["cron", "interval", "date"]
+
+
+class ScheduleSlot(Document):
+    """A due time of a schedule and what became of it."""
+
+    model_config = documented(SLOT)
+
+    at: Timestamp
+    verdict: Verdict
+    late_s: float | None
+    """How late it started, null when nothing did."""
+    run_id: str
+    """The run that stands for it, empty when there is none."""
+    reason: str
+    """Why, unless all is well."""
 
 
 class Schedule(Document):
@@ -57,6 +84,19 @@ class Schedule(Document):
     missed_count: int
     last_missed_at: Timestamp | None
     """The latest due time that was missed."""
+    keeper_state: str | None
+    """State of the process that keeps it, see `Worker`; null when that process reports nothing of itself."""
+    recent: list[ScheduleSlot]
+    """The latest due times with their verdicts, oldest first, at most 30."""
+
+
+class ScheduleDetail(Schedule):
+    """One schedule with the verdicts on its due times."""
+
+    model_config = documented({**EXAMPLE, "slots": [SLOT]})
+
+    slots: list[ScheduleSlot]
+    """The latest due times, newest first."""
 
 
 class ScheduleList(Document):
@@ -69,8 +109,17 @@ class ScheduleList(Document):
     """Always null: the list is whole."""
 
 
-def schedule_document(schedule: KnownSchedule, *, dead: bool) -> Schedule:
-    """Render a schedule as the API shows it; `dead` says that its scheduler is."""
+def schedule_document(
+    schedule: KnownSchedule, *, dead: bool, keeper_state: str | None = None, recent: Iterable[Slot] = ()
+) -> Schedule:
+    """Render a schedule as the API shows it.
+
+    Args:
+        schedule: The schedule.
+        dead: Whether its scheduler is.
+        keeper_state: State of the process that keeps it.
+        recent: Its latest due times, oldest first.
+    """
     return Schedule(
         id=schedule.id,
         name=schedule.name or schedule.id,
@@ -88,4 +137,23 @@ def schedule_document(schedule: KnownSchedule, *, dead: bool) -> Schedule:
         source=schedule.source,
         missed_count=schedule.missed_count,
         last_missed_at=schedule.last_missed_at,
+        keeper_state=keeper_state,
+        recent=[slot_document(slot) for slot in recent],
+    )
+
+
+def detail_document(schedule: Schedule, slots: Iterable[Slot]) -> ScheduleDetail:
+    """Render a schedule with its due times, newest first."""
+    parts = {name: getattr(schedule, name) for name in Schedule.model_fields}
+    return ScheduleDetail(**parts, slots=[slot_document(slot) for slot in slots])
+
+
+def slot_document(slot: Slot) -> ScheduleSlot:
+    """Render a due time."""
+    return ScheduleSlot(
+        at=slot.at,
+        verdict=slot.verdict.value,
+        late_s=slot.late_s,
+        run_id=slot.run_id,
+        reason=slot.reason,
     )

@@ -1,0 +1,142 @@
+import { Group, Loader, SimpleGrid, Stack, Table, Text, Title } from "@mantine/core";
+import { Link, useParams } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { Problem } from "../../api/client";
+import { useSchedule, type ScheduleDetail } from "../../api/queries";
+import { SignalChart } from "../../signals/SignalChart";
+import { Card } from "../../ui/Card";
+import { seconds } from "../../ui/format";
+import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { Ago, Clock } from "../../ui/time";
+import { BlindBanner } from "../gaps/BlindBanner";
+import { Due } from "./Due";
+import { ScheduleBadge } from "./ScheduleBadge";
+import { SlotStrip } from "./SlotStrip";
+import { VERDICT_COLOR } from "./verdicts";
+import { words } from "./words";
+
+/** The chart looks back a day in steps of 12 minutes. */
+const CHART = { since: "-24h", window_s: 720, step_s: 720 } as const;
+
+/** One schedule: what it means, who keeps it, and what became of each due time. */
+export function SchedulePage() {
+  const { t } = useTranslation();
+  const key = useParams({ from: "/schedules/$service/$framework/$scheduleId" });
+  const schedule = useSchedule(key.service, key.framework, key.scheduleId);
+  if (schedule.isPending) return <Loader size="sm" />;
+  if (schedule.isError) {
+    const missing = schedule.error instanceof Problem && schedule.error.status === 404;
+    return missing ? <EmptyNote>{t("schedule.notFound")}</EmptyNote> : <ErrorNote error={schedule.error} retry={() => void schedule.refetch()} />;
+  }
+  const data = schedule.data;
+  return (
+    <Stack>
+      <Group gap="sm">
+        <ScheduleBadge schedule={data} size="lg" />
+        <Title order={1} fz="xl" style={{ overflowWrap: "anywhere" }}>
+          {data.name}
+        </Title>
+      </Group>
+      <BlindBanner />
+      <Card>
+        <Facts schedule={data} />
+      </Card>
+      <Card title={t("schedule.slots")} aside={<SlotStrip slots={data.recent} />}>
+        <Slots schedule={data} />
+      </Card>
+      {data.task && <SignalChart id="task_duration_p95" query={{ ...CHART, service: data.service, task: data.task }} title={t("schedule.durations")} />}
+    </Stack>
+  );
+}
+
+function Facts({ schedule }: { schedule: ScheduleDetail }) {
+  const { t, i18n } = useTranslation();
+  const said = words(schedule, t, i18n.language);
+  const facts: [string, ReactNode][] = [
+    [
+      t("run.task"),
+      schedule.task ? (
+        <Link key="task" to="/runs" search={{ task: [schedule.task] }} style={{ textDecoration: "underline" }}>
+          {schedule.task}
+        </Link>
+      ) : (
+        "–"
+      ),
+    ],
+    [t("schedule.due"), said === schedule.expression || schedule.kind === "interval" ? said : `${said} (${schedule.expression})`],
+    [t("schedule.timezone"), schedule.timezone || "UTC"],
+    [t("schedule.next"), schedule.enabled ? <Due key="due" at={schedule.next_due_at} /> : "–"],
+    [t("schedule.last"), <Ago key="last" at={schedule.last_run_at} />],
+    [t("run.service"), schedule.service],
+    [t("run.framework"), schedule.framework],
+    [t("schedule.keeper"), schedule.source ? `${schedule.source}${schedule.keeper_state ? ` (${t(`state.${schedule.keeper_state}`, { defaultValue: schedule.keeper_state })})` : ""}` : "–"],
+    [t("schedule.missedCount"), schedule.missed_count],
+    [t("schedule.lastMissed"), schedule.last_missed_at ? <Clock key="missed" at={schedule.last_missed_at} /> : "–"],
+  ];
+  return (
+    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="sm">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <Text size="xs" c="dimmed">
+            {name}
+          </Text>
+          <Text size="sm" component="div" style={{ overflowWrap: "anywhere" }}>
+            {value}
+          </Text>
+        </div>
+      ))}
+    </SimpleGrid>
+  );
+}
+
+function Slots({ schedule }: { schedule: ScheduleDetail }) {
+  const { t } = useTranslation();
+  if (schedule.slots.length === 0) return <EmptyNote>{t("schedule.noSlots")}</EmptyNote>;
+  return (
+    <Table.ScrollContainer minWidth={560}>
+      <Table verticalSpacing={4} layout="fixed" data-testid="slot-table">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th w={170}>{t("schedule.dueAt")}</Table.Th>
+            <Table.Th w={120}>{t("schedule.verdict")}</Table.Th>
+            <Table.Th w={90} ta="right">
+              {t("schedule.lateBy")}
+            </Table.Th>
+            <Table.Th>{t("run.reason")}</Table.Th>
+            <Table.Th w={140}>{t("run.title")}</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {schedule.slots.map((slot) => (
+            <Table.Tr key={slot.at} data-verdict={slot.verdict}>
+              <Table.Td>
+                <Clock at={slot.at} />
+              </Table.Td>
+              <Table.Td>
+                <Text size="sm" c={slot.verdict === "ok" ? undefined : VERDICT_COLOR[slot.verdict]}>
+                  {t(`schedule.states.${slot.verdict}`)}
+                </Text>
+              </Table.Td>
+              <Table.Td ta="right" className="num">
+                {seconds(slot.late_s)}
+              </Table.Td>
+              <Table.Td>
+                <Text size="sm" c="dimmed" truncate title={slot.reason}>
+                  {slot.reason}
+                </Text>
+              </Table.Td>
+              <Table.Td>
+                {slot.run_id && (
+                  <Link to="/runs/$runId" params={{ runId: slot.run_id }} className="mono" title={slot.run_id}>
+                    {slot.run_id.slice(0, 12)}
+                  </Link>
+                )}
+              </Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextvars import Token
 from typing import Any
 
-from huoyan.client import context
+from huoyan.client import breakdown, context
+from huoyan.client.breakdown import Collector
 from huoyan.client.context import RunContext
 from huoyan.client.guard import guard, warn
 from huoyan.client.reporter import Reporter
@@ -37,6 +38,8 @@ class Execution:
     """
 
     __slots__ = (
+        "_collecting",
+        "_collector",
         "_ended",
         "_fields",
         "_given_key",
@@ -89,6 +92,8 @@ class Execution:
         self._heartbeat_at = 0.0
         self._promised_s: float | None = fields.get("heartbeat_s")
         self._token: Token[RunContext | None] | None = None
+        self._collector: Collector | None = None
+        self._collecting: Token[Collector | None] | None = None
 
     def queue_up(self, kind: EventKind = EventKind.QUEUED, *, here: bool = False, **fields: Any) -> None:
         """Report that it waits. `Reporter.emit` is for producers that execute nothing themselves.
@@ -110,6 +115,7 @@ class Execution:
             self.key = self._given_key or f"{self.attempt}@{self._reporter.worker}"
             self._emit(EventKind.STARTED, root_id=self.root_id, parent_id=self.parent_id, **self._fields)
             self._fields = {}
+            self._collector = Collector("run", breakdown.current())
             self._started = self._reporter.clock.monotonic()
         except Exception as error:  # noqa: BLE001
             warn("execution.start", "huoyan: a start could not be reported", error=error)
@@ -124,6 +130,8 @@ class Execution:
         self._token = context.enter(
             RunContext(self.run_id, self.root_id or self.run_id, self._progress, self._heartbeat)
         )
+        if self._collector is not None:
+            self._collecting = breakdown.resume(self._collector)
 
     def stop_clock(self) -> float | None:
         """Return how long it has run so far, in seconds, for frameworks that decide on the outcome some time later."""
@@ -134,6 +142,10 @@ class Execution:
         if self._token is not None:
             token, self._token = self._token, None
             context.leave(token)
+        if self._collecting is not None and self._collector is not None:
+            collecting, self._collecting = self._collecting, None
+            self._collector.stop()
+            breakdown.suspend(collecting)
 
     def succeed(self, result: Payload = None) -> None:
         """Report success. `result` must have gone through `Reporter.value`."""
@@ -160,6 +172,8 @@ class Execution:
                 self._emit(EventKind.PROGRESS, progress=self._held_progress)
             if self._started is not None:
                 fields.setdefault("duration_s", self._reporter.clock.monotonic() - self._started)
+            if self._collector is not None:
+                fields.setdefault("breakdown", self._collector.close())
             self._emit(kind, **fields)
         except Exception as error:  # noqa: BLE001
             warn("execution.end", "huoyan: an end could not be reported", error=error)

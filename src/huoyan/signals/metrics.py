@@ -287,6 +287,29 @@ SMTP_SEND_ERRORS = Metric(
     endpoint=Endpoint.APPLICATION,
 )
 
+HTTP_CLIENT_ERRORS = Metric(
+    "http_client_errors_total",
+    MetricKind.COUNTER,
+    "Requests to other services that got no answer, or one of 500 and above; error is the exception or the status.",
+    ("method", "host", "error"),
+    endpoint=Endpoint.APPLICATION,
+)
+DB_POOL_SIZE = Metric(
+    "db_pool_connections_max",
+    MetricKind.GAUGE,
+    "Connections that the pool opens at most; absent when it has no limit.",
+    ("pool",),
+    endpoint=Endpoint.APPLICATION,
+)
+DEPENDENCY_LAST_SUCCESS = Metric(
+    "dependency_last_success_timestamp_seconds",
+    MetricKind.GAUGE,
+    "When a database, Redis, service or mail server last answered without an error, in seconds since 1970 UTC.",
+    ("component", "target"),
+    "seconds",
+    Endpoint.APPLICATION,
+)
+
 OPERATIONS = Metric(
     "huoyan_operations_total",
     MetricKind.COUNTER,

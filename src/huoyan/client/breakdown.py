@@ -1,0 +1,293 @@
+"""Where the time of a request or run went: its calls to databases, caches and other services, the rest its own.
+
+Whoever executes a request or run enters a collector; each dependency reports its calls to the current one. The current
+collector is found by a context variable, so coroutines, `asyncio.to_thread` and AnyIO's worker threads find the one of
+the code that started them, and greenlets keep theirs apart. A plain `ThreadPoolExecutor` and `gevent.spawn` copy no
+context: what is called there counts as the run's own time.
+
+Calls that overlap (`asyncio.gather`, threads) share the wall time in which they overlap in equal parts, so that
+everything adds up to what really passed.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar, Token
+from itertools import pairwise
+from time import perf_counter
+from typing import Any, NamedTuple
+
+MAX_PARTS = 32
+"""Parts told at most, the last of which is `other`."""
+
+_MAX_KEPT = 128
+_MAX_CALLS_HELD = 256
+_OTHER = ("other", "", "")
+# Nanoseconds: what the clock resolves.
+_DIGITS = 9
+
+Key = tuple[str, str, str]
+Breakdown = dict[str, Any]
+
+
+Call = tuple[float, float, Key, bool]
+"""Readings of `perf_counter` before and after one call of a dependency, what it was, and whether it failed."""
+
+
+class _Part:
+    """What is known of all calls with one component, operation and target."""
+
+    __slots__ = ("calls", "covered_s", "errors", "max_s", "total_s")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.errors = 0
+        self.total_s = 0.0
+        self.covered_s = 0.0
+        self.max_s = 0.0
+
+    def add(self, other: "_Part") -> None:
+        """Count what `other` counted, too."""
+        self.calls += other.calls
+        self.errors += other.errors
+        self.total_s += other.total_s
+        self.covered_s += other.covered_s
+        self.max_s = max(self.max_s, other.max_s)
+
+    def json(self, key: Key) -> dict[str, Any]:
+        """Return it as one of the `parts`."""
+        component, operation, target = key
+        return {
+            "component": component,
+            "operation": operation,
+            "target": target,
+            "calls": self.calls,
+            "total_s": round(self.total_s, _DIGITS),
+            "covered_s": round(self.covered_s, _DIGITS),
+            "max_s": round(self.max_s, _DIGITS),
+            "errors": self.errors,
+        }
+
+
+class Collector:
+    """Collects the calls of one request or run, from now until it is closed.
+
+    A call during which no other was open is summed up at once. Others are held, a few hundred at most; then their
+    shares are worked out. A call that began before such a moment and ends after it is given only the time after it, so
+    that nothing is ever counted twice.
+
+    Args:
+        kind: `request` or `run`.
+        parent: The collector of what this is a part of; it is told of every call, too.
+
+    Attributes:
+        open: Calls that have begun and not ended.
+    """
+
+    __slots__ = ("_calls", "_closed", "_parts", "_settled_until", "_started", "_stopped", "kind", "open", "parent")
+
+    def __init__(self, kind: str, parent: "Collector | None" = None) -> None:
+        self.kind = kind
+        self.parent = parent
+        self.open = 0
+        self._calls: list[Call] = []
+        self._parts: dict[Key, _Part] = {}
+        self._closed = False
+        self._started = self._settled_until = perf_counter()
+        self._stopped: float | None = None
+
+    def add(self, started: float, ended: float, key: Key, failed: bool) -> None:
+        """Count one call here and in the parents, unless they are over."""
+        collector: Collector | None = self
+        call = (started, ended, key, failed)
+        while collector is not None:
+            if not collector._closed:
+                calls = collector._calls
+                calls.append(call)
+                if len(calls) >= _MAX_CALLS_HELD:
+                    collector._settle(ended)
+            collector = collector.parent
+
+    def add_alone(self, started: float, ended: float, key: Key, failed: bool) -> None:
+        """Count one call, at less cost where no other one can overlap it."""
+        if self.open or self._calls or self.parent is not None or self._closed:
+            self.add(started, ended, key, failed)
+            return
+        part = self._parts.get(key) or self._part(key)
+        duration_s = ended - started
+        part.calls += 1
+        if failed:
+            part.errors += 1
+        part.total_s += duration_s
+        settled_until = self._settled_until
+        part.covered_s += duration_s if started >= settled_until else max(0.0, ended - settled_until)
+        if duration_s > part.max_s:
+            part.max_s = duration_s
+        self._settled_until = ended
+
+    def stop(self) -> None:
+        """End its time here, unless it goes on by `resume`."""
+        self._stopped = perf_counter()
+
+    def resume(self) -> None:
+        """Let its time go on."""
+        self._stopped = None
+
+    def close(self) -> Breakdown | None:
+        """End it, and return the breakdown; None when no dependency was called."""
+        ended = self._stopped if self._stopped is not None else perf_counter()
+        self._closed = True
+        self.parent = None
+        if not self._calls and not self._parts:
+            return None
+        self._settle(ended)
+        return self._json(ended - self._started)
+
+    def _settle(self, until: float) -> None:
+        with _lock:
+            # Other threads may append meanwhile; those calls stay for the next time.
+            calls = self._calls[:]
+            del self._calls[: len(calls)]
+            since = self._settled_until
+            spans = [(min(max(call[0], since), until), min(max(call[1], since), until)) for call in calls]
+            for (started, ended, key, failed), covered_s in zip(calls, shares(spans), strict=True):
+                part = self._parts.get(key) or self._part(key)
+                duration_s = max(0.0, ended - started)
+                part.calls += 1
+                part.errors += failed
+                part.total_s += duration_s
+                part.covered_s += covered_s
+                part.max_s = max(part.max_s, duration_s)
+            self._settled_until = max(since, *(end for _, end in spans)) if spans else since
+
+    def _part(self, key: Key) -> _Part:
+        return self._parts.setdefault(key if len(self._parts) < _MAX_KEPT else _OTHER, _Part())
+
+    def _json(self, total_s: float) -> Breakdown:
+        parts = sorted(self._parts.items(), key=lambda item: -item[1].covered_s)
+        if len(parts) > MAX_PARTS:
+            rest = _Part()
+            named: list[tuple[Key, _Part]] = []
+            for key, part in parts:
+                if key != _OTHER and len(named) < MAX_PARTS - 1:
+                    named.append((key, part))
+                else:
+                    rest.add(part)
+            parts = [*named, (_OTHER, rest)]
+        told = [part.json(key) for key, part in parts]
+        covered_s = sum(part["covered_s"] for part in told)
+        own_s = max(0.0, round(total_s - covered_s, _DIGITS))
+        return {"total_s": round(covered_s + own_s, _DIGITS), "own_s": own_s, "parts": told}
+
+
+def shares(spans: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the wall time of each span that belongs to it: where k spans overlap, each gets the k-th part.
+
+    Args:
+        spans: (start, end), in any order and one unit.
+
+    Returns:
+        The shares in the same order. They are not negative, and their sum is the time that the spans cover together.
+    """
+    if all(end <= start for (_, end), (start, _) in pairwise(spans)):
+        return [max(0.0, end - start) for start, end in spans]
+    # earned[t] is what a span that is open all the time has got until t; a span gets what was earned while it was open.
+    changes = sorted(_changes(spans))
+    earned: dict[float, float] = {}
+    active, sum_s, last = 0, 0.0, changes[0][0] if changes else 0.0
+    for at, change in changes:
+        if active and at > last:
+            sum_s += (at - last) / active
+        last = at
+        active += change
+        earned[at] = sum_s
+    return [max(0.0, earned[end] - earned[start]) if end > start else 0.0 for start, end in spans]
+
+
+def _changes(spans: Iterable[tuple[float, float]]) -> Iterable[tuple[float, int]]:
+    for start, end in spans:
+        if end > start:
+            yield start, 1
+            yield end, -1
+
+
+class Entry(NamedTuple):
+    """What `enter` gives, for `leave`."""
+
+    collector: Collector
+    token: Token[Collector | None]
+
+
+_variable: ContextVar[Collector | None] = ContextVar("huoyan_breakdown", default=None)
+_lock = threading.Lock()
+
+current = _variable.get
+"""Return the collector of the request or run that this code belongs to, or None."""
+
+
+def enter(kind: str) -> Entry:
+    """Begin to collect for a request or run (`request`, `run`) in this context."""
+    collector = Collector(kind, current())
+    return Entry(collector, _variable.set(collector))
+
+
+def leave(entry: Entry) -> Breakdown | None:
+    """End what `enter` began and return its breakdown; None when it called no dependency."""
+    suspend(entry.token)
+    return entry.collector.close()
+
+
+def resume(collector: Collector) -> Token[Collector | None]:
+    """Make a collector current here (again); give the token to `suspend`."""
+    collector.resume()
+    return _variable.set(collector)
+
+
+def suspend(token: Token[Collector | None]) -> None:
+    """Make current what was current before. In another context than that of the token there is nothing to restore."""
+    try:
+        _variable.reset(token)
+    except ValueError:
+        return
+
+
+def begin() -> tuple[Collector, float] | None:
+    """Begin a call of a dependency; None when nothing collects."""
+    collector = current()
+    if collector is None:
+        return None
+    collector.open += 1
+    return collector, perf_counter()
+
+
+def finish(
+    span: tuple[Collector, float] | None,
+    component: str,
+    operation: str,
+    target: str,
+    error: BaseException | bool | None,
+) -> None:
+    """End a call of a dependency. Each `begin` needs one; a call that never ends costs the others some speed.
+
+    Args:
+        span: What `begin` returned.
+        component: `database`, `redis`, `http`, `smtp`, `queue`, `event_loop`, `pool`, …
+        operation: What was done: `SELECT`, `GET`, …
+        target: With what: a table, a host.
+        error: What it raised, or whether it failed.
+    """
+    if span is not None:
+        collector, started = span
+        ended = perf_counter()
+        collector.open -= 1
+        collector.add_alone(started, ended, (component, operation, target), error is not None and error is not False)
+
+
+def _renew_lock() -> None:
+    """Take a free lock in a child: another thread of the parent may have held it at the moment of the fork."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

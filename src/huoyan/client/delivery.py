@@ -17,12 +17,14 @@ class Batch:
         process: The report that goes with them, if the process reports.
         queues: Queue depths read since the last batch.
         schedules: What is new about schedules.
+        measurements: Numbers and encoded frames of what was measured, oldest first (`huoyan.client.outbox`).
     """
 
     events: list[bytes] = field(default_factory=list)
     process: ProcessReport | None = None
     queues: list[QueueReading] = field(default_factory=list)
     schedules: list[ScheduleReport] = field(default_factory=list)
+    measurements: list[tuple[int, bytes]] = field(default_factory=list)
 
 
 class Answer(StrEnum):

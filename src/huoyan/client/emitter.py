@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from huoyan.client.delivery import Answer, Batch, Receipt, Transport
 from huoyan.client.guard import warn
+from huoyan.client.outbox import Outbox
 from huoyan.client.settings import Settings
 from huoyan.client.wire import encode_event
 from huoyan.clock import Clock
@@ -36,6 +37,7 @@ class Emitter:
         transport: Where batches go.
         report: Returns what the process says of itself, or None when it does not report. Its arguments: how many events
             were dropped so far, and whether the process closes.
+        outbox: Keeps what the process measures until it is taken; None: nothing is measured.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Emitter:
         clock: Clock,
         transport: Transport,
         report: Callable[[int, bool], ProcessReport | None],
+        outbox: Outbox | None = None,
     ) -> None:
+        self._outbox = outbox
         self._settings = settings
         self._clock = clock
         self._transport = transport
@@ -150,6 +154,7 @@ class Emitter:
             Whether everything was settled in time.
         """
         deadline = self._clock.monotonic() + timeout_s
+        self._freeze()
         with self._lock:
             target = self._taken_in
             if self._settled >= target and not self._waiting() and not closing:
@@ -173,6 +178,7 @@ class Emitter:
         A server that does not answer gets one try, so that ending the process is never held up by it.
         """
         deadline = self._clock.monotonic() + timeout_s
+        self._freeze()
         with self._lock:
             if not self._said_anything and not self._buffer and self._pending is None and not self._waiting():
                 self._stopping = True
@@ -200,7 +206,11 @@ class Emitter:
 
     def _waiting(self) -> bool:
         """Whether anything but events waits to be told."""
-        return bool(self._queues or self._changed_schedules)
+        return bool(self._queues or self._changed_schedules or (self._outbox is not None and self._outbox.waiting))
+
+    def _freeze(self) -> None:
+        if self._outbox is not None:
+            self._outbox.freeze()
 
     def _pending_count(self) -> int:
         return len(self._pending.events) if self._pending is not None else 0
@@ -263,13 +273,18 @@ class Emitter:
 
     def _send_one(self, timeout_s: float, *, closing: bool = False) -> bool:
         """Send one batch; return False when the server would not take it now."""
+        outbox = self._outbox
+        if outbox is not None and outbox.due(self._settings.report_interval_s):
+            outbox.freeze()
         with self._lock:
             batch = self._pending or self._take()
             batch.process = self._report(self.dropped, closing)
             if self._queues:
                 batch.queues, self._queues = list(self._queues.values()), {}
             batch.schedules = self._take_schedules(again=batch.process is not None)
-            if not batch.events and not batch.queues and not batch.schedules and batch.process is None:
+            # Frames stay in the outbox, and what is in it is what is sent, whatever batch they go with.
+            batch.measurements = outbox.take() if outbox is not None else []
+            if not any((batch.events, batch.queues, batch.schedules, batch.measurements, batch.process)):
                 self._urgent = False
                 self._first_at = None
                 self._report_at = self._clock.monotonic() + self._settings.report_interval_s
@@ -320,6 +335,8 @@ class Emitter:
             if not count:
                 self._pending = None
             return False
+        if receipt.answer is not Answer.TOO_LARGE or count <= 1:
+            self._settle_measurements(batch)
         if receipt.answer is Answer.TOO_LARGE and count > 1:
             half = count // 2
             self._buffer.extendleft(reversed(batch.events[half:]))
@@ -346,6 +363,11 @@ class Emitter:
         self._changed.notify_all()
         return True
 
+    def _settle_measurements(self, batch: Batch) -> None:
+        if batch.measurements and self._outbox is not None:
+            self._outbox.settle(batch.measurements[-1][0])
+        batch.measurements = []
+
     def _keep_readings(self, batch: Batch) -> None:
         for reading in batch.queues:
             self._queues.setdefault((reading.service, reading.queue), reading)
@@ -371,7 +393,8 @@ class Emitter:
                 if not self._send_one(min(left, self._settings.timeout_s), closing=closing and last):
                     return False
                 with self._lock:
-                    if self._pending is None and not self._buffer and (last or not closing):
+                    waits = self._outbox is not None and self._outbox.waiting
+                    if self._pending is None and not self._buffer and not waits and (last or not closing):
                         return True
         finally:
             self._sending.release()

@@ -16,6 +16,7 @@ from huoyan.client.emitter import Emitter
 from huoyan.client.guard import guard, warn
 from huoyan.client.measurements import Measurements
 from huoyan.client.metrics import Metrics
+from huoyan.client.outbox import Outbox
 from huoyan.client.reporter import Reporter
 from huoyan.client.settings import Settings
 from huoyan.client.tally import Tally
@@ -68,6 +69,11 @@ class Process:
         if not self._worker:
             self._worker = self._given or f"{self._service or self.framework or 'python'}@{self.host}:{self.pid}"
         return self._worker
+
+    @property
+    def service(self) -> str:
+        """Name of the service, empty when unknown."""
+        return self._service
 
     def belongs_to(self, service: str, framework: str) -> None:
         """Take the name of the first thing watched, where the settings give none."""
@@ -152,6 +158,7 @@ class Client:
         self._ends_with_child = False
         self.metrics = Metrics()
         self.measurements = Measurements()
+        self.outbox = Outbox(clock, lambda: self.measurements, lambda: (self.process.service, self.process.worker))
         self._apply(settings, transport)
         _clients.add(self)
 
@@ -174,7 +181,9 @@ class Client:
             from huoyan.client.transport.http import HttpTransport
 
             transport = HttpTransport(settings.url, settings.token, self.clock.now, VERSION)
-        self.emitter = Emitter(settings, self.clock, transport, self._report) if transport is not None else None
+        self.emitter = (
+            Emitter(settings, self.clock, transport, self._report, self.outbox) if transport is not None else None
+        )
         # One run is counted at one endpoint: with a server, huoyan_task_* are the server's.
         self.metrics.expose_tasks = self.emitter is None
 
@@ -260,6 +269,7 @@ class Client:
             self.metrics.forked()
             # What the parent measured is the parent's.
             self.measurements = Measurements()
+            self.outbox.forked()
             if self.emitter is not None:
                 self.emitter.forked()
                 self._finish_with_multiprocessing()

@@ -7,7 +7,10 @@ from typing import Any
 
 from huoyan.client.delivery import Batch
 from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
+from huoyan.model.histogram import Histogram
 from huoyan.model.schedule import ScheduleReport
+from huoyan.signals.measured import Frame, Measured
+from huoyan.signals.metrics import MetricKind
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _lenient = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), skipkeys=True, default=repr)
@@ -84,7 +87,46 @@ def encode_batch(batch: Batch, sent_at: float) -> bytes:
     if batch.schedules:
         head["schedules"] = [_schedule_fields(report) for report in batch.schedules]
     start = _encode(head).encode("utf-8", "replace")
-    return b"".join((start[:-1], b',"events":[', b",".join(batch.events), b"]}"))
+    parts = [start[:-1]]
+    if batch.measurements:
+        parts += [b',"measurements":[', b",".join(encoded for _, encoded in batch.measurements), b"]"]
+    return b"".join((*parts, b',"events":[', b",".join(batch.events), b"]}"))
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Encode what was measured up to one moment."""
+    out = {
+        "source": frame.source,
+        "sequence": frame.sequence,
+        "at": frame.at,
+        "service": frame.service[:_NAME_CHARS],
+        "worker": frame.worker[:_NAME_CHARS],
+        "metrics": [_measured_fields(measured) for measured in frame.metrics.values()],
+    }
+    return _encode(out).encode("utf-8", "replace")
+
+
+def _measured_fields(measured: Measured) -> dict[str, Any]:
+    metric = measured.metric
+    out: dict[str, Any] = {"name": metric.name, "kind": metric.kind.value, "labels": list(metric.labels)}
+    if metric.unit:
+        out["unit"] = metric.unit
+    if metric.help:
+        out["help"] = metric.help
+    if measured.folded:
+        out["folded"] = measured.folded
+        out["samples"] = [list(values) for values in measured.samples]
+    out["series"] = [_series_fields(metric.kind, values, value) for values, value in measured.series.items()]
+    return out
+
+
+def _series_fields(kind: MetricKind, values: tuple[str, ...], value: float | Histogram) -> dict[str, Any]:
+    if isinstance(value, Histogram):
+        out: dict[str, Any] = {"values": values, "sum": value.sum, "buckets": list(value.buckets.items())}
+        if value.zero_count:
+            out["zeros"] = value.zero_count
+        return out
+    return {"values": values, "value": value} if kind is MetricKind.GAUGE else {"values": values, "add": value}
 
 
 def decode_event(data: dict[str, Any]) -> TaskEvent:

@@ -1,8 +1,10 @@
 """A transport that keeps everything, for tests."""
 
+import json
 import threading
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
 from huoyan.client.delivery import Answer, Batch, Receipt
 from huoyan.client.wire import decode_events
@@ -23,6 +25,7 @@ class MemoryTransport:
         self.reports: list[ProcessReport] = []
         self.queues: list[QueueReading] = []
         self.schedules: list[ScheduleReport] = []
+        self.measurements: list[dict[str, Any]] = []
         self.batches: list[Batch] = []
         self._lock = threading.Lock()
 
@@ -34,6 +37,7 @@ class MemoryTransport:
                 self.events += decode_events(batch.events)
                 self.queues += batch.queues
                 self.schedules += batch.schedules
+                self.measurements += [json.loads(encoded) for _, encoded in batch.measurements]
                 if batch.process is not None:
                     self.reports.append(batch.process)
             return receipt
@@ -41,6 +45,7 @@ class MemoryTransport:
     def forget(self) -> None:
         """There is no connection to drop; what the parent sent stays the parent's."""
         self.events, self.reports, self.queues, self.schedules, self.batches = [], [], [], [], []
+        self.measurements = []
         self._lock = threading.Lock()
 
     def close(self) -> None:

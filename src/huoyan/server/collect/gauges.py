@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from huoyan.clock import Clock
 from huoyan.model.event import QueueReading
 from huoyan.server.collect.active import Active
+from huoyan.server.collect.measured import MeasuredGauges
 from huoyan.server.collect.metrics import Labels
 from huoyan.server.collect.registry import ALIVE, Registry
 from huoyan.server.store.source import STALE_S
@@ -45,20 +46,31 @@ class Gauges:
     """
 
     def __init__(
-        self, active: Active, registry: Registry, clock: Clock, waiting_since: Callable[[], float | None]
+        self,
+        active: Active,
+        registry: Registry,
+        clock: Clock,
+        waiting_since: Callable[[], float | None],
+        measured: MeasuredGauges | None = None,
     ) -> None:
         """Args:
+        measured: The gauges that processes tell; None for those of the server alone.
         waiting_since: Returns when the oldest of what is not stored yet was received, None when all is stored.
         """
         self._active = active
         self._registry = registry
         self._clock = clock
         self._waiting_since = waiting_since
+        self._measured = measured
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, str], QueueReading] = {}
         self._findings: dict[str, Callable[[], Mapping[Labels, float]]] = {}
         self._lag_s: float | None = None
         self._stored_at = 0.0
+
+    def names(self) -> tuple[str, ...]:
+        """Return every gauge that is known now."""
+        return NAMES if self._measured is None else (*NAMES, *self._measured.names())
 
     def readings(self, readings: Iterable[QueueReading]) -> None:
         """Take new readings of queues."""
@@ -116,7 +128,7 @@ class Gauges:
             }
         if metric == INGEST_LAG.name:
             return self._lag()
-        return {}
+        return {} if self._measured is None else self._measured.read(metric)
 
     def _lag(self) -> dict[Labels, float]:
         now = self._clock.now()

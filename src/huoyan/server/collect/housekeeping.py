@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from huoyan.clock import Clock
-from huoyan.server.collect.gauges import NAMES, Gauges
+from huoyan.server.collect.gauges import Gauges
 from huoyan.server.collect.metrics import Labels, Metrics
 from huoyan.server.collect.registry import Registry
 from huoyan.server.collect.samples import Samples
@@ -46,7 +46,7 @@ class GaugeSampler:
     def run_once(self) -> None:
         """Take a sample, and save when it is time."""
         now = self._clock.now()
-        gauges = {metric: self._gauges.read(metric) for metric in NAMES}
+        gauges = {metric: self._gauges.read(metric) for metric in self._gauges.names()}
         self._samples.add(now, gauges)
         self._unsaved += [
             GaugeSample(metric, labels, now, value)
@@ -142,6 +142,14 @@ class Retention:
         )
         self._registry.forget_before(closed_before, down_before)
         store.workers.delete_before(closed_before, down_before)
-        for kept in (store.rollups, store.gauges, store.failures, store.gaps, store.queues, store.truth):
+        for kept in (
+            store.rollups,
+            store.gauges,
+            store.failures,
+            store.gaps,
+            store.queues,
+            store.truth,
+            store.measured,
+        ):
             kept.delete_before(before)
         return done

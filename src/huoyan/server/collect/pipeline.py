@@ -28,6 +28,7 @@ from huoyan.server.collect.gauges import Gauges
 from huoyan.server.collect.housekeeping import GaugeSampler, Retention, TextIndexer
 from huoyan.server.collect.live import Bus
 from huoyan.server.collect.liveness import Liveness
+from huoyan.server.collect.measured import MeasurementAging, MeasurementCollector
 from huoyan.server.collect.metrics import Metrics
 from huoyan.server.collect.pulse import Pulses, Stuck
 from huoyan.server.collect.recent import MINUTE_S, Recent
@@ -67,6 +68,7 @@ class Collector:
     Attributes:
         bus: Where changes are told.
         metrics: The counters, distributions and gauges for `/metrics`.
+        measured: What processes measure.
     """
 
     def __init__(
@@ -83,14 +85,15 @@ class Collector:
         skew = SkewEstimator()
         self._registry = Registry(skew, self.settings.missed_reports)
         self._active = Active()
-        self._gauges = Gauges(self._active, self._registry, clock, self._waiting_since)
+        self.measured = MeasurementCollector(store, clock, self.settings.measured_series)
+        self._gauges = Gauges(self._active, self._registry, clock, self._waiting_since, self.measured.gauges)
         self.metrics = Metrics(self._gauges.read)
         self._recent = Recent(clock.now())
         self._bounds = Bounds(self.settings.series_budget)
         self._announcer = Announcer(self.bus)
         self._recorder = Recorder(store, clock, self._bounds, self._registry, skew, self.settings.live_runs)
         samples = Samples(clock.now())
-        self._source = LiveSource(store, self._recent, samples, self._gauges, clock)
+        self._source = LiveSource(store, self._recent, samples, self._gauges, clock, self.measured.recent)
         self._liveness = Liveness(store, self._registry, self.bus, clock, self._emit)
         self._sampler = GaugeSampler(store, self._gauges, samples, self.metrics, clock)
         self._pulses = Pulses(self.settings.heartbeats)
@@ -102,6 +105,7 @@ class Collector:
             Wedge(store, self._registry, self._gauges, clock, self.settings.wedged_after_s),
             self._sampler,
             TextIndexer(store.texts),
+            MeasurementAging(store, clock),
             Retention(store, self._registry, clock, self.settings, self._active_changed),
         ]
         self._lock = threading.Lock()

@@ -15,6 +15,7 @@ class CollectorSettings:
         submit_timeout_s: How long `submit` blocks before it gives up, in seconds.
         live_runs: Runs that have not ended kept in memory to spare reading them again.
         series_budget: Series (service, task, queue) counted apart; what is beyond is counted as `other`.
+        measured_series: Series kept of each metric that a service measures; more are folded into `other`.
         retention_s: How long runs, rollups and gaps are kept, in seconds.
         missed_reports: So many reports overdue, and a worker is down.
         closed_kept_s: How long a worker that said goodbye stays in the lists, in seconds: pods come and go all day.
@@ -30,6 +31,7 @@ class CollectorSettings:
     submit_timeout_s: float = 10.0
     live_runs: int = 50_000
     series_budget: int = 10_000
+    measured_series: int = 2_000
     retention_s: float = 14 * 86_400.0
     missed_reports: int = 3
     closed_kept_s: float = 3600.0

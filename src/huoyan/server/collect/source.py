@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from huoyan.clock import Clock
 from huoyan.server.collect.gauges import Gauges
+from huoyan.server.collect.measured import MeasuredRecent
 from huoyan.server.collect.recent import SLOT_S, Recent
 from huoyan.server.collect.samples import Samples
 from huoyan.server.store import Store
-from huoyan.server.store.source import Merges, Selection, StoreSource, Sums, combined, key_of, matches
+from huoyan.server.store.source import MeasuredRows, Merges, Selection, StoreSource, Sums, combined, key_of, matches
 from huoyan.signals.metrics import SCHEDULE_MISSED
 from huoyan.signals.source import Combination, Conditions, Key
 
@@ -15,8 +16,17 @@ from huoyan.signals.source import Combination, Conditions, Key
 class LiveSource(StoreSource):
     """The `Source` of the running server: slides by 5 seconds within the last hour, and knows the gauges of now."""
 
-    def __init__(self, store: Store, recent: Recent, samples: Samples, gauges: Gauges, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        recent: Recent,
+        samples: Samples,
+        gauges: Gauges,
+        clock: Clock,
+        measured: MeasuredRecent,
+    ) -> None:
         super().__init__(store)
+        self._recently_measured = measured
         self._schedules = store.schedules
         self._recent = recent
         self._samples = samples
@@ -76,6 +86,15 @@ class LiveSource(StoreSource):
         cut = self._recent.since
         earlier = super()._own_increases(metric, since, min(until, cut)) if since < cut else []
         return earlier + self._recent.own_increases(metric, max(since, cut), until)
+
+    def _collect_measured(
+        self, into: MeasuredRows, metric: str, since: float, until: float, begin: float, step_s: float
+    ) -> None:
+        cut = self._recently_measured.since
+        if since < cut:
+            super()._collect_measured(into, metric, since, min(until, cut), begin, step_s)
+        if until > cut:
+            self._recently_measured.collect(into, metric, max(since, cut), until, begin, step_s)
 
     def _collect(
         self, into: Sums | Merges, selection: Selection, since: float, until: float, step_s: float, steps: int

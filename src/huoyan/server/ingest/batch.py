@@ -16,16 +16,20 @@ from msgspec import Raw
 
 from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
 from huoyan.model.schedule import ScheduleKind, ScheduleReport
+from huoyan.server.ingest.measurements import FrameProblem, frame_of
 from huoyan.server.ingest.wire import (
     MAX_DEPTH,
     MAX_EVENT_BYTES,
     MAX_EVENTS,
     Time,
     WireEvent,
+    WireFrame,
     WireProcess,
     WireQueue,
     WireSchedule,
 )
+from huoyan.signals.measured import Frame
+from huoyan.signals.metrics import MetricKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Decoded:
     process: ProcessReport | None = None
     queues: list[QueueReading] = field(default_factory=list)
     schedules: list[ScheduleReport] = field(default_factory=list)
+    measurements: list[Frame] = field(default_factory=list)
     sent_at: float | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -56,6 +61,7 @@ _event = msgspec.json.Decoder(WireEvent)
 _process = msgspec.json.Decoder(WireProcess)
 _queue = msgspec.json.Decoder(WireQueue)
 _schedule = msgspec.json.Decoder(WireSchedule)
+_frame = msgspec.json.Decoder(WireFrame)
 _time = msgspec.json.Decoder(Time | None)
 _raw_list = msgspec.json.Decoder(list[Raw])
 _raw_object = msgspec.json.Decoder(dict[str, Raw])
@@ -121,6 +127,12 @@ def decode(body: bytes, received_at: float) -> Decoded:
         decoded.process = _process_report(process)
     decoded.queues = [_queue_reading(q) for q in _items(parts, "queues", _queue, decoded)]
     decoded.schedules = [_schedule_report(s) for s in _items(parts, "schedules", _schedule, decoded)]
+    for place, frame in enumerate(_items(parts, "measurements", _frame, decoded)):
+        problems: list[FrameProblem] = []
+        decoded.measurements.append(frame_of(frame, _at(frame.at), problems))
+        decoded.rejected += [
+            Rejected(None, None, f"measurements[{place}].{field}", expected, got) for field, expected, got in problems
+        ]
     return decoded
 
 
@@ -143,7 +155,7 @@ def _envelope(body: bytes, decoded: Decoded) -> tuple[dict[str, Raw], list[Raw]]
         return parts, _raw_list.decode(events)
     if "kind" in parts or "run_id" in parts:
         return {}, [Raw(body)]
-    if "process" in parts or "queues" in parts or "schedules" in parts:
+    if "process" in parts or "queues" in parts or "schedules" in parts or "measurements" in parts:
         return parts, []
     decoded.rejected.append(
         Rejected(None, None, "body", "an object with `events`, or an event with `kind` and `run_id`", _names(parts))
@@ -342,11 +354,13 @@ def _rejected(error: Exception, index: int | None, run_id: str | None, prefix: s
         return Rejected(index, run_id, f"{prefix}{path}.{missing['name']}", "a value", "nothing")
     got = _found(text, path)
     if what.startswith("Invalid enum value"):
-        known: type[Evidence] | type[ScheduleKind] | type[EventKind] = EventKind
+        known: type[Evidence] | type[ScheduleKind] | type[EventKind] | type[MetricKind] = EventKind
         if path.endswith("evidence"):
             known = Evidence
         elif prefix.startswith("schedules"):
             known = ScheduleKind
+        elif prefix.startswith("measurements"):
+            known = MetricKind
         return Rejected(index, run_id, f"{prefix}{path}", f"one of {', '.join(known)}", got)
     expected = what.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
     for theirs, ours in _WORDS:

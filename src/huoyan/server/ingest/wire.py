@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from huoyan.model.event import EventKind, Evidence
 from huoyan.model.schedule import ScheduleKind
+from huoyan.signals.metrics import MetricKind
 
 MAX_EVENT_BYTES = 1 << 20
 """Longest event: clients bound payloads far below it."""
@@ -219,6 +220,56 @@ class WireSchedule(Struct, kw_only=True):
     at: Annotated[Time, Meta(description="When this was so by the sender's clock.")]
 
 
+MetricName = Annotated[str, Meta(pattern="^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$")]
+LabelName = Annotated[str, Meta(pattern="^[a-zA-Z_][a-zA-Z0-9_]{0,99}$")]
+LabelValues = Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=20)]
+
+
+class WireSeries(Struct, kw_only=True):
+    """One series of a metric: `add` for a counter, `value` for a gauge, the rest for a distribution."""
+
+    values: Annotated[LabelValues, Meta(description="One for each label of the metric, in its order.")] = []
+    add: Annotated[float, Meta(ge=0.0, description="By how much the counter grew since the frame before.")] | None = (
+        None
+    )
+    value: Annotated[float, Meta(description="What the gauge is now.")] | None = None
+    schema: Annotated[
+        int, Meta(ge=-4, le=8, description="Resolution, as in Prometheus' native histograms and OpenTelemetry.")
+    ] = 5
+    zeros: Annotated[Count, Meta(description="Observations of zero since the frame before.")] = 0
+    sum: Annotated[float, Meta(ge=0.0, description="Sum of the observations since the frame before.")] = 0.0
+    buckets: Annotated[
+        list[
+            tuple[Annotated[int, Meta(ge=-300_000, le=300_000)], Annotated[int, Meta(ge=1, le=2**53)]],
+        ],
+        Meta(max_length=5000, description="Index and count; the bucket ends at 2**(index * 2**-schema)."),
+    ] = []
+
+
+class WireMeasured(Struct, kw_only=True):
+    """What was measured of one metric."""
+
+    name: MetricName
+    kind: MetricKind
+    labels: Annotated[list[LabelName], Meta(max_length=20)] = []
+    unit: Annotated[str, Meta(max_length=50)] = ""
+    help: Annotated[str, Meta(max_length=500)] = ""
+    series: Annotated[list[WireSeries], Meta(max_length=10_000)] = []
+    folded: Annotated[Count, Meta(description="How often label values were over the budget, since the frame.")] = 0
+    samples: Annotated[list[LabelValues], Meta(max_length=20, description="Some that were.")] = []
+
+
+class WireFrame(Struct, kw_only=True):
+    """What a process measured up to one moment. Sent until it is answered 200; a number taken before is left aside."""
+
+    source: Annotated[str, Meta(min_length=1, max_length=100, description="Names one life of one process.")]
+    sequence: Annotated[int, Meta(ge=1, le=2**53, description="1 for its first frame, one more with each.")]
+    at: Annotated[Time, Meta(description="When it was taken, by the sender's clock.")]
+    service: Name = ""
+    worker: Name = ""
+    metrics: Annotated[list[WireMeasured], Meta(max_length=1000)] = []
+
+
 class WireBatch(Struct, kw_only=True):
     """What a client posts at once. `sent_at` is its clock at sending, from which the server learns the skew."""
 
@@ -227,6 +278,7 @@ class WireBatch(Struct, kw_only=True):
     process: WireProcess | None = None
     queues: Annotated[list[WireQueue], Meta(max_length=10_000)] = []
     schedules: Annotated[list[WireSchedule], Meta(max_length=10_000)] = []
+    measurements: Annotated[list[WireFrame], Meta(max_length=1000)] = []
 
 
 _NAMES = {
@@ -237,6 +289,9 @@ _NAMES = {
     "WireQueue": "QueueReading",
     "WireProgress": "Progress",
     "WireSchedule": "ScheduleReport",
+    "WireFrame": "MeasurementFrame",
+    "WireMeasured": "MeasuredMetric",
+    "WireSeries": "MeasuredSeries",
 }
 """Names of the types in schemas: those of the model."""
 

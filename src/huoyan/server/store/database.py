@@ -12,6 +12,7 @@ from huoyan.errors import ConfigurationError, Unreachable
 from huoyan.server.store.failures import FailureStore
 from huoyan.server.store.gaps import GapStore
 from huoyan.server.store.gauges import GaugeStore
+from huoyan.server.store.measured import MeasuredStore
 from huoyan.server.store.migrations import migrate
 from huoyan.server.store.queues import QueueStore
 from huoyan.server.store.rollups import RollupStore
@@ -52,6 +53,7 @@ class Store:
         runs: The runs.
         rollups: Counts and distributions per series and minute.
         gauges: Gauges and the server's own counters per minute.
+        measured: What processes measure, per series and minute.
         failures: The failure groups.
         workers: The workers.
         queues: The latest readings of queues.
@@ -70,6 +72,7 @@ class Store:
         self.workflows = WorkflowStore(engine)
         self.rollups = RollupStore(engine)
         self.gauges = GaugeStore(engine)
+        self.measured = MeasuredStore(engine)
         self.failures = FailureStore(engine, clock)
         self.workers = WorkerStore(engine)
         self.queues = QueueStore(engine)

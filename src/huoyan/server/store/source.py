@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from huoyan.model.histogram import Histogram
 from huoyan.model.rollup import Rollup, Series
 from huoyan.server.store.codec import rollup_parts
+from huoyan.server.store.measured import Amount, SeriesName
 from huoyan.server.store.pile import Pile
 from huoyan.server.store.rollups import HOUR_S, MINUTE_S, RollupTable
 from huoyan.signals.metrics import (
@@ -41,6 +42,8 @@ _SERIES_LABELS = ("service", "task", "queue")
 _WITHIN_SERVICE = ("task", "queue")
 _MOST_NAMED = 200
 _HOURS_FROM_S = 3 * HOUR_S
+_MINUTES_SURE_S = 47 * HOUR_S
+"""What was measured is there by the minute for this long, in seconds."""
 STALE_S = 60.0
 """A value of a gauge that is older than this, in seconds, says nothing."""
 
@@ -148,6 +151,56 @@ class Merges:
         return {key: [None if pile is None else pile.histogram() for pile in row] for key, row in self._piles.items()}
 
 
+class MeasuredRows:
+    """What processes measured of a metric, added up per key and step."""
+
+    def __init__(self, where: Conditions, by: tuple[str, ...], steps: int) -> None:
+        self._where = where
+        self._by = by
+        self._steps = steps
+        self._keys: dict[SeriesName, Key | None] = {}
+        self._sums: dict[Key, list[float]] = {}
+        self._piles: dict[Key, list[Pile | None]] = {}
+
+    def admits(self, name: SeriesName) -> bool:
+        """Return whether a series is among those asked for."""
+        return self._key(name) is not None
+
+    def add(self, name: SeriesName, amount: Amount, step: int) -> None:
+        """Add what was measured of a series, if it is asked for."""
+        key = self._key(name)
+        if key is None:
+            return
+        step = min(max(step, 0), self._steps - 1)
+        if isinstance(amount, Histogram):
+            piles = self._piles.get(key)
+            if piles is None:
+                piles = self._piles[key] = [None] * self._steps
+            pile = piles[step]
+            if pile is None:
+                pile = piles[step] = Pile()
+            pile.add_histogram(amount)
+        else:
+            row = self._sums.get(key)
+            if row is None:
+                row = self._sums[key] = [0.0] * self._steps
+            row[step] += amount
+
+    def sums(self) -> dict[Key, Sequence[float]]:
+        """Return what counters grew by."""
+        return dict(self._sums)
+
+    def distributions(self) -> dict[Key, Sequence[Histogram | None]]:
+        """Return what distributions observed."""
+        return {key: [None if pile is None else pile.histogram() for pile in row] for key, row in self._piles.items()}
+
+    def _key(self, name: SeriesName) -> Key | None:
+        if name not in self._keys:
+            labels = {"service": name.service, **dict(name.labels)}
+            self._keys[name] = key_of(labels, self._by) if matches(labels, self._where) else None
+        return self._keys[name]
+
+
 class StoreSource:
     """A `Source` of the signals over the store: windows are rounded to whole minutes, gauges are known by the minute.
 
@@ -182,6 +235,8 @@ class StoreSource:
             for at, increase in self._own_increases(metric, since, until):
                 row[min(int((at - since) // step_s), steps - 1)] += increase
             return {(): row} if any(row) else {}
+        if metric not in _COUNTED:
+            return self._measured(metric, where, by, since, until, step_s).sums()
         sums = Sums(Selection(metric, where, by), steps)
         self._collect(sums, sums.selection, since, until, step_s, steps)
         return dict(sums.found)
@@ -191,6 +246,8 @@ class StoreSource:
     ) -> dict[Key, Sequence[Histogram | None]]:
         """Return the distribution of each step, None where nothing was observed."""
         steps = _steps(since, until, step_s)
+        if metric not in _OBSERVED:
+            return self._measured(metric, where, by, since, until, step_s).distributions()
         merges = Merges(Selection(metric, where, by), steps)
         self._collect(merges, merges.selection, since, until, step_s, steps)
         return dict(merges.found())
@@ -233,6 +290,42 @@ class StoreSource:
                     known = values[step]
                     values[step] = last[1] if known is None else _COMBINED[combine](known, last[1])
         return dict(rows)
+
+    def _measured(
+        self, metric: str, where: Conditions, by: tuple[str, ...], since: float, until: float, step_s: float
+    ) -> MeasuredRows:
+        """Return what processes measured in each step."""
+        rows = MeasuredRows(where, by, _steps(since, until, step_s))
+        self._collect_measured(rows, metric, since, until, since, step_s if step_s > 0 else 1.0)
+        return rows
+
+    def _collect_measured(
+        self, into: MeasuredRows, metric: str, since: float, until: float, begin: float, step_s: float
+    ) -> None:
+        """Add minutes from `since` to `until` to the steps from `begin`; hours where minutes are gone or steps wide."""
+        store = self._store.measured
+        names = {number: name for number, name in store.series(metric, since).items() if into.admits(name)}
+        if not names:
+            return
+        wanted = sorted(names)
+
+        def add(start: float, end: float, *, hours: bool) -> None:
+            if start < end:
+                for piece in store.read(start, end, wanted, hours=hours):
+                    into.add(names[piece.series], piece.amount, int((piece.at - begin) // step_s))
+
+        folded_until = store.folded_until()
+        if until - since < _HOURS_FROM_S and self._store.clock.now() - since < _MINUTES_SURE_S:
+            add(since, until, hours=False)
+            return
+        first = math.ceil(since / HOUR_S) * HOUR_S
+        last = max(first, min(math.floor(until / HOUR_S) * HOUR_S, folded_until))
+        if step_s < HOUR_S and self._store.clock.now() - since < _MINUTES_SURE_S:
+            # Fine steps are drawn from minutes as long as there are any.
+            last = first
+        add(since, min(first, until), hours=False)
+        add(first, last, hours=True)
+        add(max(last, since) if last > first else min(first, until), until, hours=False)
 
     def _own_increases(self, metric: str, since: float, until: float) -> list[tuple[float, float]]:
         """Return `(time, increase)` of a counter of the server itself."""

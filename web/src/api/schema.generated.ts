@@ -796,6 +796,8 @@ export interface components {
             queues: components["schemas"]["QueueReading"][];
             /** @default [] */
             schedules: components["schemas"]["ScheduleReport"][];
+            /** @default [] */
+            measurements: components["schemas"]["MeasurementFrame"][];
         };
         /**
          * EventKind
@@ -1367,6 +1369,94 @@ export interface components {
              */
             note: string;
         };
+        /**
+         * MeasuredMetric
+         * @description What was measured of one metric.
+         */
+        MeasuredMetric: {
+            name: string;
+            kind: components["schemas"]["MetricKind"];
+            /** @default [] */
+            labels: string[];
+            /** @default  */
+            unit: string;
+            /** @default  */
+            help: string;
+            /** @default [] */
+            series: components["schemas"]["MeasuredSeries"][];
+            /**
+             * @description How often label values were over the budget, since the frame.
+             * @default 0
+             */
+            folded: number;
+            /**
+             * @description Some that were.
+             * @default []
+             */
+            samples: string[][];
+        };
+        /**
+         * MeasuredSeries
+         * @description One series of a metric: `add` for a counter, `value` for a gauge, the rest for a distribution.
+         */
+        MeasuredSeries: {
+            /**
+             * @description One for each label of the metric, in its order.
+             * @default []
+             */
+            values: string[];
+            /** @default null */
+            add: number | null;
+            /** @default null */
+            value: number | null;
+            /**
+             * @description Resolution, as in Prometheus' native histograms and OpenTelemetry.
+             * @default 5
+             */
+            schema: number;
+            /**
+             * @description Observations of zero since the frame before.
+             * @default 0
+             */
+            zeros: number;
+            /**
+             * @description Sum of the observations since the frame before.
+             * @default 0
+             */
+            sum: number;
+            /**
+             * @description Index and count; the bucket ends at 2**(index * 2**-schema).
+             * @default []
+             */
+            buckets: [
+                number,
+                number
+            ][];
+        };
+        /**
+         * MeasurementFrame
+         * @description What a process measured up to one moment. Sent until it is answered 200; a number taken before is left aside.
+         */
+        MeasurementFrame: {
+            /** @description Names one life of one process. */
+            source: string;
+            /** @description 1 for its first frame, one more with each. */
+            sequence: number;
+            /** @description When it was taken, by the sender's clock. */
+            at: number | string;
+            /** @default  */
+            service: string;
+            /** @default  */
+            worker: string;
+            /** @default [] */
+            metrics: components["schemas"]["MeasuredMetric"][];
+        };
+        /**
+         * MetricKind
+         * @description How a metric behaves.
+         * @enum {unknown}
+         */
+        MetricKind: "counter" | "distribution" | "gauge";
         /**
          * Notification
          * @description One message to one receiver.

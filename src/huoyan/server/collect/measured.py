@@ -80,9 +80,7 @@ class MeasuredRecent:
                 for start in [start for start in pieces if start < at]:
                     self._cells -= len(pieces.pop(start))
 
-    def collect(
-        self, into: MeasuredRows, metric: str, since: float, until: float, begin: float, step_s: float
-    ) -> None:
+    def collect(self, into: MeasuredRows, metric: str, since: float, until: float, begin: float, step_s: float) -> None:
         """Add what was measured from `since` to `until` to the steps of a window that begins at `begin`."""
         with self._lock:
             minutes = {

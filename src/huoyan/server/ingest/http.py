@@ -91,7 +91,7 @@ class HttpIngest:
         decoded, stored = await anyio.to_thread.run_sync(self._submit, body, packed, received_at, limiter=self._limiter)
         answer = Accepted(0, decoded.rejected)
         if stored is None:
-            answer.nothing_valid = bool(decoded.rejected)
+            answer.nothing_valid = bool(decoded.rejected) and not decoded.measurements
             return answer
         try:
             receipt = await asyncio.wait_for(

@@ -239,9 +239,7 @@ class WireSeries(Struct, kw_only=True):
     zeros: Annotated[Count, Meta(description="Observations of zero since the frame before.")] = 0
     sum: Annotated[float, Meta(ge=0.0, description="Sum of the observations since the frame before.")] = 0.0
     buckets: Annotated[
-        list[
-            tuple[Annotated[int, Meta(ge=-300_000, le=300_000)], Annotated[int, Meta(ge=1, le=2**53)]],
-        ],
+        list[tuple[Annotated[int, Meta(ge=-300_000, le=300_000)], Annotated[int, Meta(ge=1, le=2**53)]],],
         Meta(max_length=5000, description="Index and count; the bucket ends at 2**(index * 2**-schema)."),
     ] = []
 

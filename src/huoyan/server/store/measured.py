@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, select, update
 
@@ -141,7 +141,7 @@ class MeasuredStore:
         for measured in frame.metrics.values():
             metric = measured.metric
             statement = insert_into(connection, table)
-            changed = {
+            changed: dict[str, Any] = {
                 "kind": metric.kind.value,
                 "labels": list(metric.labels),
                 "unit": metric.unit,

@@ -314,18 +314,18 @@ class StoreSource:
                 for piece in store.read(start, end, wanted, hours=hours):
                     into.add(names[piece.series], piece.amount, int((piece.at - begin) // step_s))
 
-        folded_until = store.folded_until()
-        if until - since < _HOURS_FROM_S and self._store.clock.now() - since < _MINUTES_SURE_S:
-            add(since, until, hours=False)
-            return
-        first = math.ceil(since / HOUR_S) * HOUR_S
-        last = max(first, min(math.floor(until / HOUR_S) * HOUR_S, folded_until))
-        if step_s < HOUR_S and self._store.clock.now() - since < _MINUTES_SURE_S:
+        if self._store.clock.now() - since < _MINUTES_SURE_S:
             # Fine steps are drawn from minutes as long as there are any.
-            last = first
+            if step_s < HOUR_S or until - since < _HOURS_FROM_S:
+                add(since, until, hours=False)
+                return
+            first = math.ceil(since / HOUR_S) * HOUR_S
+        else:
+            first = math.floor(since / HOUR_S) * HOUR_S
+        last = max(first, min(math.floor(until / HOUR_S) * HOUR_S, store.folded_until()))
         add(since, min(first, until), hours=False)
         add(first, last, hours=True)
-        add(max(last, since) if last > first else min(first, until), until, hours=False)
+        add(max(last, since), until, hours=False)
 
     def _own_increases(self, metric: str, since: float, until: float) -> list[tuple[float, float]]:
         """Return `(time, increase)` of a counter of the server itself."""

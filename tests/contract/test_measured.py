@@ -1,0 +1,207 @@
+"""What processes measured, as the running server and the store alone answer it, beside a source that keeps all."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import pytest
+
+from huoyan.model.histogram import Histogram
+from huoyan.server.collect import Collector
+from huoyan.server.store import Store
+from huoyan.signals import Source
+from huoyan.signals.measured import Frame, Measured, Values
+from huoyan.signals.metrics import DB_POOL_IN_USE, DB_QUERY_DURATION, HTTP_REQUESTS, Endpoint, Metric, MetricKind
+from huoyan.testing.memory_source import MemorySource
+
+NOW = 1_763_673_300.0
+"""A whole minute."""
+_databases = count()
+PARCELS = Metric("parcels_total", MetricKind.COUNTER, "Parcels.", ("carrier",), endpoint=Endpoint.APPLICATION)
+
+
+class _Clock:
+    def __init__(self, at: float = NOW) -> None:
+        self.at = at
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+def _frame(sequence: int, at: float, *measured: Measured, source: str = "p1", service: str = "shop") -> Frame:
+    return Frame(source, sequence, at, service, f"{service}@host:{source}", {one.metric.name: one for one in measured})
+
+
+def _observed(*values: float) -> Histogram:
+    histogram = Histogram()
+    for value in values:
+        histogram.observe(value)
+    return histogram
+
+
+def _labels(metric: Metric, values: tuple[str, ...], service: str) -> dict[str, str]:
+    return {"service": service, **dict(zip(metric.labels, values, strict=True))}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'huoyan.db'}"
+    return request.getfixturevalue("postgres_server").make_database(f"measured_{next(_databases)}")
+
+
+@dataclass
+class _Case:
+    source: Source
+    reference: MemorySource
+    grid_s: int
+
+
+@pytest.fixture(params=["live", "store"])
+def case(request: pytest.FixtureRequest, url: str) -> Iterator[_Case]:
+    clock = _Clock(NOW - 4000)
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+    clock.at = NOW
+    numbers = random.Random(3)
+    reference = MemorySource()
+    for sequence in range(1, 200):
+        service = numbers.choice(["shop", "mail"])
+        at = NOW - numbers.uniform(1, 3500)
+        counted = Measured(HTTP_REQUESTS)
+        observed = Measured(DB_QUERY_DURATION)
+        for _ in range(3):
+            values: tuple[str, ...] = ("GET", numbers.choice(["/a", "/b"]), numbers.choice(["200", "500"]))
+            counted.series[values] = float(numbers.randint(1, 5))
+            pair = (numbers.choice(["SELECT", "UPDATE"]), "orders")
+            observed.series[pair] = _observed(*(numbers.lognormvariate(-3, 1) for _ in range(4)))
+        for values, amount in counted.series.items():
+            assert not isinstance(amount, Histogram)
+            reference.add(HTTP_REQUESTS, _labels(HTTP_REQUESTS, values, service), at, amount)
+        for values, histogram in observed.series.items():
+            assert isinstance(histogram, Histogram)
+            for index, number in histogram.buckets.items():
+                for _ in range(number):
+                    middle = 2.0 ** ((index - 0.5) / 32)
+                    reference.observe(DB_QUERY_DURATION, _labels(DB_QUERY_DURATION, values, service), at, middle)
+        frame = _frame(sequence, at, counted, observed, source=f"{service}-{sequence}", service=service)
+        assert collector.measured.take([frame], NOW) == 1
+    live = request.param == "live"
+    yield _Case(collector.source() if live else store.source(), reference, 5 if live else 60)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "by"),
+    [
+        ({}, ()),
+        ({}, ("service", "endpoint")),
+        ({"http_status": ("500",)}, ("service",)),
+        ({"service": ("mail",), "endpoint": ("/a", "/c")}, ("http_status",)),
+    ],
+)
+def test_counters_grow_as_they_were_told(case, where, by):
+    since, until = NOW - 40 * 60, NOW - 60
+    assert case.source.increase(HTTP_REQUESTS.name, where, by, since, until) == case.reference.increase(
+        HTTP_REQUESTS.name, where, by, since, until
+    )
+    steps = case.source.increase_range(HTTP_REQUESTS.name, where, by, since, until, 180.0)
+    assert {key: list(row) for key, row in steps.items()} == case.reference.increase_range(
+        HTTP_REQUESTS.name, where, by, since, until, 180.0
+    )
+
+
+def test_distributions_hold_every_observation_in_its_bucket(case):
+    since, until = NOW - 40 * 60, NOW - 60
+    found = case.source.distribution(DB_QUERY_DURATION.name, {}, ("service", "operation"), since, until)
+    expected = case.reference.distribution(DB_QUERY_DURATION.name, {}, ("service", "operation"), since, until)
+    assert {key: one.buckets for key, one in found.items()} == {key: one.buckets for key, one in expected.items()}
+    assert found
+
+
+def test_a_frame_that_comes_again_counts_once_even_after_the_server_was_started_anew(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    first = _frame(1, NOW - 5, Measured(HTTP_REQUESTS, {("GET", "/a", "200"): 3.0}))
+    second = _frame(2, NOW - 2, Measured(HTTP_REQUESTS, {("GET", "/a", "200"): 4.0}))
+    collector = Collector(store, clock)
+    assert collector.measured.take([first], NOW) == 1
+    assert collector.measured.take([first, second], NOW) == 1
+    again = Collector(store, clock)
+    assert again.measured.take([first], NOW) == 0
+    assert again.measured.take([second], NOW) == 0
+    for source in (collector.source(), again.source()):
+        assert source.increase(HTTP_REQUESTS.name, {}, (), NOW - 600, NOW + 60) == {(): 7.0}
+    store.close()
+
+
+def test_a_clock_that_is_hours_off_does_not_move_what_was_measured(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+    collector.measured.take([_frame(1, NOW - 7210, Measured(PARCELS, {("dhl",): 2.0}))], NOW, sent_at=NOW - 7200)
+    assert collector.source().increase("parcels_total", {}, ("carrier",), NOW - 60, NOW) == {("dhl",): 2.0}
+    store.close()
+
+
+def test_gauges_of_two_processes_add_up_and_one_that_ends_takes_its_own_with_it(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+    for name, value in (("p1", 3.0), ("p2", 4.0)):
+        collector.measured.take([_frame(1, NOW, Measured(DB_POOL_IN_USE, {("orders",): value}), source=name)], NOW)
+    source = collector.source()
+    assert source.gauge(DB_POOL_IN_USE.name, {}, ("service", "pool"), NOW, "sum") == {("shop", "orders"): 7.0}
+    assert source.gauge(DB_POOL_IN_USE.name, {}, ("service",), NOW, "max") == {("shop",): 4.0}
+    collector.measured.closed("shop@host:p1")
+    assert source.gauge(DB_POOL_IN_USE.name, {}, ("pool",), NOW, "sum") == {("orders",): 4.0}
+    clock.at = NOW + 61
+    assert source.gauge(DB_POOL_IN_USE.name, {}, ("pool",), clock.at, "sum") == {}
+    store.close()
+
+
+def test_series_over_the_budget_are_folded_and_nothing_is_lost(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+    for number in range(5):
+        series: dict[Values, float | Histogram] = {(f"carrier-{number * 1000 + one}",): 1.0 for one in range(1000)}
+        collector.measured.take([_frame(1, NOW - 1, Measured(PARCELS, series), source=str(number))], NOW)
+    found = collector.source().increase("parcels_total", {}, ("carrier",), NOW - 60, NOW)
+    assert sum(found.values()) == 5000.0
+    assert len(found) == 2001
+    assert found[("other",)] == 3000.0
+    (metric,) = store.measured.metrics()
+    assert metric.folded == 3000
+    assert metric.samples[0][0].startswith("carrier-")
+    store.close()
+
+
+def test_minutes_become_coarser_hours_with_age_and_answer_the_same(url):
+    clock = _Clock(NOW - 5 * 86_400)
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+    numbers = random.Random(5)
+    begin = clock.at // 3600 * 3600
+    values = [numbers.lognormvariate(-2, 1) for _ in range(600)]
+    for sequence, value in enumerate(values, 1):
+        clock.at = begin + sequence * 30
+        frame = _frame(sequence, clock.at, Measured(DB_QUERY_DURATION, {("SELECT", "orders"): _observed(value)}))
+        collector.measured.take([frame], clock.at)
+    since, until = begin, begin + 5 * 3600
+    before = store.source().distribution(DB_QUERY_DURATION.name, {}, ("table",), since, until)[("orders",)]
+    aging = next(service for service in collector.services() if service.name == "measurement aging")
+    clock.at = NOW
+    assert aging.run_once() == 5
+    assert aging.run_once() == 0
+    assert store.measured.read(since, until, ()) == []
+    after = store.source().distribution(DB_QUERY_DURATION.name, {}, ("table",), since, until)[("orders",)]
+    assert after.count == before.count == 600
+    before.downscale(after.schema)
+    assert after.buckets == before.buckets
+    assert after.schema == 3
+    store.close()

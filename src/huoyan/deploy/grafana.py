@@ -23,6 +23,7 @@ _UNITS = {
     Unit.PER_MINUTE: "cpm",
     Unit.RATIO: "percentunit",
     Unit.SECONDS: "s",
+    Unit.BYTES: "bytes",
     Unit.BOOLEAN: "short",
 }
 _TEXTS: dict[str, tuple[str, str]] = {
@@ -35,6 +36,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "queues": ("Queues", "队列"),
     "workers": ("Workers", "工作进程"),
     "schedules": ("Schedules", "定时任务"),
+    "http": ("Web requests", "网页请求"),
+    "dependencies": ("Dependencies", "依赖"),
+    "business": ("Business", "业务"),
+    "processes": ("Processes and hosts", "进程与主机"),
     "self": ("Huoyan itself", "火眼自身"),
     "datasource": ("Data source", "数据源"),
     "service": ("Service", "服务"),

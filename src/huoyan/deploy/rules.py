@@ -20,7 +20,11 @@ _HEAD = """\
 # Edit the signals' thresholds in huoyan.toml rather than this file, and write it anew.
 """
 
-_VALUE = {Unit.RATIO: "{{ $value | humanizePercentage }}", Unit.SECONDS: "{{ $value | humanizeDuration }}"}
+_VALUE = {
+    Unit.RATIO: "{{ $value | humanizePercentage }}",
+    Unit.SECONDS: "{{ $value | humanizeDuration }}",
+    Unit.BYTES: "{{ $value | humanize1024 }}B",
+}
 
 
 class Condition(Protocol):

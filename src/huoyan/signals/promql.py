@@ -197,11 +197,23 @@ def _aggregated(operator: str, by: tuple[str, ...], inner: str) -> str:
     return f"{operator} by ({', '.join(by)}) ({inner})" if by else f"{operator}({inner})"
 
 
+def _alternatives(values: tuple[str, ...]) -> list[str]:
+    """Write values as regular expressions; a whole hundred of statuses as one: `5..`."""
+    left = list(dict.fromkeys(values))
+    written = []
+    for digit in sorted({value[0] for value in left if len(value) == 3 and value.isdecimal()}):
+        hundred = {f"{digit}{number:02}" for number in range(100)}
+        if hundred.issubset(left):
+            written.append(f"{digit}..")
+            left = [value for value in left if value not in hundred]
+    return [*written, *("".join(f"\\{c}" if c in _SPECIAL else c for c in value) for value in left)]
+
+
 def _matcher(label: str, values: tuple[str, ...]) -> str:
     if len(values) == 1:
         return f"{label}={quoted(values[0])}"
     if not values:
         # No value will do, and a label that matches nothing but itself twice over cannot be.
         return f'{label}="", {label}!=""'
-    pattern = "|".join("".join(f"\\{c}" if c in _SPECIAL else c for c in value) for value in values)
+    pattern = "|".join(_alternatives(values))
     return f"{label}=~{quoted(pattern)}"

@@ -24,6 +24,10 @@ _SECTIONS = {
     "queues": "Queues",
     "workers": "Workers",
     "schedules": "Schedules",
+    "http": "Web requests",
+    "dependencies": "Dependencies",
+    "business": "Business",
+    "processes": "Processes and hosts",
     "self": "Huoyan itself",
 }
 
@@ -32,6 +36,7 @@ _UNITS = {
     Unit.PER_MINUTE: "per minute",
     Unit.RATIO: "a share from 0 to 1",
     Unit.SECONDS: "seconds",
+    Unit.BYTES: "bytes",
     Unit.BOOLEAN: "1 or 0",
 }
 

@@ -166,6 +166,7 @@ class Unit(StrEnum):
     PER_MINUTE = "per_minute"
     RATIO = "ratio"
     SECONDS = "seconds"
+    BYTES = "bytes"
     BOOLEAN = "boolean"
 
 
@@ -183,7 +184,8 @@ class Panel:
     """Where and how a signal is drawn.
 
     Args:
-        section: Heading under which it stands: `tasks`, `queues`, `workers` or `self`.
+        section: Heading under which it stands: `tasks`, `queues`, `workers`, `schedules`, `http`, `dependencies`,
+            `business`, `processes` or `self`.
         kind: The drawing.
         joins: Id of the signal in whose panel this one is drawn as well; empty for a panel of its own.
         title: Title of the panel where several signals share it; empty for the signal's own.

@@ -16,6 +16,11 @@ STRANGE = 'a"b\\c)d(e|f.*{g} 任务\nh'
 TASK = 'service="orders", task="pay"'
 
 
+def test_a_whole_hundred_of_statuses_is_one_pattern():
+    assert 'http_status=~"5.."' in promql(CATALOGUE["http_error_ratio"])
+    assert "500|" not in promql(CATALOGUE["http_error_ratio"])
+
+
 def _promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     program = find_program("promtool", "prometheus")
     return subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True, timeout=60)

@@ -79,6 +79,27 @@ DEFAULTS: tuple[Mapping[str, Any], ...] = (
         "annotations": {"summary": "A scheduled run did not start in time: its scheduler is gone, frozen or too busy."},
     },
     {
+        "name": "http-latency",
+        "signal": "http_latency_p99",
+        "annotations": {"summary": "One request in a hundred takes longer than a second."},
+    },
+    {
+        "name": "http-errors",
+        "signal": "http_error_ratio",
+        "level": "critical",
+        "annotations": {"summary": "More than 1 % of the requests are answered with a server error."},
+    },
+    {
+        "name": "event-loop-lag",
+        "signal": "event_loop_lag_p99",
+        "annotations": {"summary": "Something blocks the event loop: every request and task of the process waits."},
+    },
+    {
+        "name": "host-disk",
+        "signal": "host_disk",
+        "annotations": {"summary": "A disk is nearly full."},
+    },
+    {
         "name": "events-lost",
         "signal": "events_lost",
         "annotations": {"summary": "Figures may be too low: events were lost on their way."},

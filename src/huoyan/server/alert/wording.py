@@ -39,6 +39,8 @@ def amount(value: float | None, unit: str, language: str = "en") -> str:
         return "无数据" if language == "zh" else "no data"
     if unit == Unit.SECONDS:
         return span(value, language)
+    if unit == Unit.BYTES:
+        return size(value)
     return _in_unit(_short(value * 100 if unit == Unit.RATIO else value), unit, language)
 
 
@@ -55,6 +57,15 @@ def compared(value: float | None, limit: float, unit: str, language: str = "en")
                 return f"{digits} {'秒' if language == 'zh' else 's'}"
             return _in_unit(digits, unit, language)
     return said
+
+
+def size(bytes_: float) -> str:
+    """Say a number of bytes: `512 B`, `1.5 MB`, `3 GB`, by thousands."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(bytes_) < 999.5:
+            return f"{_short(bytes_)} {unit}"
+        bytes_ /= 1000
+    return f"{_short(bytes_)} TB"
 
 
 def span(seconds: float, language: str = "en") -> str:

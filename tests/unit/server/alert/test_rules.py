@@ -69,7 +69,7 @@ def test_what_is_no_duration_is_refused(written):
     ("change", "setting", "words"),
     [
         ({"signal": "task_failure_rato"}, "rules[2].signal", "did you mean task_failure_ratio"),
-        ({"signal": 7}, "rules[2].signal", "known are events_lost"),
+        ({"signal": 7}, "rules[2].signal", "known are backlog"),
         ({"name": ""}, "rules[2].name", "a name of at most 80"),
         ({"name": "   "}, "rules[2].name", "a name of at most 80"),
         ({"name": "x" * 81}, "rules[2].name", "a name of at most 80"),

@@ -1,0 +1,98 @@
+"""What an application is there for: named operations, funnels, backlogs."""
+
+from huoyan.signals.metrics import BACKLOG, FUNNEL_ENTERED, FUNNEL_REACHED, OPERATION_DURATION, OPERATIONS
+from huoyan.signals.spec import (
+    Combine,
+    Difference,
+    Increase,
+    Latest,
+    Panel,
+    Quantile,
+    Rate,
+    Ratio,
+    Scale,
+    Signal,
+    Unit,
+    where,
+)
+
+_OPERATION = ("service", "operation")
+_STEP = ("service", "funnel", "position", "step")
+
+BUSINESS_SIGNALS = (
+    Signal(
+        id="operation_success_ratio",
+        title="Operation success",
+        title_zh="业务成功率",
+        help="Share of the named operations that ended well.",
+        help_zh="成功结束的业务操作比例。",
+        unit=Unit.RATIO,
+        by=_OPERATION,
+        expression=Ratio(Increase(OPERATIONS, where(outcome="success")), Increase(OPERATIONS)),
+        panel=Panel("business"),
+        window_s=300,
+        min_samples=1,
+    ),
+    Signal(
+        id="operations_per_minute",
+        title="Operations per minute",
+        title_zh="每分钟业务操作",
+        help="Named operations that ended, per minute.",
+        help_zh="每分钟结束的业务操作数。",
+        unit=Unit.PER_MINUTE,
+        by=_OPERATION,
+        expression=Scale(Rate(OPERATIONS), 60.0),
+        panel=Panel("business"),
+        window_s=300,
+    ),
+    Signal(
+        id="operation_duration_p95",
+        title="P95 operation time",
+        title_zh="P95 业务耗时",
+        help="95 % of the named operations took at most this long.",
+        help_zh="95% 的业务操作耗时不超过该值。",
+        unit=Unit.SECONDS,
+        by=_OPERATION,
+        expression=Quantile(0.95, OPERATION_DURATION),
+        panel=Panel("business"),
+        window_s=300,
+        min_samples=1,
+    ),
+    Signal(
+        id="funnel_conversion",
+        title="Funnel conversion",
+        title_zh="漏斗转化率",
+        help="Keys that reached the step, as a share of those that entered the funnel, both within the window.",
+        help_zh="窗口内到达该步骤的对象占进入漏斗者的比例。",
+        unit=Unit.RATIO,
+        by=_STEP,
+        expression=Ratio(Increase(FUNNEL_REACHED), Increase(FUNNEL_ENTERED)),
+        panel=Panel("business"),
+        window_s=3600,
+        min_samples=1,
+    ),
+    Signal(
+        id="funnel_missing",
+        title="Not reached",
+        title_zh="未到达",
+        help="Keys that entered the funnel less those that reached the step, both within the window.",
+        help_zh="窗口内进入漏斗者减去到达该步骤者。",
+        unit=Unit.COUNT,
+        by=_STEP,
+        expression=Difference(Increase(FUNNEL_ENTERED), Increase(FUNNEL_REACHED)),
+        panel=Panel("business"),
+        window_s=3600,
+    ),
+    Signal(
+        id="backlog",
+        title="Backlog",
+        title_zh="积压",
+        help="What waits in a backlog that the application reads; nothing while it cannot be read.",
+        help_zh="应用读取的积压数量；无法读取时无值。",
+        unit=Unit.COUNT,
+        by=("service", "backlog"),
+        # Every process that reads a backlog reads the same one.
+        expression=Latest(BACKLOG, combine=Combine.MAX),
+        panel=Panel("business"),
+    ),
+)

@@ -20,6 +20,7 @@ from huoyan.server.alert.service import AlertService
 from huoyan.server.api.assembly import assemble
 from huoyan.server.api.context import Context
 from huoyan.server.collect import Bus, Collector, CollectorSettings
+from huoyan.server.collect.ledger import Ledger
 from huoyan.server.collect.schedules import Schedules
 from huoyan.server.config import Settings
 from huoyan.server.export import Exposition, Reading, Sample
@@ -33,7 +34,7 @@ from huoyan.server.occupancy import listen, occupy
 from huoyan.server.periodic import Schedule
 from huoyan.server.retention import IncidentRetention
 from huoyan.server.store import Store
-from huoyan.signals.metrics import ALERTS_FIRING, INCIDENTS_OPEN, SCHEDULE_MISSED
+from huoyan.signals.metrics import ALERTS_FIRING, INCIDENTS_OPEN, LEDGER_DISCREPANCIES, SCHEDULE_MISSED
 
 DRAIN_TIMEOUT_S = 8.0
 """How long a stopping server goes on storing what it has taken."""
@@ -129,10 +130,12 @@ class Server:
         )
         retention = IncidentRetention(store.incidents, clock, retention_s)
         schedules = Schedules(store, clock, retention_s)
-        schedule = Schedule([*collector.services(), schedules, alerts, incidents, notifier, retention], clock)
+        self.ingests = [*self._celery(collector), *self._rq(collector)]
+        ledger = self._ledger(store, collector)
+        parts.callback(ledger.close)
+        schedule = Schedule([*collector.services(), ledger, schedules, alerts, incidents, notifier, retention], clock)
         schedule.start()
         parts.callback(schedule.stop)
-        self.ingests = [*self._celery(collector), *self._rq(collector)]
         for ingest in self.ingests:
             ingest.start()
             parts.callback(ingest.stop)
@@ -141,6 +144,7 @@ class Server:
             bus=bus,
             ingest=HttpIngest(collector, clock),
             source=source,
+            ledger=ledger,
             alerts=alerts,
             incidents=incidents,
             render_metrics=_metrics(collector, alerts, store, schedules),
@@ -163,6 +167,25 @@ class Server:
             )
             for number, celery in enumerate(self.settings.celery)
         ]
+
+    def _ledger(self, store: Store, collector: Collector) -> Ledger:
+        addresses = [celery.result_url for celery in self.settings.celery]
+        results = [None if address is None else address.get_secret_value() for address in addresses]
+        celery = [ingest for ingest in self.ingests if isinstance(ingest, CeleryEventIngest)]
+        rq = [ingest for ingest in self.ingests if isinstance(ingest, RqPollIngest)]
+        ledger = Ledger(
+            store,
+            self.clock,
+            [
+                *(ingest.holdings(result) for ingest, result in zip(celery, results, strict=True)),
+                *(ingest.holdings() for ingest in rq),
+            ],
+            collector.take,
+            every_s=self.settings.truth.ledger_every_s,
+            settle_s=self.settings.truth.ledger_settle_s,
+        )
+        collector.found_by(LEDGER_DISCREPANCIES.name, ledger.gauge)
+        return ledger
 
     def _rq(self, collector: Collector) -> list[RqPollIngest]:
         return [

@@ -29,6 +29,7 @@ from huoyan.server.config_sources import (
     read_file,
 )
 from huoyan.server.ingest.celery_address import parse_address
+from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.rq_address import parse_rq_address
 from huoyan.server.notify.receivers import Receiver, check_receivers, parse_receiver
 from huoyan.server.truth_settings import TruthSettings
@@ -258,6 +259,12 @@ class Settings(BaseModel):
                 parse_address(celery.url.get_secret_value(), sources.name("celery", index, "url"))
             except ConfigurationError as error:
                 yield error
+            if celery.result_url is not None:
+                name = sources.name("celery", index, "result_url")
+                try:
+                    CeleryResults(celery.result_url.get_secret_value(), name).close()
+                except ConfigurationError as error:
+                    yield error
         for index, rq in enumerate(self.rq):
             try:
                 parse_rq_address(rq.url.get_secret_value(), sources.name("rq", index, "url"))

@@ -122,6 +122,15 @@ export function useQueues() {
   });
 }
 
+/** Every queue held against its broker, with the runs that do not add up. */
+export function useLedger() {
+  return useQuery({
+    queryKey: ["queues", "ledger"],
+    queryFn: async () => unwrap(await api.GET("/api/v1/ledger")),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
 /** Every worker known; a `down` one is asked for like the others, so that the counts beside the choices are whole. */
 export function useWorkers() {
   return useQuery({

@@ -184,6 +184,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hold every queue against its broker
+         * @description List every queue with what we know of its runs and what its broker and workers say they hold.
+         *
+         *     Figures that a broker did not tell are null, never zero, and `absent` says why.
+         */
+        get: operations["listLedger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workers": {
         parameters: {
             query?: never;
@@ -1202,6 +1224,7 @@ export interface components {
          *           "heartbeat_s": null,
          *           "stuck": false,
          *           "stuck_since": null,
+         *           "redelivery": null,
          *           "attempt_count": 1,
          *           "attempts": [
          *             {
@@ -1370,6 +1393,150 @@ export interface components {
             note: string;
         };
         /**
+         * LedgerEntry
+         * @description A queue: enqueued = waiting + running + finished + dead, and what its broker and workers hold of it.
+         * @example {
+         *       "queue": "payments",
+         *       "service": "orders",
+         *       "framework": "celery",
+         *       "enqueued": 4570,
+         *       "waiting": 9,
+         *       "running": 2,
+         *       "finished": 4558,
+         *       "dead": 1,
+         *       "broker_waiting": 6,
+         *       "broker_held": 3,
+         *       "difference": 0,
+         *       "read_at": "2026-11-20T21:15:10.000000Z",
+         *       "absent": "",
+         *       "vanished": [
+         *         {
+         *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *           "at": "2026-11-20T21:12:10.000000Z",
+         *           "reason": "it vanished: the broker does not hold it and no worker has it"
+         *         }
+         *       ],
+         *       "doubled": [],
+         *       "unannounced": []
+         *     }
+         */
+        LedgerEntry: {
+            /** Queue */
+            queue: string;
+            /**
+             * Service
+             * @description Whose runs go through it; the framework when several services share it.
+             */
+            service: string;
+            /** Framework */
+            framework: string;
+            /**
+             * Enqueued
+             * @description Every run of the queue that is kept.
+             */
+            enqueued: number;
+            /**
+             * Waiting
+             * @description Scheduled, queued, or to be retried.
+             */
+            waiting: number;
+            /** Running */
+            running: number;
+            /**
+             * Finished
+             * @description Succeeded, failed, revoked, rejected.
+             */
+            finished: number;
+            /**
+             * Dead
+             * @description Lost, or given up without an outcome.
+             */
+            dead: number;
+            /**
+             * Broker Waiting
+             * @description Messages that wait in the broker; null while it does not answer.
+             */
+            broker_waiting: number | null;
+            /**
+             * Broker Held
+             * @description Messages that workers took and have not acknowledged; null when the broker does not tell.
+             */
+            broker_held: number | null;
+            /**
+             * Difference
+             * @description Waiting by our books less what broker and workers have of it: above 0 something is missing, below it there is
+             *     something that nobody told us of. Null when it cannot be told.
+             */
+            difference: number | null;
+            /**
+             * Read At
+             * @description When the broker was asked.
+             */
+            read_at: string | null;
+            /**
+             * Absent
+             * @description Why figures are null, empty when the broker answered.
+             */
+            absent: string;
+            /**
+             * Vanished
+             * @description Runs of the last hour that nobody holds and nobody executed, the newest 20.
+             */
+            vanished: components["schemas"]["NamedRun"][];
+            /**
+             * Doubled
+             * @description Runs of the last hour that were executed again after they had succeeded, the newest 20.
+             */
+            doubled: components["schemas"]["NamedRun"][];
+            /**
+             * Unannounced
+             * @description Runs that the broker holds and nobody told us of, 20 of them.
+             */
+            unannounced: string[];
+        };
+        /**
+         * LedgerList
+         * @description Every queue known, by framework and name.
+         * @example {
+         *       "items": [
+         *         {
+         *           "queue": "payments",
+         *           "service": "orders",
+         *           "framework": "celery",
+         *           "enqueued": 4570,
+         *           "waiting": 9,
+         *           "running": 2,
+         *           "finished": 4558,
+         *           "dead": 1,
+         *           "broker_waiting": 6,
+         *           "broker_held": 3,
+         *           "difference": 0,
+         *           "read_at": "2026-11-20T21:15:10.000000Z",
+         *           "absent": "",
+         *           "vanished": [
+         *             {
+         *               "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
+         *               "at": "2026-11-20T21:12:10.000000Z",
+         *               "reason": "it vanished: the broker does not hold it and no worker has it"
+         *             }
+         *           ],
+         *           "doubled": [],
+         *           "unannounced": []
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        LedgerList: {
+            /** Items */
+            items: components["schemas"]["LedgerEntry"][];
+            /**
+             * Next
+             * @description Always null: the list is whole.
+             */
+            next: null;
+        };
+        /**
          * MeasuredMetric
          * @description What was measured of one metric.
          */
@@ -1457,6 +1624,23 @@ export interface components {
          * @enum {unknown}
          */
         MetricKind: "counter" | "distribution" | "gauge";
+        /**
+         * NamedRun
+         * @description A run that keeps an account from adding up.
+         */
+        NamedRun: {
+            /** Run Id */
+            run_id: string;
+            /**
+             * At
+             * Format: date-time
+             * @description When that was found.
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            at: string;
+            /** Reason */
+            reason: string;
+        };
         /**
          * Notification
          * @description One message to one receiver.
@@ -1714,7 +1898,13 @@ export interface components {
          *       "oldest_age_s": 3.2,
          *       "active": 2,
          *       "runs_per_minute": 6.9,
-         *       "read_at": "2026-11-20T21:15:10.000000Z"
+         *       "read_at": "2026-11-20T21:15:10.000000Z",
+         *       "enqueued": 4570,
+         *       "waiting": 9,
+         *       "finished": 4558,
+         *       "dead": 1,
+         *       "held": 3,
+         *       "difference": 0
          *     }
          */
         Queue: {
@@ -1747,6 +1937,36 @@ export interface components {
              * @description When the depth was read.
              */
             read_at: string | null;
+            /**
+             * Enqueued
+             * @description Every run of this queue and service that is kept: waiting, active, finished and dead.
+             */
+            enqueued: number;
+            /**
+             * Waiting
+             * @description Runs that are scheduled, queued or to be retried, by what was reported of them.
+             */
+            waiting: number;
+            /**
+             * Finished
+             * @description Runs that succeeded, failed, were revoked or rejected.
+             */
+            finished: number;
+            /**
+             * Dead
+             * @description Runs that are lost, or given up without an outcome.
+             */
+            dead: number;
+            /**
+             * Held
+             * @description Messages that workers took and have not acknowledged, over all services of the queue.
+             */
+            held: number | null;
+            /**
+             * Difference
+             * @description Waiting less what the broker and the workers have of it, over all services of the queue; see `/ledger`.
+             */
+            difference: number | null;
         };
         /**
          * QueueList
@@ -1760,7 +1980,13 @@ export interface components {
          *           "oldest_age_s": 3.2,
          *           "active": 2,
          *           "runs_per_minute": 6.9,
-         *           "read_at": "2026-11-20T21:15:10.000000Z"
+         *           "read_at": "2026-11-20T21:15:10.000000Z",
+         *           "enqueued": 4570,
+         *           "waiting": 9,
+         *           "finished": 4558,
+         *           "dead": 1,
+         *           "held": 3,
+         *           "difference": 0
          *         }
          *       ],
          *       "next": null
@@ -1997,6 +2223,7 @@ export interface components {
          *       "heartbeat_s": null,
          *       "stuck": false,
          *       "stuck_since": null,
+         *       "redelivery": null,
          *       "attempt_count": 1,
          *       "attempts": [
          *         {
@@ -2129,6 +2356,12 @@ export interface components {
              * @description When it was last heard of, while it is stuck.
              */
             stuck_since: string | null;
+            /**
+             * Redelivery
+             * @description Whether the broker delivers it again, when the worker it was delivered to is gone: `expected` (the broker still
+             *     holds its message), `none` (it does not), `unknown` (it cannot be asked). Null when that is no question.
+             */
+            redelivery: ("expected" | "none" | "unknown") | null;
             /** Attempt Count */
             attempt_count: number;
             /** Attempts */
@@ -2305,6 +2538,7 @@ export interface components {
          *           "heartbeat_s": null,
          *           "stuck": false,
          *           "stuck_since": null,
+         *           "redelivery": null,
          *           "attempt_count": 1,
          *           "attempts": [
          *             {
@@ -4245,6 +4479,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["QueueList"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listLedger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerList"];
                 };
             };
             /** @description The server asks for a token and none, or another one, came. */

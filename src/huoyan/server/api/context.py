@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.server.alert.service import AlertService
 from huoyan.server.collect import Bus
+from huoyan.server.collect.ledger import Ledger
 from huoyan.server.incident.service import IncidentService
 from huoyan.server.ingest.http import HttpIngest
 from huoyan.server.store import Store
@@ -20,6 +21,7 @@ class Context:
     """The parts of the server that requests reach.
 
     Args:
+        ledger: What queues hold, by our books and by their brokers.
         source: What the signals read.
         render_metrics: Takes the Accept header and returns the metrics with their media type.
         readiness: Returns why the server is not ready to serve, empty when it is.
@@ -33,6 +35,7 @@ class Context:
     """
 
     store: Store
+    ledger: Ledger
     bus: Bus
     ingest: HttpIngest
     source: Source

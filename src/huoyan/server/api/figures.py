@@ -7,6 +7,7 @@ from huoyan.model.histogram import Histogram
 from huoyan.model.run import BAD_STATES
 from huoyan.server.api.schemas.queue import Queue
 from huoyan.server.api.schemas.task import Task
+from huoyan.server.collect.ledger import Account, Ledger, accounts
 from huoyan.server.store import RunFilters, Store
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import Filter, evaluate
@@ -121,12 +122,27 @@ def task_figures(
     return figures
 
 
-def queue_figures(store: Store, source: Moments, now: float) -> list[Queue]:
-    """Return every queue that a broker or a run spoke of, deepest first; an old reading counts as none."""
+def queue_figures(store: Store, source: Moments, now: float, ledger: Ledger | None = None) -> list[Queue]:
+    """Return every queue that a broker or a run spoke of, deepest first; an old reading counts as none.
+
+    Args:
+        store: Knows the readings and the books.
+        source: What the signals read.
+        now: Seconds since 1970 UTC.
+        ledger: Holds the books against brokers; default they are left out.
+    """
     readings = {(reading.service, reading.queue): reading for reading in store.queues.list()}
     active = source.gauge(TASKS_ACTIVE.name, {}, _BY_QUEUE, now, "sum")
     ended = source.increase(TASK_RUNS.name, {}, _BY_QUEUE, now - RATE_WINDOW_S, now)
     heard = {queue for (_, queue), reading in readings.items() if now - reading.read_at <= _FRESH_S}
+    books: dict[tuple[str, ...], Account] = {}
+    for entry in store.truth.books() if ledger is not None else ():
+        (account,) = accounts([entry]).values()
+        name = (entry[0], entry[2])
+        books[name] = account if name not in books else books[name].plus(account)
+    whole: dict[str, list[Account]] = defaultdict(list)
+    for account in ledger.accounts() if ledger is not None else ():
+        whole[account.queue].append(account)
     figures = []
     for key in {*readings, *active, *ended}:
         service, queue = key
@@ -146,10 +162,24 @@ def queue_figures(store: Store, source: Moments, now: float) -> list[Queue]:
                 active=round(active.get(key, 0.0)),
                 runs_per_minute=ended.get(key, 0.0) * 60.0 / RATE_WINDOW_S,
                 read_at=reading.read_at if reading is not None else None,
+                **_books_of(books.get(key), whole.get(queue, [])),
             )
         )
     figures.sort(key=lambda figure: (-(figure.depth or 0), figure.service, figure.queue))
     return figures
+
+
+def _books_of(account: Account | None, whole: list[Account]) -> dict[str, Any]:
+    # A name that queues of two frameworks share says nothing of either.
+    there = whole[0] if len(whole) == 1 else None
+    return {
+        "enqueued": 0 if account is None else account.enqueued,
+        "waiting": 0 if account is None else account.waiting,
+        "finished": 0 if account is None else account.finished,
+        "dead": 0 if account is None else account.dead,
+        "held": None if there is None else there.held_by_workers,
+        "difference": None if there is None else there.difference,
+    }
 
 
 def values(

@@ -24,6 +24,7 @@ TAGS = (
     ("failures", "Failures grouped by cause."),
     ("signals", "Quantities that charts, rules and Prometheus share."),
     ("alerting", "Rules and the alerts they raise."),
+    ("ledger", "What queues hold, by our books and by their brokers."),
     ("gaps", "When nothing could be heard."),
     ("incidents", "What people are told of and deal with."),
     ("events", "How clients report."),

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Protocol
 
@@ -29,7 +29,7 @@ from huoyan.server.collect.housekeeping import GaugeSampler, Retention, TextInde
 from huoyan.server.collect.live import Bus
 from huoyan.server.collect.liveness import Liveness
 from huoyan.server.collect.measured import MeasurementAging, MeasurementCollector
-from huoyan.server.collect.metrics import Metrics
+from huoyan.server.collect.metrics import Labels, Metrics
 from huoyan.server.collect.pulse import Pulses, Stuck
 from huoyan.server.collect.recent import MINUTE_S, Recent
 from huoyan.server.collect.recorder import Outcome, Recorder
@@ -278,6 +278,14 @@ class Collector:
     def source(self) -> LiveSource:
         """Return what the signals read: the last hour by 5 seconds, what was before by the minute."""
         return self._source
+
+    def take(self, events: list[TaskEvent]) -> None:
+        """Take verdicts of the ledger."""
+        self.submit(events, source="ledger")
+
+    def found_by(self, metric: str, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Let a service answer for a gauge: `read` returns its values now by their labels."""
+        self._gauges.found_by(metric, read)
 
     def services(self) -> list[Service]:
         """Return the periodic services of collecting: liveness, gauges, search index, retention."""

@@ -96,6 +96,12 @@ class CeleryControl:
             self._ask_at = _sooner(self._ask_at, now, ASK_QUEUES_AFTER_HELLO_S)
             self._changed.notify_all()
 
+    @property
+    def queues(self) -> list[str]:
+        """The queues that are read."""
+        with self._lock:
+            return list(self._queues)
+
     def add_queue(self, name: str) -> None:
         """Read this queue from now on."""
         with self._lock:

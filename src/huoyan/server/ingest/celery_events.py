@@ -25,6 +25,8 @@ from huoyan.server.ingest.celery_address import parse_address
 from huoyan.server.ingest.celery_connection import kombu_connection
 from huoyan.server.ingest.celery_control import CeleryControl
 from huoyan.server.ingest.celery_depths import AmqpDepths, Depths, RedisDepths
+from huoyan.server.ingest.celery_holdings import CeleryHoldings
+from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream
 from huoyan.server.ingest.celery_stream_redis import RedisEventStream, RedisMessages
 from huoyan.server.ingest.celery_translate import FRAMEWORK, SOURCE, Translator, seconds
@@ -162,6 +164,17 @@ class CeleryEventIngest:
         if left:
             logger.warning("%s: %d bytes of events were read and not stored in time", self.source, left)
         self._handover.discard()
+
+    def holdings(self, result_url: str | None = None) -> CeleryHoldings:
+        """Return what tells what this broker and its workers hold.
+
+        Args:
+            result_url: Address of the result backend; None: it is not asked.
+        """
+        results = None if result_url is None else CeleryResults(result_url)
+        return CeleryHoldings(
+            self._address, self.source, self._service, self._clock, lambda: list(self._control.queues), results
+        )
 
     def status(self) -> IngestStatus:
         """Return how it is doing."""

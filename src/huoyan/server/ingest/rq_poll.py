@@ -26,6 +26,7 @@ from huoyan.server.ingest.celery_stream_redis import redis_client
 from huoyan.server.ingest.complaints import Complaints
 from huoyan.server.ingest.feed import Feed
 from huoyan.server.ingest.rq_address import parse_rq_address
+from huoyan.server.ingest.rq_holdings import RqHoldings
 from huoyan.server.ingest.rq_reader import REGISTRIES, Place, QueueState, RqReader
 from huoyan.server.ingest.rq_records import Job
 from huoyan.server.ingest.rq_translate import ENDED, FRAMEWORK, Known, Translator
@@ -72,6 +73,7 @@ class RqPollIngest:
     ) -> None:
         address = parse_rq_address(url)
         self.source = f"rq {address.shown}"
+        self._url = url
         self._collector = collector
         self._service = service
         self._clock = clock
@@ -113,6 +115,10 @@ class RqPollIngest:
             self._client.close()
         except (OSError, redis.RedisError):
             logger.debug("%s: the connection broke when it was closed", self.source)
+
+    def holdings(self) -> RqHoldings:
+        """Return what tells what this Redis holds."""
+        return RqHoldings(self._url, self.source, self._service)
 
     def status(self) -> IngestStatus:
         """Return how it is doing."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
-from huoyan.server.store.schema import discrepancies, run_counts, run_history, stuck_runs
+from huoyan.server.store.schema import discrepancies, run_counts, run_history, runs, stuck_runs
 from huoyan.server.store.upsert import replace_into
 
 MOST_CORRECTIONS = 50
@@ -121,6 +121,32 @@ class TruthStore:
         query = select(*columns, func.sum(run_counts.c.runs)).where(run_counts.c.queue != "").group_by(*columns)
         with self._engine.connect() as connection:
             return [(row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(query) if row[4]]
+
+    def states(self, run_ids: Collection[str]) -> dict[str, str]:
+        """Return the states of those of `run_ids` that are known."""
+        found: dict[str, str] = {}
+        wanted = sorted(run_ids)
+        with self._engine.connect() as connection:
+            for start in range(0, len(wanted), 1000):
+                query = select(runs.c.id, runs.c.state).where(runs.c.id.in_(wanted[start : start + 1000]))
+                found.update((row.id, row.state) for row in connection.execute(query))
+        return found
+
+    def unended(self, framework: str, before: float, limit: int) -> list[tuple[str, str, str, str, str]]:
+        """Return `(id, service, queue, state, worker)` of runs that have not ended and were not heard of since
+        `before`, the oldest first."""
+        query = (
+            select(runs.c.id, runs.c.service, runs.c.queue, runs.c.state, runs.c.worker)
+            .where(
+                runs.c.state.in_(("scheduled", "queued", "retrying", "started")),
+                runs.c.framework == framework,
+                runs.c.updated_at < before,
+            )
+            .order_by(runs.c.sort_at)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [(row[0], row[1], row[2], row[3], row[4]) for row in connection.execute(query)]
 
     def stuck(self, run_ids: Collection[str] | None = None) -> dict[str, StuckRun]:
         """Return the stuck runs by id, all or those of `run_ids`."""

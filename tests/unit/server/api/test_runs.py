@@ -98,6 +98,11 @@ class TestDocument:
             "progress": None,
             "labels": {},
             "breakdown": None,
+            "heartbeat_s": None,
+            "stuck": False,
+            "stuck_since": None,
+            "redelivery": None,
+            "history": [],
             "attempt_count": 1,
             "attempts": [
                 {
@@ -115,7 +120,7 @@ class TestDocument:
             ],
         }
         (listed,) = client.get("/api/v1/runs").json()["items"]
-        assert listed == run
+        assert listed == {**run, "history": None}
 
     def test_progress_and_breakdown_are_shown(self, client: TestClient) -> None:
         post(

@@ -25,6 +25,8 @@ export function QueueTable({ queues, most }: { queues: Queue[]; most?: number })
             <Table.Th ta="right">{t("queue.oldest")}</Table.Th>
             <Table.Th ta="right">{t("queue.active")}</Table.Th>
             <Table.Th ta="right">{t("queue.rate")}</Table.Th>
+            {most === undefined && <Table.Th ta="right">{t("queue.held")}</Table.Th>}
+            {most === undefined && <Table.Th ta="right">{t("queue.difference")}</Table.Th>}
             {most === undefined && <Table.Th ta="right">{t("queue.read")}</Table.Th>}
           </Table.Tr>
         </Table.Thead>
@@ -62,6 +64,16 @@ export function QueueTable({ queues, most }: { queues: Queue[]; most?: number })
                 {count(queue.runs_per_minute)}
               </Table.Td>
               {most === undefined && (
+                <Table.Td ta="right" className="num">
+                  {queue.held === null ? "–" : count(queue.held)}
+                </Table.Td>
+              )}
+              {most === undefined && (
+                <Table.Td ta="right" className="num">
+                  <Difference queue={queue} />
+                </Table.Td>
+              )}
+              {most === undefined && (
                 <Table.Td ta="right">
                   <Text size="sm" c="dimmed" component="span">
                     <Ago at={queue.read_at} />
@@ -73,5 +85,25 @@ export function QueueTable({ queues, most }: { queues: Queue[]; most?: number })
         </Table.Tbody>
       </Table>
     </Table.ScrollContainer>
+  );
+}
+
+/** Whether our books and the broker agree; absent when the broker was not heard, which is not the same as zero. */
+function Difference({ queue }: { queue: Queue }) {
+  const { t } = useTranslation();
+  const sum = t("queue.sum", {
+    enqueued: count(queue.enqueued),
+    waiting: count(queue.waiting),
+    active: count(queue.active),
+    finished: count(queue.finished),
+    dead: count(queue.dead),
+  });
+  const said = queue.difference === null ? "queue.differenceUnknown" : queue.difference > 0 ? "queue.missing" : queue.difference < 0 ? "queue.unannounced" : "queue.agrees";
+  return (
+    <Tooltip label={`${sum} ${t(said)}`} multiline maw={320}>
+      <Text size="sm" component="span" c={queue.difference ? "orange" : "dimmed"} data-testid="difference">
+        {queue.difference === null ? "–" : queue.difference > 0 ? `+${count(queue.difference)}` : count(queue.difference)}
+      </Text>
+    </Tooltip>
   );
 }

@@ -6,6 +6,7 @@ import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
 import { ErrorNote } from "../../ui/notes";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { Discrepancies } from "./Discrepancies";
 import { QueueTable } from "./QueueTable";
 
 /** What the charts can look back on; the step keeps their points at about 120. */
@@ -49,6 +50,7 @@ export function QueuesPage() {
           <QueueTable queues={queues.data.items} />
         )}
       </Card>
+      <Discrepancies />
     </Stack>
   );
 }

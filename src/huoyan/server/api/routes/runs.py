@@ -1,12 +1,12 @@
 """Runs: the list with its filters and counts, and one run with every attempt."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
 from huoyan.errors import InvalidQuery, NotFound
 from huoyan.model.run import Run as ModelRun
-from huoyan.model.run import RunState
+from huoyan.model.run import RunState, view
 from huoyan.model.workflow import graph_of
 from huoyan.server.api.context import Context, Here
 from huoyan.server.api.parameters import (
@@ -26,6 +26,8 @@ from huoyan.server.api.parameters import (
 )
 from huoyan.server.api.schemas.run import Run, RunCounts, RunPage, run_document
 from huoyan.server.api.schemas.workflow import Workflow, workflow_document
+from huoyan.server.collect.liveness import IN_MEMORY
+from huoyan.server.collect.registry import ALIVE
 from huoyan.server.store.runs import RunFilters
 
 router = APIRouter(tags=["runs"])
@@ -103,7 +105,20 @@ def get_run(here: Here, run_id: str) -> Run:
     if run is None:
         raise _unknown(run_id)
     truth = here.store.truth
-    return run_document(run, truth.stuck([run_id]).get(run_id), truth.history(run_id))
+    return run_document(run, truth.stuck([run_id]).get(run_id), truth.history(run_id), _redelivery(here, run))
+
+
+def _redelivery(here: Context, run: ModelRun) -> Literal["expected", "none", "unknown"] | None:
+    seen = view(run)
+    if seen.state not in (RunState.QUEUED, RunState.SCHEDULED, RunState.LOST) or not seen.worker:
+        return None
+    worker = here.store.workers.get(seen.worker)
+    if worker is not None and worker.state in ALIVE:
+        return None
+    if seen.framework in IN_MEMORY:
+        return "none"
+    held = here.ledger.holds(seen.framework, run.id)
+    return "unknown" if held is None else "expected" if held else "none"
 
 
 def _documents(here: Context, runs: list[ModelRun]) -> list[Run]:

@@ -10,6 +10,12 @@ EXAMPLE = {
     "active": 2,
     "runs_per_minute": 6.9,
     "read_at": "2026-11-20T21:15:10.000000Z",
+    "enqueued": 4570,
+    "waiting": 9,
+    "finished": 4558,
+    "dead": 1,
+    "held": 3,
+    "difference": 0,
 }
 
 
@@ -30,6 +36,18 @@ class Queue(Document):
     """Runs that ended, over the last five minutes."""
     read_at: Timestamp | None
     """When the depth was read."""
+    enqueued: int
+    """Every run of this queue and service that is kept: waiting, active, finished and dead."""
+    waiting: int
+    """Runs that are scheduled, queued or to be retried, by what was reported of them."""
+    finished: int
+    """Runs that succeeded, failed, were revoked or rejected."""
+    dead: int
+    """Runs that are lost, or given up without an outcome."""
+    held: int | None
+    """Messages that workers took and have not acknowledged, over all services of the queue."""
+    difference: int | None
+    """Waiting less what the broker and the workers have of it, over all services of the queue; see `/ledger`."""
 
 
 class QueueList(Document):

@@ -1,6 +1,6 @@
 """Runs and their attempts as JSON."""
 
-from typing import Any
+from typing import Any, Literal
 
 from huoyan.model.event import Evidence, ExceptionInfo
 from huoyan.model.run import Attempt as ModelAttempt
@@ -57,6 +57,7 @@ EXAMPLE: dict[str, Any] = {
     "heartbeat_s": None,
     "stuck": False,
     "stuck_since": None,
+    "redelivery": None,
     "attempt_count": 1,
     "attempts": [ATTEMPT_EXAMPLE],
     "history": [],
@@ -172,6 +173,9 @@ class Run(Document):
     """True while it owes more signs of life than it may."""
     stuck_since: Timestamp | None
     """When it was last heard of, while it is stuck."""
+    redelivery: Literal["expected", "none", "unknown"] | None
+    """Whether the broker delivers it again, when the worker it was delivered to is gone: `expected` (the broker still
+    holds its message), `none` (it does not), `unknown` (it cannot be asked). Null when that is no question."""
     attempt_count: int
     attempts: list[Attempt]
     history: list[RunCorrection] | None
@@ -219,13 +223,19 @@ class RunCounts(Document):
     """False when only the newest runs were counted, because there are too many to look at each."""
 
 
-def run_document(run: ModelRun, stuck: StuckRun | None = None, history: list[Correction] | None = None) -> Run:
+def run_document(
+    run: ModelRun,
+    stuck: StuckRun | None = None,
+    history: list[Correction] | None = None,
+    redelivery: Literal["expected", "none", "unknown"] | None = None,
+) -> Run:
     """Render a run as the API shows it.
 
     Args:
         run: Its merge state.
         stuck: Since when it owes a sign of life; default it does not.
         history: What was put right about it; default not told.
+        redelivery: Whether the broker delivers it again; default no question.
     """
     seen = view(run)
     progress = run.progress
@@ -261,6 +271,7 @@ def run_document(run: ModelRun, stuck: StuckRun | None = None, history: list[Cor
         heartbeat_s=run.heartbeat_s,
         stuck=stuck is not None,
         stuck_since=None if stuck is None else stuck.since_at,
+        redelivery=redelivery,
         attempt_count=len(seen.attempts),
         attempts=[_attempt_document(attempt) for attempt in seen.attempts],
         history=None

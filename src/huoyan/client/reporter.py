@@ -27,6 +27,11 @@ class Reporter:
         self.labels = dict(labels) if labels else None
 
     @property
+    def client(self) -> "Client":
+        """The client of the process, for what is measured and no run."""
+        return self._client
+
+    @property
     def settings(self) -> "Settings":
         """The settings of the process."""
         return self._client.settings

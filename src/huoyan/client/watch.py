@@ -36,6 +36,8 @@ TABLE: dict[str, tuple[str, ...]] = {
         "huoyan.client.frameworks.background:integration",
         "huoyan.client.web.asgi:integration",
     ),
+    "sqlalchemy.engine.base.Engine": ("huoyan.client.dependencies.sqlalchemy:integration",),
+    "sqlalchemy.ext.asyncio.engine.AsyncEngine": ("huoyan.client.dependencies.sqlalchemy:integration",),
     "taskiq.abc.broker.AsyncBroker": ("huoyan.client.frameworks.taskiq:integration",),
 }
 """Qualified name of a type → where its integrations are (`module:object`)."""
@@ -144,7 +146,7 @@ def unwatch(thing: Any) -> None:
         if not is_watched(target):
             return
         for integration in _watched.pop(id(target)).integrations:
-            with guard(f"{integration.framework}.unwatch"):
+            with guard(f"{integration.framework or type(integration).__name__}.unwatch"):
                 integration.unwatch(target)
 
 

@@ -1,0 +1,354 @@
+"""SQLAlchemy engines that are watched, on real PostgreSQL and SQLite, synchronous and asynchronous."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    union_all,
+    update,
+)
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column, relationship, selectinload
+from sqlalchemy.pool import NullPool
+
+import huoyan
+from huoyan.client import breakdown
+from huoyan.client.process import Client
+from huoyan.client.settings import Settings
+from huoyan.client.transport.memory import MemoryTransport
+from huoyan.model.event import EventKind
+from huoyan.signals.metrics import (
+    DB_POOL_IN_USE,
+    DB_POOL_SIZE,
+    DB_POOL_WAIT,
+    DB_QUERY_DURATION,
+    DB_QUERY_ERRORS,
+    DEPENDENCY_LAST_SUCCESS,
+)
+from tests.unit.client.conftest import installed
+
+metadata = MetaData()
+orders = Table("orders", metadata, Column("id", Integer, primary_key=True), Column("state", String(20)))
+lines = Table(
+    "lines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("order_id", ForeignKey("orders.id")),
+    Column("sku", String(20)),
+)
+
+
+class Base(DeclarativeBase):
+    metadata = metadata
+
+
+class Customer(Base):
+    __tablename__ = "customers"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    notes: Mapped[list["Note"]] = relationship()
+
+
+class Note(Base):
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
+
+
+@pytest.fixture
+def transport() -> MemoryTransport:
+    return MemoryTransport()
+
+
+@pytest.fixture
+def client(transport: MemoryTransport) -> Iterator[Client]:
+    with installed(Client(Settings(service="shop", flush_interval_s=0.01), transport=transport)) as new:
+        yield new
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/shop.db"
+    found: str = request.getfixturevalue("postgres_database")
+    return found
+
+
+@pytest.fixture
+def engine(client: Client, url: str) -> Iterator[Engine]:
+    made = create_engine(url)
+    metadata.create_all(made)
+    yield huoyan.watch(made)
+    huoyan.unwatch(made)
+    made.dispose()
+
+
+@pytest.fixture
+async def async_engine(client: Client, url: str) -> Any:
+    made = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:"))
+    async with made.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield huoyan.watch(made)
+    huoyan.unwatch(made)
+    await made.dispose()
+
+
+def counted(client: Client) -> dict[tuple[str, ...], int]:
+    """Return how many statements were counted, by operation and table."""
+    return {values: child.count for values, child in client.measurements.distribution(DB_QUERY_DURATION).series()}
+
+
+def errors(client: Client) -> dict[tuple[str, ...], float]:
+    """Return how many statements failed, by operation and table."""
+    series = client.measurements.counter(DB_QUERY_ERRORS).series()
+    return {values: child.value for values, child in series if child.value}
+
+
+def test_statements_are_counted_by_operation_and_table(client: Client, engine: Engine) -> None:
+    recent = select(orders.c.id).where(orders.c.state == "paid").cte("recent")
+    other = aliased(orders, name="o2")
+    with engine.begin() as connection:
+        connection.execute(insert(orders), [{"state": "new"}, {"state": "paid"}])
+        connection.execute(insert(lines).from_select(["order_id"], select(orders.c.id)))
+        connection.execute(select(lines).join(orders).where(orders.c.id.in_([1, 2, 3])))
+        connection.execute(select(lines).join(orders).where(orders.c.id.in_([1, 2])))
+        connection.execute(select(recent))
+        connection.execute(select(func.count()).select_from(select(other).subquery()))
+        connection.execute(union_all(select(orders.c.id), select(lines.c.id)))
+        connection.execute(select(func.now()))
+        connection.execute(select(exists().where(orders.c.id == 1)))
+        connection.execute(update(orders).values(state="sent").where(orders.c.id == 1))
+        connection.execute(delete(lines))
+        connection.execute(text("SELECT * FROM lines l JOIN orders o ON o.id = l.order_id WHERE o.id = :id"), {"id": 1})
+        connection.exec_driver_sql("SELECT count(*) FROM orders")
+    told = counted(client)
+    assert told.pop(("COMMIT", "")) == 1
+    assert told == {
+        ("INSERT", "orders"): 1,
+        ("INSERT", "lines"): 1,
+        ("SELECT", "lines"): 3,
+        ("SELECT", "orders"): 4,
+        ("SELECT", ""): 2,
+        ("UPDATE", "orders"): 1,
+        ("DELETE", "lines"): 1,
+    }
+    assert not errors(client)
+    (target,) = [values for values, _ in client.measurements.gauge(DEPENDENCY_LAST_SUCCESS).series()]
+    assert target[0] == "database"
+    assert client.measurements.gauge(DEPENDENCY_LAST_SUCCESS).child(target).value == pytest.approx(
+        client.clock.now(), abs=60
+    )
+
+
+def test_the_orm_is_counted_like_what_it_sends(client: Client, engine: Engine) -> None:
+    with Session(engine) as session:
+        session.add_all([Customer(name=f"c{number}", notes=[Note(), Note()]) for number in range(3)])
+        session.commit()
+        found = session.scalars(select(Customer).options(selectinload(Customer.notes)).order_by(Customer.id)).all()
+        assert [len(customer.notes) for customer in found] == [2, 2, 2]
+        session.execute(update(Customer).values(name="x"))
+        session.delete(found[0].notes[0])
+        session.commit()
+    tables = {key for key in counted(client) if key[1]}
+    assert tables == {
+        ("INSERT", "customers"),
+        ("INSERT", "notes"),
+        ("SELECT", "customers"),
+        ("SELECT", "notes"),
+        ("UPDATE", "customers"),
+        ("DELETE", "notes"),
+    }
+
+
+def test_errors_are_counted_and_pass_unchanged(client: Client, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(orders), {"id": 7})
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(insert(orders), {"id": 7})
+    with pytest.raises((OperationalError, ProgrammingError)), engine.connect() as connection:
+        connection.execute(text("SELECT * FROM nothing_here"))
+    with pytest.raises((OperationalError, ProgrammingError)), engine.connect() as connection:
+        connection.execute(text("SELEKT FROM"))
+    assert errors(client) == {("INSERT", "orders"): 1, ("SELECT", "nothing_here"): 1, ("other", "other"): 1}
+    assert counted(client)[("INSERT", "orders")] == 2
+
+
+def test_a_run_tells_its_statements(client: Client, transport: MemoryTransport, engine: Engine) -> None:
+    @huoyan.task
+    def settle() -> None:
+        with engine.begin() as connection:
+            for _ in range(3):
+                connection.execute(select(orders))
+            connection.execute(insert(orders), {"state": "new"})
+
+    settle()
+    assert huoyan.flush(5)
+    (end,) = [e for e in transport.events if e.kind is EventKind.SUCCEEDED]
+    parts = {(p["component"], p["operation"], p["target"]): p["calls"] for p in end.breakdown["parts"]}
+    parts.pop(("pool", "connect", next((k[2] for k in parts if k[0] == "pool"), "")), None)
+    assert parts == {
+        ("database", "SELECT", "orders"): 3,
+        ("database", "INSERT", "orders"): 1,
+        ("database", "COMMIT", ""): 1,
+    }
+
+
+def test_the_pool_tells_its_size_use_and_waits(client: Client, postgres_database: str) -> None:
+    engine = huoyan.watch(create_engine(postgres_database, pool_size=1, max_overflow=1, pool_timeout=0.05))
+    labels = (postgres_database.rpartition("@")[2],)
+    in_use = client.measurements.gauge(DB_POOL_IN_USE).child(labels)
+    first, second = engine.connect(), engine.connect()
+    assert in_use.value == 2
+    assert client.measurements.gauge(DB_POOL_SIZE).child(labels).value == 2
+    entry = breakdown.enter("request")
+    with pytest.raises(PoolTimeout):
+        engine.connect()
+    told = breakdown.leave(entry)
+    assert told is not None
+    assert told["parts"][0]["errors"] == 1
+    assert errors(client) == {("CONNECT", ""): 1}
+    first.close()
+    assert in_use.value == 1
+    second.close()
+    assert in_use.value == 0
+    assert client.measurements.distribution(DB_POOL_WAIT).child(labels).count == 2
+    engine.dispose()
+    with engine.connect():
+        assert in_use.value == 1
+    assert client.measurements.distribution(DB_POOL_WAIT).child(labels).count == 3
+    engine.dispose()
+
+
+def test_a_wait_for_a_connection_is_part_of_the_breakdown(client: Client, postgres_database: str) -> None:
+    engine = huoyan.watch(create_engine(postgres_database, pool_size=1, max_overflow=0))
+    held = engine.connect()
+    timer = threading.Timer(0.05, held.close)
+    entry = breakdown.enter("request")
+    timer.start()
+    engine.connect().close()
+    told = breakdown.leave(entry)
+    timer.join()
+    assert told is not None
+    assert [part["component"] for part in told["parts"]] == ["pool"]
+    assert told["parts"][0]["total_s"] > 0.01
+    engine.dispose()
+
+
+def test_threads_are_counted_alike(client: Client, engine: Engine) -> None:
+    def work() -> None:
+        for _ in range(20):
+            with engine.connect() as connection:
+                connection.execute(select(orders))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counted(client)[("SELECT", "orders")] == 80
+
+
+async def test_an_asynchronous_engine_is_counted_in_parallel(client: Client, async_engine: AsyncEngine) -> None:
+    async def one() -> None:
+        async with async_engine.connect() as connection:
+            await connection.execute(select(orders))
+
+    entry = breakdown.enter("request")
+    await asyncio.gather(*(one() for _ in range(5)))
+    async with async_engine.begin() as connection:
+        await connection.execute(insert(orders), [{"state": "new"}])
+    told = breakdown.leave(entry)
+    assert told is not None
+    calls = {(part["operation"], part["target"]): part["calls"] for part in told["parts"]}
+    assert calls[("SELECT", "orders")] == 5
+    assert calls[("INSERT", "orders")] == 1
+    assert sum(part["covered_s"] for part in told["parts"]) + told["own_s"] == pytest.approx(told["total_s"], abs=1e-6)
+    assert counted(client)[("SELECT", "orders")] == 5
+    with pytest.raises(IntegrityError):
+        async with async_engine.begin() as connection:
+            await connection.execute(insert(orders), [{"id": 1}])
+    assert errors(client) == {("INSERT", "orders"): 1}
+
+
+async def test_a_cancelled_statement_is_no_error_of_the_database(client: Client, postgres_database: str) -> None:
+    engine = huoyan.watch(create_async_engine(postgres_database))
+
+    async def sleep() -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_sleep(60)"))
+
+    entry = breakdown.enter("request")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sleep(), 0.3)
+    told = breakdown.leave(entry)
+    assert told is not None
+    assert ("SELECT", "") in {(part["operation"], part["target"]) for part in told["parts"]}
+    assert entry.collector.open == 0
+    assert not errors(client)
+    await engine.dispose()
+
+
+def test_watching_twice_counts_once_and_unwatching_ends_it(client: Client, engine: Engine) -> None:
+    huoyan.watch(engine)
+    huoyan.watch(engine.execution_options(isolation_level="AUTOCOMMIT"))
+    with engine.connect() as connection:
+        connection.execute(select(orders))
+    assert counted(client)[("SELECT", "orders")] == 1
+    huoyan.unwatch(engine)
+    with engine.connect() as connection:
+        connection.execute(select(orders))
+    assert counted(client)[("SELECT", "orders")] == 1
+    assert not {"do_execute", "do_commit"} & vars(engine.dialect).keys()
+    assert not {"connect", "recreate"} & vars(engine.pool).keys()
+
+
+async def test_both_faces_of_an_asynchronous_engine_are_one(client: Client, async_engine: AsyncEngine) -> None:
+    huoyan.watch(async_engine.sync_engine)
+    async with async_engine.connect() as connection:
+        await connection.execute(select(orders))
+    assert counted(client)[("SELECT", "orders")] == 1
+
+
+def test_listeners_of_the_program_go_on(client: Client, engine: Engine) -> None:
+    seen: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def comment(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> tuple[str, Any]:
+        seen.append(statement)
+        return f"/* by hand */ {statement}", parameters
+
+    with engine.connect() as connection:
+        connection.execute(text("SELECT * FROM orders"))
+    assert seen == ["SELECT * FROM orders"]
+    assert counted(client)[("SELECT", "orders")] == 1
+
+
+def test_a_pool_without_a_limit_has_no_size(client: Client, tmp_path: Path) -> None:
+    engine = huoyan.watch(create_engine(f"sqlite:///{tmp_path}/plain.db", poolclass=NullPool))
+    with engine.connect():
+        assert client.measurements.gauge(DB_POOL_IN_USE).child(("plain.db",)).value == 1
+    assert client.measurements.gauge(DB_POOL_IN_USE).child(("plain.db",)).value == 0
+    assert client.measurements.gauge(DB_POOL_SIZE).child(("plain.db",)).value is None

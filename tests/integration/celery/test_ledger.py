@@ -15,10 +15,16 @@ import rq
 
 from huoyan.clock import SYSTEM_CLOCK
 from huoyan.errors import ConfigurationError, Unreachable
+from huoyan.model.event import EventKind, TaskEvent
+from huoyan.model.run import view
+from huoyan.server.collect import Collector
+from huoyan.server.collect.ledger import Ledger
 from huoyan.server.ingest.celery_address import parse_address
+from huoyan.server.ingest.celery_depths import RedisDepths
 from huoyan.server.ingest.celery_holdings import CeleryHoldings
 from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.rq_holdings import RqHoldings
+from huoyan.server.store import Store
 from tests.integration.celery.deployment import ROOT
 from tests.servers import RedisServer, ServerProcess, wait_until
 
@@ -66,6 +72,69 @@ def test_redis_is_read_with_priorities_key_prefix_and_what_was_taken(prefixed: t
         assert len(found["mail"].ids or ()) == 3
     finally:
         asked.close()
+
+
+def test_the_separator_of_priorities_that_an_application_chose_is_learned(redis_server: RedisServer):
+    url = redis_server.database_url(25)
+    redis.Redis.from_url(url).flushdb()
+    app = publisher(url, sep=":", priority_steps=[0, 5])
+    for priority in (0, 5):
+        app.send_task("t", task_id=f"mail-{priority}", queue="mail", priority=priority)
+    assert redis.Redis.from_url(url).llen("mail:5") == 1
+    asked = holdings(url)
+    found = asked.holdings(["mail"])["mail"]
+    asked.close()
+    assert (found.waiting, found.ids) == (2, frozenset({"mail-0", "mail-5"}))
+    depths = RedisDepths(parse_address(url), SYSTEM_CLOCK, lambda _: None, lambda _: None)
+    assert [reading.depth for reading in depths.read(["mail"])] == [2]
+    depths.close()
+
+
+def test_a_message_that_is_taken_out_of_a_real_queue_is_missed_and_its_run_named(
+    redis_server: RedisServer, tmp_path: Path
+):
+    """The whole way: a run that a worker could have had, its message deleted, the ledger's verdict."""
+    url = redis_server.database_url(26)
+    client = redis.Redis.from_url(url)
+    client.flushdb()
+    app = publisher(url)
+    for run_id in ("stays", "vanishes"):
+        app.send_task("t", task_id=run_id, queue="mail")
+    waiting: Any = client.lrange("mail", 0, -1)
+    (raw,) = [one for one in waiting if b"vanishes" in one]
+    store = Store.open(f"sqlite:///{tmp_path / 'huoyan.db'}")
+    collector = Collector(store)
+    asked = holdings(url)
+    ledger = Ledger(store, SYSTEM_CLOCK, [asked], collector.take, settle_s=0.0)
+
+    def look() -> None:
+        ledger.run_once()
+        collector.run_once()
+
+    try:
+        now = SYSTEM_CLOCK.now()
+        told = [
+            TaskEvent(EventKind.QUEUED, run_id, now, queue="mail", framework="celery")
+            for run_id in ("stays", "vanishes")
+        ]
+        peer = {"queue": "mail", "framework": "celery", "worker": "w", "source": "celery-events"}
+        told += [TaskEvent(kind, "peer", now, **peer) for kind in (EventKind.STARTED, EventKind.SUCCEEDED)]
+        collector.submit(told)
+        collector.run_once()
+        look()
+        look()
+        assert ledger.accounts()[0].difference == 0
+        assert view(store.runs.load(["vanishes"])["vanishes"]).state.value == "queued"
+        client.lrem("mail", 1, raw)
+        look()
+        look()
+        found = {run_id: view(run).state.value for run_id, run in store.runs.load(["stays", "vanishes"]).items()}
+        assert found == {"stays": "queued", "vanishes": "dead"}
+        assert [one.run_id for one in ledger.discrepancies()] == ["vanishes"]
+    finally:
+        ledger.close()
+        collector.stop()
+        store.close()
 
 
 def test_messages_that_do_not_say_which_run_they_are_leave_the_names_unknown(prefixed: tuple[celery.Celery, str]):

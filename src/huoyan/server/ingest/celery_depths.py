@@ -15,11 +15,9 @@ from huoyan.clock import Clock
 from huoyan.errors import Unreachable
 from huoyan.model.event import QueueReading
 from huoyan.server.ingest.celery_address import BrokerAddress
+from huoyan.server.ingest.celery_queue_keys import QueueKeys
 from huoyan.server.ingest.celery_stream_redis import redis_client
 
-PRIORITY_SEPARATOR = "\x06\x16"
-PRIORITIES = range(10)
-"""Kombu keeps one list for each step of priority, [0, 3, 6, 9] unless `priority_steps` says otherwise."""
 MAX_PEEK_BYTES = 1024 * 1024
 _PEEK_EVERY_S = 5.0
 
@@ -76,6 +74,7 @@ class RedisDepths:
         self._enqueued_at = enqueued_at
         self._seconds = seconds
         self._client: redis.Redis | None = None
+        self._keys = QueueKeys(address.global_keyprefix, clock)
 
     def read(self, queues: Iterable[str]) -> list[QueueReading]:
         """Return a reading for each queue; see `Depths`."""
@@ -100,7 +99,7 @@ class RedisDepths:
     def _read(self, names: list[str]) -> list[QueueReading]:
         if self._client is None:
             self._client = redis_client(self._address)
-        keys = [[self._key(name, priority) for priority in PRIORITIES] for name in names]
+        keys = [self._keys.of(self._client, name) for name in names]
         lengths = self._client.pipeline(transaction=False)
         for lists in keys:
             for key in lists:
@@ -108,18 +107,15 @@ class RedisDepths:
         answers: list[Any] = lengths.execute(raise_on_error=False)
         at = self._clock.now()
         readings = []
-        for number, (name, lists) in enumerate(zip(names, keys, strict=True)):
-            counts = answers[number * len(PRIORITIES) : (number + 1) * len(PRIORITIES)]
+        told = iter(answers)
+        for name, lists in zip(names, keys, strict=True):
+            counts = [next(told) for _ in lists]
             if not all(isinstance(count, int) for count in counts):
                 continue  # The name is taken by something that is no list.
             waiting = [key for key, count in zip(lists, counts, strict=True) if count]
             ages = [age for key in waiting if (age := self._age(key, at)) is not None]
             readings.append(QueueReading(name, sum(counts), at, oldest_age_s=max(ages, default=None)))
         return readings
-
-    def _key(self, queue: str, priority: int) -> str:
-        suffix = f"{PRIORITY_SEPARATOR}{priority}" if priority else ""
-        return f"{self._address.global_keyprefix}{queue}{suffix}"
 
     def _age(self, key: str, at: float) -> float | None:
         """Return how long the oldest message of a list has been waiting, None when nobody knows."""

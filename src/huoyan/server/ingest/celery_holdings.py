@@ -19,7 +19,7 @@ from huoyan.model.event import TaskEvent
 from huoyan.server.collect.holdings import Holding
 from huoyan.server.ingest.celery_address import BrokerAddress
 from huoyan.server.ingest.celery_connection import kombu_connection
-from huoyan.server.ingest.celery_depths import PRIORITIES, PRIORITY_SEPARATOR
+from huoyan.server.ingest.celery_queue_keys import QueueKeys
 from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.celery_stream_redis import redis_client
 from huoyan.server.ingest.celery_translate import FRAMEWORK
@@ -84,6 +84,7 @@ class CeleryHoldings:
         self._queues = queues
         self._results = results
         self._client: redis.Redis | None = None
+        self._keys = QueueKeys(address.global_keyprefix, clock)
         self._connection: Any = None
 
     def holdings(self, queues: Iterable[str]) -> dict[str, Holding]:
@@ -155,7 +156,7 @@ class CeleryHoldings:
         waiting: dict[str, int] = {}
         ids: dict[str, set[str] | None] = {}
         for name in names:
-            keys = [self._key(name, priority) for priority in PRIORITIES]
+            keys = self._keys.of(self._client, name)
             pipe: Any = self._client.pipeline(transaction=False)
             for key in keys:
                 pipe.llen(key)
@@ -228,10 +229,6 @@ class CeleryHoldings:
             yield from page.values()
             if not cursor:
                 return
-
-    def _key(self, queue: str, priority: int) -> str:
-        suffix = f"{PRIORITY_SEPARATOR}{priority}" if priority else ""
-        return f"{self._address.global_keyprefix}{queue}{suffix}"
 
     # RabbitMQ
 

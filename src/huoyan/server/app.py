@@ -34,7 +34,7 @@ from huoyan.server.occupancy import listen, occupy
 from huoyan.server.periodic import Schedule
 from huoyan.server.retention import IncidentRetention
 from huoyan.server.store import Store
-from huoyan.signals.metrics import ALERTS_FIRING, INCIDENTS_OPEN, LEDGER_DISCREPANCIES, SCHEDULE_MISSED
+from huoyan.signals.metrics import ALERTS_FIRING, BLIND, INCIDENTS_OPEN, LEDGER_DISCREPANCIES, SCHEDULE_MISSED
 
 DRAIN_TIMEOUT_S = 8.0
 """How long a stopping server goes on storing what it has taken."""
@@ -86,6 +86,11 @@ class Server:
     def silent(self) -> list[str]:
         """Return the sources that nothing is heard from now."""
         return [status.source for status in (ingest.status() for ingest in self.ingests) if not status.connected]
+
+    def _blind(self) -> dict[tuple[tuple[str, str], ...], float]:
+        """Return 1 for each source that nothing is heard from, 0 for the others."""
+        statuses = [ingest.status() for ingest in self.ingests]
+        return {(("source", status.source),): 0.0 if status.connected else 1.0 for status in statuses}
 
     def _start(self, parts: ExitStack) -> Context:
         settings, clock = self.settings, self.clock
@@ -185,6 +190,7 @@ class Server:
             settle_s=self.settings.truth.ledger_settle_s,
         )
         collector.found_by(LEDGER_DISCREPANCIES.name, ledger.gauge)
+        collector.found_by(BLIND.name, self._blind)
         return ledger
 
     def _rq(self, collector: Collector) -> list[RqPollIngest]:

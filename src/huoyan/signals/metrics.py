@@ -174,6 +174,12 @@ INGEST_LAG = Metric(
     (),
     "seconds",
 )
+BLIND = Metric(
+    "huoyan_blind",
+    MetricKind.GAUGE,
+    "1 while nothing can be heard from a source of events (a broker that is watched), 0 otherwise.",
+    ("source",),
+)
 BUILD_INFO = Metric("huoyan_build_info", MetricKind.GAUGE, "Always 1; the version is the label.", ("version",))
 
 SCHEDULE_MISSED = Metric(

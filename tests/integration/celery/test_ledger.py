@@ -117,7 +117,7 @@ def test_a_message_that_is_taken_out_of_a_real_queue_is_missed_and_its_run_named
             TaskEvent(EventKind.QUEUED, run_id, now, queue="mail", framework="celery")
             for run_id in ("stays", "vanishes")
         ]
-        peer = {"queue": "mail", "framework": "celery", "worker": "w", "source": "celery-events"}
+        peer: dict[str, Any] = {"queue": "mail", "framework": "celery", "worker": "w", "source": "celery-events"}
         told += [TaskEvent(kind, "peer", now, **peer) for kind in (EventKind.STARTED, EventKind.SUCCEEDED)]
         collector.submit(told)
         collector.run_once()

@@ -11,6 +11,7 @@ from huoyan.server.collect.metrics import Labels
 from huoyan.server.collect.registry import ALIVE, Registry
 from huoyan.server.store.source import STALE_S
 from huoyan.signals.metrics import (
+    BLIND,
     CLOCK_SKEW,
     INGEST_LAG,
     LEDGER_DISCREPANCIES,
@@ -30,6 +31,7 @@ NAMES = (
     WORKER_WEDGED.name,
     TASKS_STUCK.name,
     LEDGER_DISCREPANCIES.name,
+    BLIND.name,
     CLOCK_SKEW.name,
     INGEST_LAG.name,
 )

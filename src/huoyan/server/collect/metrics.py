@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from huoyan.model.histogram import Histogram
 from huoyan.model.rollup import Fact, Rollup, Series
 from huoyan.signals.metrics import (
+    BLIND,
     CLOCK_SKEW,
     EVENTS_LOST,
     EVENTS_RECEIVED,
@@ -44,6 +45,7 @@ GAUGES = (
     WORKER_UP,
     WORKER_WEDGED,
     CLOCK_SKEW,
+    BLIND,
     INGEST_LAG,
 )
 """The gauges that the collector knows."""

@@ -11,6 +11,7 @@ def group_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
     Those of a task share service and task, whatever the queue or worker. Those of a queue share service and queue.
     Workers share their service: a machine takes all of its workers down together, and that is one incident.
+    Sources share everything: a network that breaks takes all of them away, and that is one blindness.
     """
     if "task" in labels:
         shared: tuple[str, ...] = ("service", "task")
@@ -18,6 +19,8 @@ def group_labels(labels: Mapping[str, str]) -> dict[str, str]:
         shared = ("service", "queue")
     elif "service" in labels or "worker" in labels:
         shared = ("service",)
+    elif "source" in labels:
+        shared = ()
     else:
         shared = tuple(labels)
     return {name: labels[name] for name in shared if name in labels}

@@ -1,9 +1,21 @@
 """How well Huoyan itself sees."""
 
-from huoyan.signals.metrics import EVENTS_LOST, INGEST_LAG
+from huoyan.signals.metrics import BLIND, EVENTS_LOST, INGEST_LAG
 from huoyan.signals.spec import Combine, Increase, Latest, Op, Panel, PanelKind, Signal, Thresholds, Unit
 
 SELF_SIGNALS = (
+    Signal(
+        id="blind",
+        title="Blind",
+        title_zh="失明",
+        help="1 while nothing can be heard from a source of events, a broker that is watched; 0 otherwise.",
+        help_zh="收不到某个事件来源（被监视的消息代理）的数据时为 1，否则为 0。",
+        unit=Unit.BOOLEAN,
+        by=("source",),
+        expression=Latest(BLIND, combine=Combine.MAX),
+        panel=Panel("self", PanelKind.STATUS),
+        thresholds=Thresholds(Op.ABOVE, critical=0, for_s=10),
+    ),
     Signal(
         id="events_lost",
         title="Events lost",

@@ -193,3 +193,23 @@ def test_where_and_by_choose_what_is_judged(url):
     scene.runs(MAIL, failed=9)
     scene.judge()
     assert [dict(alert.labels) for alert in scene.alerts.active()] == [{"service": "mail"}]
+
+
+def test_a_blindness_is_one_incident_whatever_is_cut_and_other_alerts_hold_still_meanwhile(url):
+    scene = Scene(url)
+    scene.runs(succeeded=4, failed=6)
+    assert scene.judge() == [("firing", "orders.take_payment")]
+    scene.silent = ["celery redis://a/0", "rq redis://b/0"]
+    # The burst has left its window long before the end, and is not taken to be over.
+    scene.pass_s(120)
+    incidents = {incident.rule: incident for incident in scene.store.incidents.page().items}
+    assert sorted(incidents) == ["burst", "ingest-cut"]
+    assert {incident.state.value for incident in incidents.values()} == {"open"}
+    scene.silent = []
+    scene.pass_s(120)
+    again = {incident.rule: incident for incident in scene.store.incidents.page().items}
+    assert {rule: incident.state.value for rule, incident in again.items()} == {
+        "burst": "resolved",
+        "ingest-cut": "resolved",
+    }
+    assert again["ingest-cut"].id == incidents["ingest-cut"].id

@@ -18,6 +18,7 @@ def _rule(**changes) -> Rule:
         ({"service": "s", "queue": "q"}, {"service": "s", "queue": "q"}),
         ({"worker": "w1", "service": "s"}, {"service": "s"}),
         ({"worker": "w1"}, {}),
+        ({"source": "celery redis://a/0"}, {}),
         ({"host": "h", "disk": "/"}, {"host": "h", "disk": "/"}),
         ({}, {}),
     ],

@@ -4,6 +4,8 @@ import { useTranslation } from "react-i18next";
 import { useFailures } from "../../api/queries";
 import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { PERIODS, type Period } from "../runs/search";
 import { FailureList } from "./FailureList";
 
@@ -24,7 +26,9 @@ export function FailuresPage() {
           data={Object.keys(PERIODS).map((value) => ({ value, label: t(`runs.windows.${value}`) }))}
         />
       </Group>
+      <BlindBanner />
       <Card label={t("failures.title")}>
+        <GapNote since={PERIODS[period]} />
         {failures.isError ? (
           <ErrorNote error={failures.error} retry={() => void failures.refetch()} />
         ) : failures.isPending ? (

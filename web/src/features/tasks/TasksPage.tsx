@@ -5,6 +5,7 @@ import { useTasks } from "../../api/queries";
 import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { WINDOWS, ordered, turned, type TaskSearch, type Window } from "./order";
 import { TaskTable } from "./TaskTable";
 
@@ -32,6 +33,7 @@ export function TasksPage() {
       </Group>
       <BlindBanner />
       <Card label={t("tasks.title")}>
+        <GapNote since={`-${WINDOWS[window]}s`} />
         {tasks.isError ? (
           <ErrorNote error={tasks.error} retry={() => void tasks.refetch()} />
         ) : tasks.isPending ? (

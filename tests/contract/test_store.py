@@ -201,6 +201,8 @@ def test_every_field_of_a_run_survives_being_written():
             duration_s=1.5,
             exception=ExceptionInfo("E", "m", "tb", "fp"),
             breakdown={"db": 1},
+            cpu_s=0.25,
+            peak_memory_bytes=1 << 33,
         ),
         TaskEvent(EventKind.REVOKED, "a", 6.0, reason="by ann"),
         TaskEvent(EventKind.SUCCEEDED, "a", 7.0, worker="w2", result=[1.5, True]),

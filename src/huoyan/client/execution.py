@@ -7,6 +7,7 @@ from typing import Any
 
 from huoyan.client import breakdown, context
 from huoyan.client.breakdown import Collector
+from huoyan.client.consumption import Meter, Tenancy
 from huoyan.client.context import RunContext
 from huoyan.client.guard import guard, warn
 from huoyan.client.reporter import Reporter
@@ -33,11 +34,14 @@ class Execution:
         key: Identity of this execution; `attempt@worker` by default.
         parent_id: The run that started it; by default the current one, if any.
         root_id: The first run of its tree, likewise.
+        tenancy: Who else uses this process while it runs, default others at the same time.
+        blocking: Nothing else can run in its thread meanwhile, even where an event loop runs (default False).
         from_queue: It was enqueued elsewhere, which knows its parent and root better than this process.
         fields: Further fields for the `started` event: args, kwargs, labels, eta, …
     """
 
     __slots__ = (
+        "_blocking",
         "_collecting",
         "_collector",
         "_ended",
@@ -45,10 +49,12 @@ class Execution:
         "_given_key",
         "_heartbeat_at",
         "_held_progress",
+        "_meter",
         "_progress_at",
         "_promised_s",
         "_reporter",
         "_started",
+        "_tenancy",
         "_token",
         "attempt",
         "key",
@@ -71,6 +77,8 @@ class Execution:
         parent_id: str | None = None,
         root_id: str | None = None,
         from_queue: bool = False,
+        tenancy: Tenancy = Tenancy.SHARED,
+        blocking: bool = False,
         **fields: Any,
     ) -> None:
         self._reporter = reporter
@@ -92,6 +100,9 @@ class Execution:
         self._heartbeat_at = 0.0
         self._promised_s: float | None = fields.get("heartbeat_s")
         self._token: Token[RunContext | None] | None = None
+        self._tenancy = tenancy
+        self._blocking = blocking
+        self._meter: Meter | None = None
         self._collector: Collector | None = None
         self._collecting: Token[Collector | None] | None = None
 
@@ -109,14 +120,20 @@ class Execution:
         fields.update(self._fields, parent_id=self.parent_id, root_id=self.root_id)
         self._reporter.emit(kind, self.run_id, task=self.task, queue=self.queue, **fields)
 
-    def start(self) -> None:
-        """Report that it starts, and begin to measure."""
+    def start(self, *, here: bool = True) -> None:
+        """Report that it starts, and begin to measure.
+
+        Args:
+            here: This thread executes it (default True); what another process takes cannot be measured from here.
+        """
         try:
             self.key = self._given_key or f"{self.attempt}@{self._reporter.worker}"
             self._emit(EventKind.STARTED, root_id=self.root_id, parent_id=self.parent_id, **self._fields)
             self._fields = {}
             self._collector = Collector("run", breakdown.current())
             self._started = self._reporter.clock.monotonic()
+            if here:
+                self._meter = Meter(self._tenancy, blocking=self._blocking)
         except Exception as error:  # noqa: BLE001
             warn("execution.start", "huoyan: a start could not be reported", error=error)
 
@@ -132,13 +149,19 @@ class Execution:
         )
         if self._collector is not None:
             self._collecting = breakdown.resume(self._collector)
+        if self._meter is not None:
+            self._meter.resume()
 
     def stop_clock(self) -> float | None:
         """Return how long it has run so far, in seconds, for frameworks that decide on the outcome some time later."""
+        if self._meter is not None:
+            self._meter.pause()
         return None if self._started is None else self._reporter.clock.monotonic() - self._started
 
     def leave(self) -> None:
         """Undo `enter`."""
+        if self._meter is not None:
+            self._meter.pause()
         if self._token is not None:
             token, self._token = self._token, None
             context.leave(token)
@@ -174,6 +197,8 @@ class Execution:
                 fields.setdefault("duration_s", self._reporter.clock.monotonic() - self._started)
             if self._collector is not None:
                 fields.setdefault("breakdown", self._collector.close())
+            if self._meter is not None:
+                fields["cpu_s"], fields["peak_memory_bytes"] = self._meter.read()
             self._emit(kind, **fields)
         except Exception as error:  # noqa: BLE001
             warn("execution.end", "huoyan: an end could not be reported", error=error)

@@ -99,6 +99,7 @@ class _Watch:
         self._labels = labels
         self._promise: dict[str, Any] = {} if heartbeat_s is None else {"heartbeat_s": float(heartbeat_s)}
         self._is_method = _is_method(function)
+        self._blocking = not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function))
         self._client: Client | None = None
         self._reporter: Reporter | None = None
 
@@ -137,6 +138,7 @@ class _Watch:
                 queue=self._queue,
                 args=shown_args,
                 kwargs=shown_kwargs,
+                blocking=self._blocking,
                 **self._promise,
             )
             execution.start()

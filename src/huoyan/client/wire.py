@@ -20,7 +20,7 @@ _CLIPPED = {"execution": 500, "reason": 10_000}
 _NAME_CHARS = 300
 _MAX_LABELS = 64
 _MAX_LINKS = 100
-_NUMBERS = ("attempt", "eta", "expires", "duration_s", "heartbeat_s")
+_NUMBERS = ("attempt", "eta", "expires", "duration_s", "heartbeat_s", "cpu_s", "peak_memory_bytes")
 _PAYLOADS = ("args", "kwargs", "result", "breakdown")
 
 

@@ -91,6 +91,8 @@ class TaskEvent:
         expires: Not after this time, seconds since 1970 UTC.
         heartbeat_s: The run promises a sign of life at least this often, in seconds, from its start to its end.
         duration_s: Measured by the worker's monotonic clock; only on events that end an attempt.
+        cpu_s: CPU time the attempt took, in seconds; only on events that end an attempt, like the next.
+        peak_memory_bytes: Highest resident size of its process, when the attempt is known to have caused it.
         evidence: How the sender knows.
         reason: Why, for `revoked`, `rejected`, `lost`, `dead`, in one sentence.
         source: Who says so: `client`, `celery-events`, `liveness`, `http`.
@@ -127,6 +129,8 @@ class TaskEvent:
     received_at: float | None = None
     dependents: dict[str, str] | None = None
     depends_on: list[str] | None = None
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(slots=True)

@@ -72,6 +72,8 @@ class Execution:
     breakdown: Payload = None
     sources: str = ""
     lost_evidence: str = "inferred"
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
 
     def state(self) -> str:
         """Return `received`, `started` or how it ended; a later sign of life outweighs an inferred loss."""
@@ -126,6 +128,10 @@ def apply_to_execution(executions: dict[str, Execution], event: TaskEvent) -> No
             execution.result = pick_payload(execution.result, event.result)
         if event.breakdown is not None:
             execution.breakdown = pick_payload(execution.breakdown, event.breakdown)
+        if event.cpu_s is not None:
+            execution.cpu_s = most(execution.cpu_s, max(0.0, event.cpu_s))
+        if event.peak_memory_bytes is not None:
+            execution.peak_memory_bytes = _larger(execution.peak_memory_bytes, max(0, event.peak_memory_bytes))
 
 
 def merge_execution(ours: Execution, theirs: Execution) -> Execution:
@@ -145,9 +151,17 @@ def merge_execution(ours: Execution, theirs: Execution) -> Execution:
         ours.exception = pick_exception(ours.exception, theirs.exception)
     ours.result = pick_payload(ours.result, theirs.result)
     ours.breakdown = pick_payload(ours.breakdown, theirs.breakdown)
+    ours.cpu_s = most(ours.cpu_s, theirs.cpu_s)
+    ours.peak_memory_bytes = _larger(ours.peak_memory_bytes, theirs.peak_memory_bytes)
     if theirs.sources and theirs.sources != ours.sources:
         ours.sources = joined_names(ours.sources, theirs.sources)
     return ours
+
+
+def _larger(left: int | None, right: int | None) -> int | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return max(left, right)
 
 
 def _loss(execution: Execution) -> tuple[float, str, str]:

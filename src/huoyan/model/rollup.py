@@ -40,6 +40,8 @@ class FactKind(IntEnum):
     """The run entered the final state `label`."""
     EXCEPTION = 6
     """The run failed with an exception of type `label`."""
+    DUPLICATE = 7
+    """The run was executed again after it had succeeded."""
 
 
 class Fact(NamedTuple):
@@ -59,6 +61,7 @@ _DURATION = FactKind.DURATION
 _RETRY = FactKind.RETRY
 _FINISHED = FactKind.FINISHED
 _EXCEPTION = FactKind.EXCEPTION
+_DUPLICATE = FactKind.DUPLICATE
 _UNENDED = frozenset({"queued", "started", "lost"})
 
 NO_EXCEPTION = "unknown"
@@ -90,6 +93,10 @@ def facts_of(view: RunView) -> tuple[Fact, ...]:
         if attempt.started_at is not None:
             facts.append(Fact(_STARTED, "", attempt.started_at, 0.0, attempt.number))
         ended_at = attempt.finished_at
+        if attempt.duplicate:
+            begun_at = attempt.started_at if attempt.started_at is not None else ended_at
+            if begun_at is not None:
+                facts.append(Fact(_DUPLICATE, "", begun_at, 0.0, attempt.number))
         if ended_at is not None and attempt.state not in _UNENDED:
             if attempt.duration_s is not None:
                 facts.append(Fact(_DURATION, attempt.state, ended_at, attempt.duration_s, attempt.number))
@@ -165,6 +172,7 @@ class Rollup:
         exceptions: Type of the exception → runs that failed with it.
         durations: Outcome of the attempt → durations in seconds.
         waits: Seconds from enqueued (or due) to the first start; None without any.
+        duplicates: Attempts that began after their run had succeeded.
     """
 
     enqueued: int = 0
@@ -174,6 +182,7 @@ class Rollup:
     exceptions: dict[str, int] = field(default_factory=dict)
     durations: dict[str, Histogram] = field(default_factory=dict)
     waits: Histogram | None = None
+    duplicates: int = 0
 
     def count(self, fact: Fact) -> None:
         """Count one fact."""
@@ -195,6 +204,8 @@ class Rollup:
             self.finished[label] = self.finished.get(label, 0) + 1
         elif kind is _RETRY:
             self.retries += 1
+        elif kind is _DUPLICATE:
+            self.duplicates += 1
         else:
             self.exceptions[label] = self.exceptions.get(label, 0) + 1
 
@@ -203,6 +214,7 @@ class Rollup:
         self.enqueued += other.enqueued
         self.started += other.started
         self.retries += other.retries
+        self.duplicates += other.duplicates
         for state, number in other.finished.items():
             self.finished[state] = self.finished.get(state, 0) + number
         for name, number in other.exceptions.items():
@@ -224,6 +236,7 @@ class Rollup:
         self.enqueued = max(0, self.enqueued - other.enqueued)
         self.started = max(0, self.started - other.started)
         self.retries = max(0, self.retries - other.retries)
+        self.duplicates = max(0, self.duplicates - other.duplicates)
         _take(self.finished, other.finished)
         _take(self.exceptions, other.exceptions)
         for state, histogram in other.durations.items():
@@ -250,6 +263,7 @@ class Rollup:
             self.enqueued
             or self.started
             or self.retries
+            or self.duplicates
             or self.finished
             or self.exceptions
             or self.durations

@@ -102,6 +102,8 @@ class Attempt:
     duplicate: bool
     key: str
     breakdown: Payload = None
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -359,6 +361,8 @@ def _attempts(executions: list[Execution], winner: Execution | None) -> list[Att
                 duplicate=after_winner and (e.started_at is not None or bool(e.outcome.state)),
                 key=e.key,
                 breakdown=e.breakdown,
+                cpu_s=e.cpu_s,
+                peak_memory_bytes=e.peak_memory_bytes,
             )
         )
         after_winner = after_winner or e is winner

@@ -101,6 +101,12 @@ TASK_FAILURES = Metric(
 TASK_RETRIES = Metric(
     "huoyan_task_retries_total", MetricKind.COUNTER, "Attempts that ended with the decision to try again.", _TASK
 )
+TASK_DUPLICATES = Metric(
+    "huoyan_task_duplicates_total",
+    MetricKind.COUNTER,
+    "Attempts that began after their run had succeeded: it was executed twice.",
+    _TASK,
+)
 TASKS_ENQUEUED = Metric("huoyan_tasks_enqueued_total", MetricKind.COUNTER, "Runs that producers asked for.", _TASK)
 TASKS_ACTIVE = Metric("huoyan_tasks_active", MetricKind.GAUGE, "Runs being executed now.", _TASK)
 

@@ -182,10 +182,12 @@ def _rules_of_counting() -> str:
 - `huoyan_task_duration_seconds` has one observation for each finished attempt whose duration is known; its `state` is
   how that attempt ended, so a run that was retried twice and then succeeded has three observations.
 - `huoyan_task_retries_total` grows by one with each attempt that ended in a retry, `huoyan_task_failures_total` with
-  each run that failed for good.
+  each run that failed for good, `huoyan_task_duplicates_total` with each attempt that began after its run had
+  succeeded.
 - Counters begin at zero when the server starts. As soon as a task is known, its runs are shown for every state and its
-  retries, at zero: Prometheus cannot see the first increase of a series that did not exist before. Failures by
-  exception cannot be shown beforehand; to alert on the first, use `huoyan_task_runs_total{{state="failed"}}`.
+  retries and duplicates, at zero: Prometheus cannot see the first increase of a series that did not exist before.
+  Failures by exception cannot be shown beforehand; to alert on the first, use
+  `huoyan_task_runs_total{{state="failed"}}`.
 - Gauges are absent while they are unknown. The depth of a queue disappears when its broker does not answer; it does not
   become zero.
 - A run without a queue has an empty `queue`, which Prometheus shows as no label.

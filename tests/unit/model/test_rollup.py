@@ -41,6 +41,7 @@ def _counts(rollup: Rollup) -> tuple[object, ...]:
         rollup.enqueued,
         rollup.started,
         rollup.retries,
+        rollup.duplicates,
         rollup.finished,
         rollup.exceptions,
         {state: (h.buckets, h.zero_count) for state, h in rollup.durations.items()},
@@ -148,3 +149,16 @@ def test_rollups_merge_and_subtract_exactly() -> None:
     assert rest.empty
     rest.subtract(whole)
     assert rest.empty
+
+
+def test_an_execution_after_success_counts_once_whenever_it_is_heard_of() -> None:
+    run = apply(None, _on(EventKind.STARTED, 10.0))
+    apply(run, _on(EventKind.SUCCEEDED, 11.0))
+    once = view(run)
+    apply(run, _on(EventKind.STARTED, 20.0, 2))
+    twice = view(run)
+    apply(run, _on(EventKind.FAILED, 21.0, 2))
+    assert Rollup.of(facts_of(once)).duplicates == 0
+    assert [fact.kind for fact in delta(once, twice).news] == [FactKind.STARTED, FactKind.DUPLICATE]
+    assert Rollup.of(delta(twice, view(run)).added).duplicates == 0
+    assert Rollup.of(facts_of(view(run))).finished == {"succeeded": 1}

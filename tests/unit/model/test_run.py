@@ -56,6 +56,8 @@ def _events(draw: st.DrawFn) -> TaskEvent:
         eta=draw(st.none() | _times),
         expires=draw(st.none() | _times),
         duration_s=draw(st.none() | st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
+        cpu_s=draw(st.none() | st.sampled_from([-1.0, 0.0, 0.25, 1.5])),
+        peak_memory_bytes=draw(st.none() | st.sampled_from([0, 4096, 1 << 31])),
         progress=draw(_progress),
         labels=draw(st.none() | st.dictionaries(st.sampled_from("xy"), _texts, max_size=2)),
         breakdown=draw(_payloads),

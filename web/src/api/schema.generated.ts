@@ -737,6 +737,16 @@ export interface components {
              * @description By the worker's monotonic clock.
              */
             duration_s: number | null;
+            /**
+             * Cpu S
+             * @description CPU time it took, in seconds; null where it cannot be told (coroutines, greenlets).
+             */
+            cpu_s: number | null;
+            /**
+             * Peak Memory Bytes
+             * @description Highest resident size of its process, when this attempt is known to have caused it (prefork children).
+             */
+            peak_memory_bytes: number | null;
             exception: components["schemas"]["RunException"] | null;
             /**
              * Reason
@@ -1235,6 +1245,8 @@ export interface components {
          *               "started_at": "2026-11-20T21:15:03.480000Z",
          *               "finished_at": "2026-11-20T21:15:08.492000Z",
          *               "duration_s": 5.012,
+         *               "cpu_s": 0.041,
+         *               "peak_memory_bytes": 94371840,
          *               "exception": {
          *                 "type": "PaymentDeclined",
          *                 "message": "card issuer did not answer within 5 s",
@@ -2234,6 +2246,8 @@ export interface components {
          *           "started_at": "2026-11-20T21:15:03.480000Z",
          *           "finished_at": "2026-11-20T21:15:08.492000Z",
          *           "duration_s": 5.012,
+         *           "cpu_s": 0.041,
+         *           "peak_memory_bytes": 94371840,
          *           "exception": {
          *             "type": "PaymentDeclined",
          *             "message": "card issuer did not answer within 5 s",
@@ -2549,6 +2563,8 @@ export interface components {
          *               "started_at": "2026-11-20T21:15:03.480000Z",
          *               "finished_at": "2026-11-20T21:15:08.492000Z",
          *               "duration_s": 5.012,
+         *               "cpu_s": 0.041,
+         *               "peak_memory_bytes": 94371840,
          *               "exception": {
          *                 "type": "PaymentDeclined",
          *                 "message": "card issuer did not answer within 5 s",
@@ -3348,6 +3364,10 @@ export interface components {
             expires: (number | string) | null;
             /** @default null */
             duration_s: number | null;
+            /** @default null */
+            cpu_s: number | null;
+            /** @default null */
+            peak_memory_bytes: number | null;
             /** @default null */
             heartbeat_s: number | null;
             /** @default null */

@@ -94,6 +94,8 @@ export const en = {
     attempts: "Attempts",
     attempt: "Attempt {{number}}",
     duplicate: "ran again after success",
+    cpu: "CPU {{time}}",
+    peakMemory: "peak {{size}}",
     arguments: "Arguments",
     noArguments: "Called without arguments.",
     keyword: "Keyword arguments",

@@ -68,6 +68,11 @@ DEFAULTS: tuple[Mapping[str, Any], ...] = (
         "annotations": {"summary": "A run promised signs of life and gives none: it hangs, or its process does."},
     },
     {
+        "name": "task-duplicates",
+        "signal": "task_duplicates",
+        "annotations": {"summary": "A run was executed again after it had succeeded: what it does was done twice."},
+    },
+    {
         "name": "ledger-discrepancy",
         "signal": "ledger_discrepancy",
         "annotations": {"summary": "Runs vanished, or were executed again after they had succeeded."},

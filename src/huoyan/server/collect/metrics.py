@@ -15,6 +15,7 @@ from huoyan.signals.metrics import (
     LEDGER_DISCREPANCIES,
     QUEUE_DEPTH,
     QUEUE_OLDEST_AGE,
+    TASK_DUPLICATES,
     TASK_DURATION,
     TASK_FAILURES,
     TASK_RETRIES,
@@ -25,6 +26,16 @@ from huoyan.signals.metrics import (
     TASKS_STUCK,
     WORKER_UP,
     WORKER_WEDGED,
+)
+
+_COUNTED_BY_TASK = (
+    TASK_RUNS,
+    TASK_DURATION,
+    TASK_WAIT,
+    TASK_FAILURES,
+    TASK_RETRIES,
+    TASK_DUPLICATES,
+    TASKS_ENQUEUED,
 )
 
 
@@ -98,15 +109,13 @@ class Metrics:
 
     def collect(self) -> dict[str, list[Sample]]:
         """Return metric name → samples, by the names of the public contract."""
-        samples: dict[str, list[Sample]] = {
-            metric.name: []
-            for metric in (TASK_RUNS, TASK_DURATION, TASK_WAIT, TASK_FAILURES, TASK_RETRIES, TASKS_ENQUEUED)
-        }
+        samples: dict[str, list[Sample]] = {metric.name: [] for metric in _COUNTED_BY_TASK}
         with self._lock:
             for one, rollup in self._rollups.items():
                 labels = one._asdict()
                 samples[TASKS_ENQUEUED.name].append(Sample(rollup.enqueued, labels))
                 samples[TASK_RETRIES.name].append(Sample(rollup.retries, labels))
+                samples[TASK_DUPLICATES.name].append(Sample(rollup.duplicates, labels))
                 samples[TASK_RUNS.name] += [
                     Sample(number, {**labels, "state": state}) for state, number in rollup.finished.items()
                 ] or [Sample(0, {**labels, "state": "succeeded"})]

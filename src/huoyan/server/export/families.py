@@ -7,7 +7,16 @@ from operator import itemgetter
 from typing import Protocol
 
 from huoyan.model.histogram import Histogram
-from huoyan.signals.metrics import METRICS, TASK_RETRIES, TASK_RUNS, TASKS_ACTIVE, TASKS_ENQUEUED, Metric, MetricKind
+from huoyan.signals.metrics import (
+    METRICS,
+    TASK_DUPLICATES,
+    TASK_RETRIES,
+    TASK_RUNS,
+    TASKS_ACTIVE,
+    TASKS_ENQUEUED,
+    Metric,
+    MetricKind,
+)
 
 Key = tuple[str, ...]
 """Label values of a series, in the order of the metric's labels."""
@@ -85,7 +94,7 @@ def _unseen(metric: Metric, keys: Mapping[str, list[Key]]) -> list[Key]:
     found = keys.get(metric.name)
     open_labels = len(metric.labels) - len(metric.closed)
     groups: set[Key] = set()
-    if metric is TASK_RUNS or metric is TASK_RETRIES:
+    if metric is TASK_RUNS or metric is TASK_RETRIES or metric is TASK_DUPLICATES:
         for source in (TASK_RUNS, TASKS_ENQUEUED, TASKS_ACTIVE):
             groups.update([key[:open_labels] for key in keys.get(source.name, ())])
     elif metric.closed and found is not None:

@@ -289,6 +289,8 @@ def _task_event(wire: WireEvent, received_at: float) -> TaskEvent:
         received_at=received_at,
         dependents=wire.dependents,
         depends_on=wire.depends_on,
+        cpu_s=wire.cpu_s,
+        peak_memory_bytes=wire.peak_memory_bytes,
     )
 
 

@@ -128,6 +128,14 @@ class WireEvent(Struct, kw_only=True):
     duration_s: (
         Annotated[Seconds, Meta(description="By the worker's monotonic clock, on events that end an attempt.")] | None
     ) = None
+    cpu_s: Annotated[Seconds, Meta(description="CPU time of the attempt, on events that end one.")] | None = None
+    peak_memory_bytes: (
+        Annotated[
+            Count,
+            Meta(description="Highest resident size of its process, when the attempt is known to have caused it."),
+        ]
+        | None
+    ) = None
     heartbeat_s: (
         Annotated[
             float,

@@ -13,6 +13,7 @@ from huoyan.model.run import Run
 
 _VERSION = 1
 _ROLLUP_VERSION = 2
+_ROLLUP_PARTS = 9
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list).decode
@@ -115,8 +116,16 @@ def _execution_array(execution: Execution) -> tuple[Any, ...]:
         execution.result,
         execution.breakdown,
         execution.sources,
-        *((execution.lost_evidence,) if execution.lost_evidence != "inferred" else ()),
+        *_rarely_told(execution),
     )
+
+
+def _rarely_told(execution: Execution) -> tuple[Any, ...]:
+    """Return what stands behind the rest only where one of it says anything."""
+    cpu_s, peak_memory_bytes = execution.cpu_s, execution.peak_memory_bytes
+    if cpu_s is not None or peak_memory_bytes is not None:
+        return (execution.lost_evidence, cpu_s, peak_memory_bytes)
+    return (execution.lost_evidence,) if execution.lost_evidence != "inferred" else ()
 
 
 def _execution(row: list[Any]) -> Execution:
@@ -144,6 +153,7 @@ def encode_rollup(rollup: Rollup) -> bytes:
             rollup.exceptions,
             {state: histogram.to_parts() for state, histogram in rollup.durations.items()},
             None if rollup.waits is None else rollup.waits.to_parts(),
+            *((rollup.duplicates,) if rollup.duplicates else ()),
         )
     )
 
@@ -154,7 +164,7 @@ def decode_rollup(data: bytes) -> Rollup:
     Raises:
         ValueError: The bytes are damaged or of a later version.
     """
-    _, enqueued, started, retries, finished, exceptions, durations, waits = _array(data, "rollup", _ROLLUP_VERSION)
+    _, enqueued, started, retries, finished, exceptions, durations, waits, duplicates = rollup_parts(data)
     return Rollup(
         enqueued,
         started,
@@ -163,12 +173,18 @@ def decode_rollup(data: bytes) -> Rollup:
         exceptions,
         {state: Histogram.from_parts(parts) for state, parts in durations.items()},
         None if waits is None else Histogram.from_parts(waits),
+        duplicates,
     )
 
 
 def rollup_parts(data: bytes) -> list[Any]:
-    """Return `[version, enqueued, started, retries, finished, exceptions, durations, waits]`, distributions apart."""
-    return _array(data, "rollup", _ROLLUP_VERSION)
+    """Return `[version, enqueued, started, retries, finished, exceptions, durations, waits, duplicates]`, distributions
+    apart."""
+    parts = _array(data, "rollup", _ROLLUP_VERSION)
+    if len(parts) < _ROLLUP_PARTS:
+        # Written only where there are any, and not at all before they were counted.
+        parts.append(0)
+    return parts
 
 
 def _array(data: bytes, what: str, version: int) -> list[Any]:

@@ -13,6 +13,7 @@ from huoyan.server.store.rollups import HOUR_S, MINUTE_S, RollupTable
 from huoyan.signals.metrics import (
     EVENTS_LOST,
     EVENTS_RECEIVED,
+    TASK_DUPLICATES,
     TASK_DURATION,
     TASK_FAILURES,
     TASK_RETRIES,
@@ -34,6 +35,7 @@ _COUNTED = {
     TASK_RETRIES.name: (3, None),
     TASK_RUNS.name: (4, "state"),
     TASK_FAILURES.name: (5, "exception"),
+    TASK_DUPLICATES.name: (8, None),
 }
 _OBSERVED = {TASK_DURATION.name: (6, "state"), TASK_WAIT.name: (7, None)}
 _OWN_COUNTERS = frozenset({EVENTS_RECEIVED.name, EVENTS_LOST.name})
@@ -61,6 +63,7 @@ def parts_of(rollup: Rollup) -> Parts:
         rollup.exceptions,
         rollup.durations,
         rollup.waits,
+        rollup.duplicates,
     )
 
 

@@ -2,6 +2,7 @@
 
 from huoyan.model.run import BAD_STATES, FINAL_STATES, RunState
 from huoyan.signals.metrics import (
+    TASK_DUPLICATES,
     TASK_DURATION,
     TASK_FAILURES,
     TASK_RETRIES,
@@ -116,6 +117,19 @@ TASK_SIGNALS = (
         expression=Increase(TASK_RETRIES),
         panel=Panel("tasks"),
         window_s=300,
+    ),
+    Signal(
+        id="task_duplicates",
+        title="Executed twice",
+        title_zh="重复执行数",
+        help="Attempts that began after their run had succeeded, during the window: a redelivery whose work was done.",
+        help_zh="窗口内在任务已成功之后又开始的执行次数：消息被重复投递。",
+        unit=Unit.COUNT,
+        by=_BY,
+        expression=Increase(TASK_DUPLICATES),
+        panel=Panel("tasks"),
+        window_s=900,
+        thresholds=Thresholds(Op.ABOVE, warning=0),
     ),
     Signal(
         id="tasks_active",

@@ -113,6 +113,8 @@ class TestDocument:
                     "started_at": "2026-11-20T21:15:03.623456Z",
                     "finished_at": "2026-11-20T21:15:05.123456Z",
                     "duration_s": 1.5,
+                    "cpu_s": None,
+                    "peak_memory_bytes": None,
                     "exception": {"type": "E", "message": "m", "traceback": "t", "fingerprint": "f"},
                     "reason": "",
                     "duplicate": False,
@@ -121,6 +123,12 @@ class TestDocument:
         }
         (listed,) = client.get("/api/v1/runs").json()["items"]
         assert listed == {**run, "history": None}
+
+    def test_an_attempt_shows_what_it_took(self, client: TestClient) -> None:
+        post(client, event("a", "started", worker="w"))
+        post(client, event("a", "succeeded", 1, worker="w", cpu_s=0.25, peak_memory_bytes=1 << 30))
+        (attempt,) = client.get("/api/v1/runs/a").json()["attempts"]
+        assert (attempt["cpu_s"], attempt["peak_memory_bytes"]) == (0.25, 1 << 30)
 
     def test_progress_and_breakdown_are_shown(self, client: TestClient) -> None:
         post(

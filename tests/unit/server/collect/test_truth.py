@@ -200,6 +200,8 @@ def test_a_second_execution_after_success_is_found_once(collector, store, clock)
         collector.submit([again])
         collector.run_once()
     assert [(one.run_id, one.kind, one.queue) for one in store.truth.discrepancies(0)] == [("a", "doubled", "q")]
+    clock.advance(10.0)
+    assert value(collector, clock, "task_duplicates") == 1.0
 
 
 def test_a_run_that_vanished_is_found_and_settled_when_it_is_heard_of_again(collector, store, clock):

@@ -1,8 +1,9 @@
-import { Box, Group, Stack, Text, Tooltip } from "@mantine/core";
+import { Badge, Box, Group, Stack, Text, Tooltip } from "@mantine/core";
+import type { TFunction } from "i18next";
 import { useTranslation } from "react-i18next";
 import { STATE_COLOR } from "../../app/theme";
 import type { Attempt, Run } from "../../api/queries";
-import { clock, seconds } from "../../ui/format";
+import { bytes, clock, seconds } from "../../ui/format";
 import { StateBadge } from "../../ui/StateBadge";
 import { useNow } from "../../ui/time";
 
@@ -32,7 +33,7 @@ export function AttemptTimeline({ run }: { run: Run }) {
             <Box style={{ position: "relative", flex: 1, height: 22, minWidth: 80 }}>
               <Box style={{ position: "absolute", inset: "10px 0", borderTop: "1px dashed light-dark(#dee2e6, #373a40)" }} />
               <Tooltip
-                label={`${clock(new Date(start).toISOString(), i18n.language)} · ${seconds(attempt.duration_s ?? (end - start) / 1000)} · ${attempt.worker}`}
+                label={`${clock(new Date(start).toISOString(), i18n.language)} · ${seconds(attempt.duration_s ?? (end - start) / 1000)} · ${attempt.worker}${taken(attempt, t)}`}
               >
                 <Box
                   data-attempt={attempt.number}
@@ -51,18 +52,26 @@ export function AttemptTimeline({ run }: { run: Run }) {
                 />
               </Tooltip>
             </Box>
-            <Box w={170} style={{ flexShrink: 0 }}>
+            <Box w={{ base: 170, sm: 330 }} style={{ flexShrink: 0 }}>
               <Group gap={6} wrap="nowrap">
                 <StateBadge state={attempt.state} evidence={attempt.evidence} />
                 <Text size="xs" className="num">
                   {seconds(attempt.duration_s)}
+                </Text>
+                {attempt.duplicate && (
+                  <Badge size="xs" color="orange" variant="light" tt="none" style={{ flexShrink: 0 }}>
+                    {t("run.duplicate")}
+                  </Badge>
+                )}
+                <Text size="xs" c="dimmed" className="num" truncate visibleFrom="sm" data-testid="attempt-taken">
+                  {taken(attempt, t).slice(3)}
                 </Text>
               </Group>
             </Box>
           </Group>
         );
       })}
-      <Group justify="space-between" pl={96} pr={182}>
+      <Group justify="space-between" pl={96} pr={{ base: 182, sm: 342 }}>
         <Text size="xs" c="dimmed" className="num">
           {clock(new Date(from).toISOString(), i18n.language)}
         </Text>
@@ -72,6 +81,13 @@ export function AttemptTimeline({ run }: { run: Run }) {
       </Group>
     </Stack>
   );
+}
+
+/** What it took of its process, as far as that is known. */
+function taken(attempt: Attempt, t: TFunction): string {
+  const cpu = attempt.cpu_s === null ? "" : ` · ${t("run.cpu", { time: seconds(attempt.cpu_s) })}`;
+  const memory = attempt.peak_memory_bytes === null ? "" : ` · ${t("run.peakMemory", { size: bytes(attempt.peak_memory_bytes) })}`;
+  return cpu + memory;
 }
 
 function bounds(attempt: Attempt, from: number, nowMs: number): { start: number; end: number } {

@@ -1,4 +1,4 @@
-import { Anchor, Badge, Code, CopyButton, Group, Loader, Progress, SimpleGrid, Stack, Text, Title, UnstyledButton } from "@mantine/core";
+import { Anchor, Code, CopyButton, Group, Loader, Progress, SimpleGrid, Stack, Text, Title, UnstyledButton } from "@mantine/core";
 import { Link, useParams } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
@@ -66,11 +66,6 @@ export function RunPage() {
       {data.attempts.length > 0 && (
         <Card title={t("run.timeline")}>
           <AttemptTimeline run={data} />
-          {data.attempts.some((attempt) => attempt.duplicate) && (
-            <Badge color="orange" variant="light" mt="xs" tt="none">
-              {t("run.duplicate")}
-            </Badge>
-          )}
         </Card>
       )}
       {data.history && data.history.length > 0 && <History corrections={data.history} />}

@@ -108,7 +108,7 @@ class _Schedule:
         if _in_other_processes(executor):
             # Its start cannot be seen from here; a free process takes it at once.
             for run_time in due[:1]:
-                self.open[job.id, run_time].start()
+                self.open[job.id, run_time].start(here=False)
         tracked = _RunTimes(due)
         return _StandIn(job, self._watched(job, tracked)), tracked
 

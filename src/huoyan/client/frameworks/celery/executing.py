@@ -1,8 +1,10 @@
 """The task's side: it starts and it ends, in the process, thread or greenlet that executes it."""
 
 import os
+import sys
 from typing import Any
 
+from huoyan.client.consumption import Tenancy
 from huoyan.client.execution import Execution
 from huoyan.client.frameworks.celery import canvas
 from huoyan.client.frameworks.celery.applications import Applications, seconds
@@ -58,6 +60,7 @@ class Executing:
             parent_id=request.parent_id,
             root_id=request.root_id or str(task_id),
             group_id=request.group,
+            tenancy=Tenancy.IN_TURN if _in_pool_child() else Tenancy.SHARED,
             dependents=canvas.requested(request),
             args=shown_args,
             kwargs=shown_kwargs,
@@ -163,6 +166,12 @@ class Executing:
         if reporter is None:
             raise LookupError("the application is not watched any more")
         return reporter
+
+
+def _in_pool_child() -> bool:
+    """Tell whether this process is a child of a prefork pool, which executes one task after the other."""
+    process = sys.modules.get("billiard.process")
+    return process is not None and process.current_process()._parent_pid is not None
 
 
 def _described(reporter: RelayedReporter, exception: Any, einfo: Any) -> ExceptionInfo | None:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from huoyan.client.consumption import Tenancy, of_child
 from huoyan.client.execution import Execution
 from huoyan.client.frameworks.rq import jobs
 from huoyan.client.frameworks.rq.enqueueing import Enqueueing, repeating
@@ -29,11 +30,19 @@ TERMINATED = "WorkHorseTerminated"
 class Attempt:
     """One execution of a job by this process, from RQ's decision to execute it to what RQ made of its outcome."""
 
-    def __init__(self, reporter: RelayedReporter, job: Any, key: str, parent_id: str | None) -> None:
+    def __init__(
+        self,
+        reporter: RelayedReporter,
+        job: Any,
+        key: str,
+        parent_id: str | None,
+        tenancy: Tenancy = Tenancy.SHARED,
+    ) -> None:
         self.reporter = reporter
         self.run_id = jobs.run_id(job)
         self.key = key
         self._parent_id = parent_id
+        self._tenancy = tenancy
         self._execution: Execution | None = None
         self._duration_s: float | None = None
         self._ended = False
@@ -51,6 +60,7 @@ class Attempt:
             key=self.key,
             parent_id=self._parent_id,
             from_queue=True,
+            tenancy=self._tenancy,
             group_id=getattr(job, "group_id", None),
             args=args,
             kwargs=kwargs,
@@ -104,7 +114,8 @@ class Executing:
         with guard("rq.perform"):
             reporter = self._watches.execution(worker, queue)
             if reporter is not None:
-                attempt = Attempt(reporter, job, _key(worker, job), self._enqueueing.dependency(job))
+                tenancy = Tenancy.ALONE if worker.is_horse else Tenancy.SHARED
+                attempt = Attempt(reporter, job, _key(worker, job), self._enqueueing.dependency(job), tenancy)
         if attempt is None:
             return original(worker, job, queue, *rest)
         self._attempts[id(job)] = attempt
@@ -272,7 +283,10 @@ class Executing:
             kind = EventKind.RETRYING if retry else EventKind.FAILED
             message = said.strip().rstrip(";")
             fields["exception"] = ExceptionInfo(TERMINATED, message, "", fingerprint(TERMINATED, message, ""))
-            fields["reason"] = _diagnosis(*getattr(job, "_huoyan_usage", (None, None)))
+            status, usage = getattr(job, "_huoyan_usage", (None, None))
+            fields["reason"] = _diagnosis(status, usage)
+            taken = of_child(usage)
+            fields.update(cpu_s=taken.cpu_s, peak_memory_bytes=taken.peak_memory_bytes)
         if not reporter.emit_behind_children(kind, jobs.run_id(job), **fields):
             reporter.emit(kind, jobs.run_id(job), **fields)
 

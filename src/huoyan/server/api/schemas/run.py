@@ -23,6 +23,8 @@ ATTEMPT_EXAMPLE = {
     "started_at": "2026-11-20T21:15:03.480000Z",
     "finished_at": "2026-11-20T21:15:08.492000Z",
     "duration_s": 5.012,
+    "cpu_s": 0.041,
+    "peak_memory_bytes": 94371840,
     "exception": EXCEPTION_EXAMPLE,
     "reason": "",
     "duplicate": False,
@@ -101,6 +103,10 @@ class Attempt(Document):
     finished_at: Timestamp | None
     duration_s: float | None
     """By the worker's monotonic clock."""
+    cpu_s: float | None
+    """CPU time it took, in seconds; null where it cannot be told (coroutines, greenlets)."""
+    peak_memory_bytes: int | None
+    """Highest resident size of its process, when this attempt is known to have caused it (prefork children)."""
     exception: RunException | None
     reason: str
     """Why, for `revoked`, `rejected`, `lost`, `dead`."""
@@ -306,6 +312,8 @@ def _attempt_document(attempt: ModelAttempt) -> Attempt:
         started_at=attempt.started_at,
         finished_at=attempt.finished_at,
         duration_s=attempt.duration_s,
+        cpu_s=attempt.cpu_s,
+        peak_memory_bytes=attempt.peak_memory_bytes,
         exception=exception_document(attempt.exception),
         reason=attempt.reason,
         duplicate=attempt.duplicate,

@@ -1,16 +1,16 @@
 """What one execution takes of its process: CPU time and peak memory, where that can be told and never guessed."""
 
 import asyncio
+import importlib
+import os
 import sys
 import threading
 import time
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-if sys.platform == "win32":
-    resource: Any = None
-else:
-    import resource
+# Windows knows no such figures.
+_resource: Any = importlib.import_module("resource") if os.name == "posix" else None
 
 # getrusage(2): Linux counts in KiB, macOS in bytes.
 _MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
@@ -94,7 +94,10 @@ def of_child(usage: Any) -> Consumption:
 
 
 def _highest_bytes() -> int:
-    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT_BYTES
+    if _resource is None:
+        return 0
+    highest: int = _resource.getrusage(_resource.RUSAGE_SELF).ru_maxrss
+    return highest * _MAXRSS_UNIT_BYTES
 
 
 def _in_event_loop() -> bool:

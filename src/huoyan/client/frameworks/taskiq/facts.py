@@ -42,7 +42,7 @@ def delay_s(broker: Any, labels: dict[str, Any]) -> float | None:
         return None
 
 
-def lineage(labels: dict[str, Any]) -> dict[str, str | None]:
+def lineage(labels: dict[str, Any]) -> dict[str, Any]:
     """Return the run that sent a message, and the first run of its tree."""
     return {"parent_id": labels.get(PARENT), "root_id": labels.get(ROOT)}
 

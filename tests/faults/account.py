@@ -1,0 +1,145 @@
+"""What really happened against what Huoyan says of it. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NEAR_S = 0.3
+"""A task that wrote its end this shortly before its process was killed, in seconds, may not have been told as ended."""
+FINAL = frozenset({"succeeded", "failed", "revoked", "rejected", "lost", "dead"})
+ENDED_BADLY = frozenset({"lost", "failed", "dead"})
+LONGEST_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A process that was killed, and when, seconds since 1970 UTC."""
+
+    pid: int
+    at: float
+
+
+@dataclass(slots=True)
+class Account:
+    """The comparison. Every list names runs; all but the first two have to be empty.
+
+    Attributes:
+        died: Runs whose process was killed under them, and that nothing ran again.
+        found: Those of them that Huoyan says ended badly.
+        unheard: Those that began so shortly before their process was killed that nobody could hear of it.
+        missed: Those of `died` that Huoyan takes for something else.
+        false_losses: Runs that ended well and are said to be lost or failed.
+        hanging: Runs shown as started though nothing runs them.
+        absent: Runs that happened and that Huoyan does not know.
+        invented: Runs said to have succeeded that never ended.
+        absurd: Runs with a negative or impossible time.
+    """
+
+    runs: int = 0
+    died: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    false_losses: list[str] = field(default_factory=list)
+    hanging: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    invented: list[str] = field(default_factory=list)
+    absurd: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> dict[str, list[str]]:
+        """What Huoyan said that is not true."""
+        names = ("missed", "false_losses", "hanging", "absent", "invented", "absurd")
+        return {name: found for name in names if (found := getattr(self, name))}
+
+    @property
+    def recall(self) -> float:
+        """Share of the lost runs that could be heard of and that were found; 1 when there were none."""
+        audible = len(self.died) - len(self.unheard)
+        return len(self.found) / audible if audible else 1.0
+
+
+def compare(
+    diary: Sequence[Mapping[str, Any]],
+    said: Iterable[Mapping[str, Any]],
+    kills: Iterable[Kill],
+    submitted: Iterable[str] = (),
+    unheard_s: float = 0.0,
+) -> Account:
+    """Compare.
+
+    Args:
+        diary: Lines of the diary: run, what (`start` or `end`), pid, at.
+        said: Runs as the API lists them.
+        kills: Processes that were killed.
+        submitted: Ids of runs that were asked for, whether or not they began.
+        unheard_s: What a process said in this time before it was killed may have been lost with it, in seconds.
+    """
+    killed = {kill.pid: kill.at for kill in kills}
+    known = {run["id"]: run for run in said}
+    account = Account()
+    lines: dict[str, list[Mapping[str, Any]]] = {run_id: [] for run_id in submitted}
+    for line in diary:
+        lines.setdefault(line["run"], []).append(line)
+    account.runs = len(lines)
+    for run_id, own in lines.items():
+        _judge(account, run_id, own, known.get(run_id), killed, unheard_s)
+    for run in known.values():
+        if _is_absurd(run):
+            account.absurd.append(run["id"])
+    return account
+
+
+def _judge(
+    account: Account,
+    run_id: str,
+    own: Sequence[Mapping[str, Any]],
+    run: Mapping[str, Any] | None,
+    killed: Mapping[int, float],
+    unheard_s: float,
+) -> None:
+    state = None if run is None else str(run["state"])
+    ends = [line for line in own if line["what"] == "end"]
+    starts = sorted((line for line in own if line["what"] == "start"), key=lambda line: line["at"])
+    if ends:
+        at_the_end = all(
+            0 <= killed.get(line["pid"], float("inf")) - line["at"] < max(NEAR_S, unheard_s) for line in ends
+        )
+        if state is None:
+            _put(account.absent, run_id, unless=at_the_end)
+        elif state == "started":
+            account.hanging.append(run_id)
+        elif state in ENDED_BADLY:
+            _put(account.false_losses, run_id, unless=at_the_end)
+        return
+    if state == "succeeded":
+        account.invented.append(run_id)
+        return
+    if not starts:
+        if state is None:
+            account.absent.append(run_id)
+        return
+    last = starts[-1]
+    if last["pid"] not in killed:
+        return  # It goes on, or its worker ended it in an orderly way.
+    account.died.append(run_id)
+    if killed[last["pid"]] - last["at"] < unheard_s and (state is None or state not in FINAL | {"started"}):
+        account.unheard.append(run_id)
+    elif state in ENDED_BADLY:
+        account.found.append(run_id)
+    elif state is None:
+        account.absent.append(run_id)
+    else:
+        account.missed.append(run_id)
+        if state == "started":
+            account.hanging.append(run_id)
+
+
+def _put(where: list[str], run_id: str, *, unless: bool) -> None:
+    if not unless:
+        where.append(run_id)
+
+
+def _is_absurd(run: Mapping[str, Any]) -> bool:
+    spans = [run.get("wait_s"), run.get("duration_s"), *(attempt.get("duration_s") for attempt in run["attempts"])]
+    return any(span is not None and not 0.0 <= span <= LONGEST_S for span in spans)

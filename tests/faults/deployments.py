@@ -1,0 +1,228 @@
+"""Frameworks under faults: how each one's work is asked for, started, killed and stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from tests.faults.account import Kill
+from tests.faults.diary import DIARY
+from tests.servers import HuoyanServer, ServerProcess, free_port, wait_until
+from tests.servers.process import accepts_connections
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+
+
+class Deployment:
+    """Work of one framework, watched by one server.
+
+    Args:
+        server: The Huoyan server, not started.
+        broker: Address of the broker, empty for none.
+        hooks: Whether the processes report by themselves.
+    """
+
+    prefork = False
+    """Whether there are children that can be killed while their worker goes on."""
+    unheard_s = 0.0
+    """What is not heard of when a process is killed: events wait this long for company, in seconds."""
+
+    def __init__(self, server: HuoyanServer, broker: str = "", *, hooks: bool = True) -> None:
+        self.server = server
+        self.worker = ServerProcess("faults")
+        self.diary = self.worker.folder / "diary"
+        self.kills: list[Kill] = []
+        self.submitted: list[str] = []
+        self.env = {
+            "FAULTS_BROKER": broker,
+            DIARY: str(self.diary),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
+            **({"HUOYAN_URL": server.url, "HUOYAN_REPORT_INTERVAL_S": "1"} if hooks else {}),
+        }
+        self.unheard_s = 1.0 if hooks else 0.0
+
+    def submit(self, count: int, seconds: float) -> None:
+        """Ask for runs that take `seconds` each."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start the worker."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End everything."""
+        self.thaw()
+        self.worker.close()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the worker's process and all its children."""
+        if self.worker.pid is None:
+            return []
+        first = psutil.Process(self.worker.pid)
+        return [first, *first.children(recursive=True)]
+
+    def kill(self) -> None:
+        """Kill the worker with all its processes, and start another one."""
+        pids = [each.pid for each in self.processes()]
+        self.worker.kill()
+        self.kills += [Kill(pid, time.time()) for pid in pids]
+        self.start()
+
+    def kill_child(self) -> None:
+        """Kill one of the processes that execute, under its worker."""
+        busy = {line["pid"] for line in self._lines()[-8:]}
+        children = [each for each in self.processes()[1:] if each.pid in busy]
+        if children:
+            os.kill(children[0].pid, signal.SIGKILL)
+            self.kills.append(Kill(children[0].pid, time.time()))
+
+    def freeze(self) -> None:
+        """Stop the worker with all its processes, without ending them."""
+        for each in self.processes():
+            each.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for each in self.processes():
+            each.resume()
+
+    def _lines(self) -> list[dict[str, int]]:
+        text = self.diary.read_text() if self.diary.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
+
+    def _produce(self, module: str, count: int, seconds: float) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", module, str(count), str(seconds)],
+            env={**os.environ, **self.env},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        self.submitted += [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class CeleryDeployment(Deployment):
+    """One prefork worker of Celery with four children, which acknowledges early, as is Celery's default."""
+
+    prefork = True
+
+    def submit(self, count: int, seconds: float) -> None:
+        """Send them from a process of its own."""
+        self._produce("tests.faults.apps.celery_app", count, seconds)
+
+    def start(self) -> None:
+        """Start the worker."""
+        ready = self._ready_count()
+        command: Sequence[str | Path] = [PROGRAMS / "celery", "-A", "tests.faults.apps.celery_app", "worker"]
+        options = ["-c", "4", "-n", f"w{len(self.kills)}@faults", "-l", "INFO"]
+        self.worker.run([*command, *options], lambda: self._ready_count() > ready, env=self.env, timeout_s=60)
+
+    def _ready_count(self) -> int:
+        log = self.worker.log_path
+        return log.read_text(errors="replace").count("ready.") if log.exists() else 0
+
+
+class RqDeployment(Deployment):
+    """One RQ worker, whose work horse executes one job at a time."""
+
+    prefork = True
+
+    def submit(self, count: int, seconds: float) -> None:
+        """Enqueue them from a process of its own."""
+        self._produce("tests.faults.apps.rq_app", count, seconds)
+
+    def start(self) -> None:
+        """Start the worker; its heartbeats are shorter than the six minutes of RQ."""
+        log = self.worker.log_path
+        before = log.read_text().count("Listening on") if log.exists() else 0
+        hooks = ["-c", "tests.faults.apps.rq_hooks"] if "HUOYAN_URL" in self.env else []
+        name = ["--name", f"w{len(self.kills)}"]
+        self.worker.run(
+            [PROGRAMS / "rq", "worker", "--url", self.env["FAULTS_BROKER"], *name, *hooks, "faults"],
+            lambda: log.read_text().count("Listening on") > before,
+            env=self.env,
+        )
+
+
+class FunctionDeployment(Deployment):
+    """Plain functions in the threads of one process; what was not begun when it is killed never was."""
+
+    def __init__(self, server: HuoyanServer, broker: str = "", *, hooks: bool = True) -> None:
+        super().__init__(server, broker, hooks=hooks)
+        self._wanted = (0, 0.0)
+
+    def submit(self, count: int, seconds: float) -> None:
+        """Remember how many; the process runs them itself."""
+        self._wanted = (count, seconds)
+
+    def start(self) -> None:
+        """Start a process that runs what is left."""
+        count, seconds = self._wanted
+        left = count - len({line["run"] for line in self._lines()})
+        command = [sys.executable, "-m", "tests.faults.apps.functions", str(left), str(seconds)]
+        self.worker.run(command, lambda: True, env=self.env)
+
+
+class WebDeployment(Deployment):
+    """Background tasks of a FastAPI application under uvicorn."""
+
+    def __init__(self, server: HuoyanServer, broker: str = "", *, hooks: bool = True) -> None:
+        super().__init__(server, broker, hooks=hooks)
+        self.port = free_port()
+        self._pool = ThreadPoolExecutor(4)
+        self._closing = False
+
+    def submit(self, count: int, seconds: float) -> None:
+        """Send requests while the application lives; one that is refused is sent again."""
+        for _ in range(count):
+            self._pool.submit(self._request, seconds)
+
+    def start(self) -> None:
+        """Start the application."""
+        command = [sys.executable, "-m", "uvicorn", "tests.faults.apps.web:app", "--port", str(self.port)]
+        self.worker.run(command, lambda: accepts_connections(self.port), env=self.env)
+
+    def close(self) -> None:
+        """End everything."""
+        self._closing = True
+        self._pool.shutdown(cancel_futures=True)
+        super().close()
+
+    def _request(self, seconds: float) -> None:
+        url = f"http://127.0.0.1:{self.port}/later?seconds={seconds}"
+
+        def sent() -> bool:
+            if self._closing:
+                return True
+            with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=30):
+                return True
+
+        wait_until(lambda: _quietly(sent), 60, "a request to be answered")
+
+
+def _quietly(call: object) -> bool:
+    try:
+        return bool(call())  # type: ignore[operator]
+    except OSError:
+        return False
+
+
+KINDS: Mapping[str, type[Deployment]] = {
+    "celery": CeleryDeployment,
+    "rq": RqDeployment,
+    "function": FunctionDeployment,
+    "background": WebDeployment,
+}
+"""Frameworks that can be driven through faults."""

@@ -1,0 +1,60 @@
+"""The comparison itself: it can fail, in each way there is."""
+
+from typing import Any
+
+import pytest
+
+from tests.faults.account import Kill, compare
+
+
+def line(what: str, at: float, pid: int = 1) -> dict[str, Any]:
+    return {"run": "r", "what": what, "pid": pid, "at": at}
+
+
+def run(state: str, **more: Any) -> dict[str, Any]:
+    return {"id": "r", "state": state, "wait_s": 0.1, "duration_s": 0.2, "attempts": [], **more}
+
+
+DONE = [line("start", 10), line("end", 11)]
+DIED = [line("start", 10)]
+KILLED = [Kill(1, 15.0)]
+
+
+@pytest.mark.parametrize(
+    ("diary", "said", "kills", "faults"),
+    [
+        (DONE, [run("succeeded")], [], set()),
+        (DONE, [run("lost")], [], {"false_losses"}),
+        (DONE, [run("failed")], KILLED, {"false_losses"}),
+        (DONE, [run("started")], [], {"hanging"}),
+        (DONE, [], [], {"absent"}),
+        (DONE, [run("lost")], [Kill(1, 11.1)], set()),
+        (DONE, [run("succeeded", wait_s=-0.1)], [], {"absurd"}),
+        (DONE, [run("succeeded", attempts=[{"duration_s": 1e9}])], [], {"absurd"}),
+        (DIED, [run("lost")], KILLED, set()),
+        (DIED, [run("failed")], KILLED, set()),
+        (DIED, [run("started")], KILLED, {"missed", "hanging"}),
+        (DIED, [run("queued")], KILLED, {"missed"}),
+        (DIED, [run("succeeded")], KILLED, {"invented"}),
+        (DIED, [], KILLED, {"absent"}),
+        (DIED, [run("started")], [], set()),
+        ([*DIED, line("start", 20, 2), line("end", 21, 2)], [run("succeeded")], KILLED, set()),
+        ([*DIED, line("start", 20, 2), line("end", 21, 2)], [run("lost")], KILLED, {"false_losses"}),
+    ],
+)
+def test_each_untruth_has_a_name(
+    diary: list[dict[str, Any]], said: list[dict[str, Any]], kills: list[Kill], faults: set[str]
+) -> None:
+    assert set(compare(diary, said, kills).faults) == faults
+
+
+def test_recall_counts_what_could_be_heard_of() -> None:
+    shortly = [{**line("start", 14.9), "run": "late"}]
+    account = compare([*DIED, *shortly], [run("lost"), {**run("queued"), "id": "late"}], KILLED, unheard_s=1.0)
+    assert (account.died, account.found, account.unheard, account.recall) == (["r", "late"], ["r"], ["late"], 1.0)
+    assert compare(DIED, [run("queued")], KILLED).recall == 0.0
+
+
+def test_what_was_asked_for_and_is_not_known_is_absent() -> None:
+    assert compare([], [], [], submitted=["r"]).absent == ["r"]
+    assert compare([], [run("queued")], [], submitted=["r"]).faults == {}

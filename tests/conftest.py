@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ pytest_plugins = ["tests.servers"]
 
 # pytest-xdist gives its workers a terminal width, which commands under test would take for a person's terminal.
 os.environ.pop("COLUMNS", None)
+# What a killed process leaves behind is for the test that killed it, not for whoever uses the same machine.
+os.environ["HUOYAN_SPOOL"] = tempfile.mkdtemp(prefix="huoyan-spool-")
 
 _HERE = Path(__file__).parent
 # The cheap ones first: what is broken shows within seconds.

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from huoyan.client.delivery import Answer, Batch, Receipt, Transport
 from huoyan.client.guard import warn
@@ -15,6 +16,9 @@ from huoyan.clock import Clock
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
 from huoyan.model.schedule import ScheduleReport
 
+if TYPE_CHECKING:
+    from huoyan.client.spool import Spool
+
 _BATCH_BYTES = 1024 * 1024
 _EVENT_BYTES = 1024 * 1024
 _FIRST_BACKOFF_S = 0.5
@@ -23,6 +27,7 @@ _MAX_QUEUES = 1000
 _MAX_SCHEDULES = 1000
 _SCHEDULES_AGAIN_S = 60.0
 _FIRST_REPORT_S = 1.0
+_ADOPT_EVERY_S = 10.0
 
 
 class Emitter:
@@ -37,6 +42,7 @@ class Emitter:
         transport: Where batches go.
         report: Returns what the process says of itself, or None when it does not report. Its arguments: how many events
             were dropped so far, and whether the process closes.
+        spool: Keeps what waits for the case that the process is killed; None: memory alone does.
         outbox: Keeps what the process measures until it is taken; None: nothing is measured.
     """
 
@@ -47,8 +53,10 @@ class Emitter:
         transport: Transport,
         report: Callable[[int, bool], ProcessReport | None],
         outbox: Outbox | None = None,
+        spool: "Spool | None" = None,
     ) -> None:
         self._outbox = outbox
+        self._spool = spool
         self._settings = settings
         self._clock = clock
         self._transport = transport
@@ -102,6 +110,8 @@ class Emitter:
                 return
             self._buffer.append(encoded)
             self._bytes += size
+            if self._spool is not None:
+                self._spool.keep(encoded)
             if self._first_at is None or len(self._buffer) == settings.batch_events:
                 self._first_at = self._first_at or self._clock.monotonic()
                 self._changed.notify_all()
@@ -189,19 +199,29 @@ class Emitter:
         done = self._drain(deadline, closing=True)
         with self._lock:
             left = len(self._buffer) + self._pending_count()
-            if left:
+            if left and self._spool is not None and self._spool.keeping:
+                # Not lost: the next process on this machine sends it.
+                self._settled += left
+                self._buffer.clear()
+                self._bytes = 0
+                self._pending = None
+            elif left:
                 self._drop(left, "the process ended before the server took them (%s)", self._settings.url)
                 self._buffer.clear()
                 self._bytes = 0
                 self._pending = None
                 # Nobody hears it from here; a process that speaks for this one may.
                 self._report(self.dropped, True)
+            if self._spool is not None:
+                self._spool.close()
         self._transport.close()
         return done
 
     def forked(self) -> None:
         """Start afresh in a child process: what waits here belongs to the parent, which sends it."""
         self._fresh()
+        if self._spool is not None:
+            self._spool.forked()
         self._transport.forget()
 
     def _waiting(self) -> bool:
@@ -236,7 +256,11 @@ class Emitter:
             warn("thread", "huoyan: the sending thread could not start: %s", error)
 
     def _run(self) -> None:
+        adopted_at: float | None = None
         while True:
+            if adopted_at is None or self._clock.monotonic() - adopted_at >= _ADOPT_EVERY_S:
+                adopted_at = self._clock.monotonic()
+                self._adopt()
             with self._lock:
                 wait_s = self._wait_s()
                 if wait_s > 0 and not self._stopping:
@@ -253,6 +277,25 @@ class Emitter:
                 warn("send", "huoyan: sending failed", error=error)
                 with self._lock:
                     self._retry_at = self._clock.monotonic() + _LONGEST_BACKOFF_S
+
+    def _adopt(self) -> None:
+        """Take over what processes that were killed could not send any more."""
+        if self._spool is None:
+            return
+        try:
+            for events in self._spool.orphans():
+                with self._lock:
+                    for encoded in events:
+                        if len(self._buffer) >= self._settings.buffer_events or not encoded.endswith(b"}"):
+                            continue
+                        self._taken_in += 1
+                        self._buffer.append(encoded)
+                        self._bytes += len(encoded)
+                        self._spool.keep(encoded)
+                    if self._first_at is None and self._buffer:
+                        self._first_at = self._clock.monotonic()
+        except Exception as error:  # noqa: BLE001 - the thread must outlive every mistake
+            warn("adopt", "huoyan: events of another process could not be taken over", error=error)
 
     def _wait_s(self) -> float:
         """Work out how long nothing has to be done, in seconds."""
@@ -360,6 +403,8 @@ class Emitter:
             warn("refused", "huoyan: the server refuses reports: %s", receipt.reason)
         if not self._buffer and not self._waiting():
             self._urgent = False
+        if count and self._spool is not None:
+            self._spool.sent(self._buffer)
         self._changed.notify_all()
         return True
 

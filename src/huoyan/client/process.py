@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huoyan import __version__ as VERSION  # noqa: N812
 from huoyan.client import settings as client_settings
@@ -23,6 +23,9 @@ from huoyan.client.tally import Tally
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.model.event import EventKind, ProcessReport, QueueReading, TaskEvent
 from huoyan.model.schedule import ScheduleReport
+
+if TYPE_CHECKING:
+    from huoyan.client.spool import Spool
 
 _MAX_ACTIVE = 100_000
 _ENDS = frozenset(
@@ -177,12 +180,16 @@ class Client:
         self.settings = settings
         self.process.belongs_to(settings.service, "")
         self.capture = Capture(enabled=settings.capture, names=settings.scrub)
+        spool = None
         if transport is None and settings.connected:
             from huoyan.client.transport.http import HttpTransport
 
             transport = HttpTransport(settings.url, settings.token, self.clock.now, VERSION)
+            spool = _spool(settings)
         self.emitter = (
-            Emitter(settings, self.clock, transport, self._report, self.outbox) if transport is not None else None
+            Emitter(settings, self.clock, transport, self._report, self.outbox, spool)
+            if transport is not None
+            else None
         )
         # One run is counted at one endpoint: with a server, huoyan_task_* are the server's.
         self.metrics.expose_tasks = self.emitter is None
@@ -290,6 +297,14 @@ class Client:
 
     def _report(self, dropped: int, closing: bool) -> ProcessReport | None:
         return self.process.report(self.settings, len(self._active), dropped, closing=closing)
+
+
+def _spool(settings: Settings) -> "Spool | None":
+    try:
+        from huoyan.client.spool import spool
+    except ImportError:
+        return None  # No fcntl: files cannot be told to belong to a process that lives.
+    return spool(settings.spool, f"{settings.url} {settings.token}", settings.buffer_bytes)
 
 
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()

@@ -34,6 +34,8 @@ class Settings:
         flush_interval_s: How long an event waits for company, in seconds (default 0.25).
         batch_events: How many events leave at once at most (default 500).
         report_interval_s: How often the process says that it is alive, in seconds (default 10).
+        spool: Where events that wait are kept too, so that they outlive the process when it is killed: a folder of this
+            user alone, `off`, or `auto` (default): memory-backed storage, else the folder for temporary files.
         timeout_s: How long one request to the server may take, in seconds (default 5).
         exit_timeout_s: How long the end of the process waits for the last events at most, in seconds (default 2).
     """
@@ -49,6 +51,7 @@ class Settings:
     flush_interval_s: float = 0.25
     batch_events: int = 500
     report_interval_s: float = 10.0
+    spool: str = "auto"
     timeout_s: float = 5.0
     exit_timeout_s: float = 2.0
 
@@ -194,6 +197,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "flush_interval_s": _seconds(0.01, 60),
     "batch_events": _whole(1, 10_000),
     "report_interval_s": _seconds(0.5, 3600),
+    "spool": _text,
     "timeout_s": _seconds(0.1, 120),
     "exit_timeout_s": _seconds(0, 60),
 }

@@ -1,0 +1,78 @@
+"""Ten thousand runs through faults: what really happened, by the tasks' own record, against what Huoyan says of it.
+
+    .venv/bin/python bench/faults.py --runs 10000 --framework celery --framework function
+
+Workers and their children are killed and stopped in the middle of the work, the server too where hooks report. Needs
+RabbitMQ for Celery and Redis for RQ; both are started here.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("HUOYAN_SPOOL", tempfile.mkdtemp(prefix="huoyan-spool-"))
+
+from tests.faults.deployments import KINDS  # noqa: E402
+from tests.faults.scenario import Outcome, run  # noqa: E402
+from tests.servers import HuoyanServer, RabbitmqServer, RedisServer  # noqa: E402
+
+WAYS = {
+    "celery": ("hooks", "stream"),
+    "rq": ("hooks", "poll"),
+    "function": ("hooks",),
+    "background": ("hooks",),
+}
+SECONDS = 0.005
+
+
+def main() -> None:
+    """Run what was asked for and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=6, help="how often the row of faults is done")
+    parser.add_argument("--framework", action="append", choices=sorted(WAYS))
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds that each may take to settle")
+    asked = parser.parse_args()
+    names = ("runs", "faults", "lost", "found", "false", "recall", "took s", "settled s")
+    print(f"{'framework':<20}" + "".join(f"{name:>10}" for name in names))
+    for framework in asked.framework or WAYS:
+        for way in WAYS[framework]:
+            began = time.monotonic()
+            outcome = measure(framework, way, asked.runs, asked.rounds, asked.limit)
+            show(framework, way, outcome, time.monotonic() - began)
+
+
+def measure(framework: str, way: str, runs: int, rounds: int, limit_s: float) -> Outcome:
+    """Run one framework through faults."""
+    with ExitStack() as stack:
+        broker = ""
+        if framework == "celery":
+            rabbitmq = stack.enter_context(RabbitmqServer())
+            broker = rabbitmq.make_virtual_host("faults")
+        elif framework == "rq":
+            broker = stack.enter_context(RedisServer()).url
+        watched = () if way == "hooks" else (f"--{framework}", broker)
+        server = stack.enter_context(HuoyanServer(*watched))
+        deployment = KINDS[framework](server, broker, hooks=way == "hooks")
+        stack.callback(deployment.close)
+        return run(deployment, runs, SECONDS, rounds=rounds, server_too=way == "hooks", limit_s=limit_s)
+
+
+def show(framework: str, way: str, outcome: Outcome, took_s: float) -> None:
+    """Print one line, and every untruth by name."""
+    account = outcome.account
+    counts = (account.runs, outcome.faults, len(account.died), len(account.found), len(account.false_losses))
+    times = f"{account.recall:>10.1%}{took_s:>10.0f}{outcome.converged_s:>10.1f}"
+    print(f"{framework + ' by ' + way:<20}" + "".join(f"{count:>10}" for count in counts) + times, flush=True)
+    for name, ids in account.faults.items():
+        print(f"    {name}: {len(ids)}, e.g. {', '.join(ids[:3])}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What waits to be sent, kept where it outlives this process.
+
+An event waits a quarter of a second for company, longer while the server is away. When the process is killed meanwhile,
+what it had to say would be gone: runs that ended well would stay open for ever. So each event is also appended to a
+file, in memory-backed storage where there is one. Whatever process reports to the same server from the same machine
+next finds the file of one that is gone, sends what is in it, and removes it. An event that had been sent already is
+merged a second time, which changes nothing.
+
+A file belongs to whoever holds its lock, and the kernel releases that with the process (flock(2)): there is no process
+id to mistake.
+"""
+
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from huoyan.client.guard import warn
+
+OFF = frozenset({"", "0", "off", "false", "no"})
+AUTO = "auto"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user alone is made in it
+_SUFFIX = ".spool"
+_FORGOTTEN_S = 3 * 86_400.0
+_MOST_ORPHANS = 64
+
+
+class Spool:
+    """One file of this process, and those of processes that are gone.
+
+    Args:
+        folder: Where they lie; made when it is missing.
+        destination: The server's address and token: only events meant for the same server are adopted.
+        most_bytes: What is kept at most; beyond it new events are not, until some were sent.
+    """
+
+    def __init__(self, folder: Path, destination: str, most_bytes: int) -> None:
+        self._folder = folder
+        self._mark = hashlib.sha256(destination.encode()).hexdigest()[:16]
+        self._most_bytes = most_bytes
+        self._path: Path | None = None
+        self._descriptor: int | None = None
+        self._size = 0
+        self._broken = False
+
+    def keep(self, event: bytes) -> None:
+        """Keep one encoded event. Never raises: without room or permission it is kept in memory alone."""
+        if self._broken or self._size + len(event) >= self._most_bytes:
+            return
+        try:
+            if self._descriptor is None:
+                self._open()
+            assert self._descriptor is not None
+            self._size += os.write(self._descriptor, event + b"\n")
+        except OSError as error:
+            self._give_up(error)
+
+    def sent(self, left: Iterable[bytes]) -> None:
+        """Note that something was sent and that only `left` still waits."""
+        if self._descriptor is None or not self._size:
+            return
+        waiting = list(left)
+        if waiting and self._size < self._most_bytes // 2:
+            return  # What was sent goes with the next time; writing the rest anew costs more than keeping it.
+        try:
+            os.ftruncate(self._descriptor, 0)
+            self._size = 0
+            if waiting:
+                self._size = os.write(self._descriptor, b"\n".join(waiting) + b"\n")
+        except OSError as error:
+            self._give_up(error)
+
+    def orphans(self) -> Iterator[list[bytes]]:
+        """Yield the events of each process that is gone. Its file is removed once the next one is asked for."""
+        try:
+            paths = sorted(self._folder.glob(f"*{_SUFFIX}"))
+        except OSError:
+            return
+        for path in [path for path in paths if path != self._path][:_MOST_ORPHANS]:
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except OSError:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                about = os.fstat(descriptor)
+                ours = path.name.startswith(self._mark)
+                if about.st_nlink and (ours or time.time() - about.st_mtime > _FORGOTTEN_S):
+                    if ours and about.st_size:
+                        # The last line may have been cut by the end of its process.
+                        yield os.pread(descriptor, 2 * self._most_bytes, 0).split(b"\n")[:-1]
+                    path.unlink(missing_ok=True)
+            except OSError:
+                continue  # Its process lives, or another one adopts it at this moment.
+            finally:
+                os.close(descriptor)
+
+    def forked(self) -> None:
+        """Leave the file to the parent: its lock holds as long as any process has it open."""
+        if self._descriptor is not None:
+            try:
+                os.close(self._descriptor)
+            except OSError:
+                pass
+        self._descriptor, self._path, self._size = None, None, 0
+
+    def close(self) -> None:
+        """Remove the file when nothing waits in it; otherwise leave it for the next process."""
+        if self._descriptor is None:
+            return
+        try:
+            if not self._size and self._path is not None:
+                self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+        except OSError:
+            pass
+        self._descriptor, self._path, self._broken = None, None, True
+
+    @property
+    def keeping(self) -> bool:
+        """Whether what waits is in the file too."""
+        return self._descriptor is not None and not self._broken
+
+    def _open(self) -> None:
+        path = self._folder / f"{self._mark}-{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._path, self._descriptor = path, descriptor
+
+    def _give_up(self, error: OSError) -> None:
+        self._broken = True
+        warn("spool", "huoyan: events are not kept for the case that this process is killed: %s", error)
+
+
+def spool(setting: str, destination: str, most_bytes: int) -> Spool | None:
+    """Return the spool that a setting asks for.
+
+    Args:
+        setting: `auto`, a folder, or `off`.
+        destination: The server's address and token.
+        most_bytes: What is kept at most.
+
+    Returns:
+        None when it is turned off, or the folder cannot be one of this user alone.
+    """
+    if setting.lower() in OFF:
+        return None
+    folder = _own_folder() if setting == AUTO else Path(setting)
+    try:
+        folder.mkdir(mode=0o700, parents=setting != AUTO, exist_ok=True)
+        about = folder.lstat()
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+            warn("spool", "huoyan: expected %s to be a folder that only this user writes to; nothing is kept", folder)
+            return None
+    except OSError as error:
+        warn("spool", "huoyan: events are not kept for the case that this process is killed: %s", error)
+        return None
+    return Spool(folder, destination, most_bytes)
+
+
+def _own_folder() -> Path:
+    base = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    return base / f"huoyan-{os.geteuid()}"

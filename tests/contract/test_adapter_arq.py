@@ -408,7 +408,13 @@ def test_cron_jobs_say_what_asked_for_them(deployment: Deployment, transport: Me
 
     deployment.run(body, burst=False, cron_jobs=[cron(tick, name="tick", run_at_startup=True, hour=3)])
     shown, run = runs(transport)[0]
-    assert (shown.task, shown.state, run.labels) == ("tick", RunState.SUCCEEDED, {"trigger": "cron"})
+    assert (shown.task, shown.state, run.labels["trigger"]) == ("tick", RunState.SUCCEEDED, "cron")
+    kept, gone = transport.schedules[0], transport.schedules[-1]
+    assert (run.labels["schedule"], run.labels["scheduler"]) == (kept.id, kept.source)
+    assert (kept.task, kept.expression, kept.timezone, kept.enabled) == ("tick", "* 3 * * *", "UTC", True)
+    assert kept.next_due_at is not None
+    assert datetime.fromtimestamp(kept.next_due_at, UTC).hour == 3
+    assert (gone.id, gone.task, gone.enabled) == ("tick", "tick", False)
 
 
 def test_settings_are_watched_for_every_worker_made_from_them(

@@ -19,7 +19,7 @@ import pytest
 import redis
 import rq
 from rq.command import send_stop_job_command
-from rq.cron import CronJob
+from rq.cron import CronJob, CronScheduler
 from rq.group import Group
 from rq.job import Job
 from rq.scheduler import RQScheduler
@@ -33,6 +33,9 @@ from huoyan.client.process import Client
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.errors import ConfigurationError
 from huoyan.model.run import Run, RunState, RunView
+from huoyan.model.schedule import ScheduleKind
+from huoyan.server.collect.slots import computed_slot
+from huoyan.server.store import KnownSchedule
 from tests.contract import test_adapters as shared
 from tests.contract.test_adapters import Function, only, runs
 from tests.servers import RedisServer, wait_until
@@ -601,7 +604,39 @@ def test_what_a_schedule_enqueues_says_so(adapter: RqAdapter, transport: MemoryT
     adapter.work()
     shown, run = only(transport)
     assert shown.state is RunState.SUCCEEDED
-    assert run.labels == {"trigger": "cron", "schedule": "huoyan_rq_jobs.nightly"}
+    assert run.labels["schedule"] == "huoyan_rq_jobs.nightly"
+
+
+def test_cron_jobs_are_schedules_until_their_scheduler_ends(adapter: RqAdapter, transport: MemoryTransport) -> None:
+    """RQ works out cron in UTC, and enqueues what has an interval at once."""
+
+    def nightly() -> str:
+        return "done"
+
+    nightly.__module__ = JOBS.__name__
+    JOBS.nightly = nightly  # type: ignore[attr-defined]
+    scheduler = CronScheduler(connection=adapter.connection, name=f"cron-{uuid.uuid4().hex[:8]}")
+    scheduler.register(nightly, adapter.queue.name, cron="30 2 * * 1-5", name="weekdays")
+    scheduler.register(nightly, adapter.queue.name, interval=600, name="often")
+    scheduler.register_birth()
+    begun = time.time()
+    assert len(scheduler.enqueue_jobs()) == 1
+    scheduler.enqueue_jobs()
+    wait_until(lambda: len(transport.schedules) == 2)
+    kept = {one.id: one for one in transport.schedules}
+    assert (kept["weekdays"].kind, kept["weekdays"].expression, kept["weekdays"].timezone) == (
+        ScheduleKind.CRON,
+        "30 2 * * 1-5",
+        "UTC",
+    )
+    assert kept["weekdays"].next_due_at == computed_slot(KnownSchedule("x", expression="30 2 * * 1-5"), begun)
+    assert (kept["often"].kind, kept["often"].expression) == (ScheduleKind.INTERVAL, "600")
+    assert kept["often"].next_due_at == pytest.approx(begun + 600, abs=5)
+    asked = [event.labels for event in transport.events if event.labels]
+    assert asked == [{"trigger": "cron", "schedule": "often", "scheduler": kept["often"].source}]
+    scheduler.register_death()
+    wait_until(lambda: len(transport.schedules) == 4)
+    assert {one.id for one in transport.schedules if not one.enabled} == {"weekdays", "often"}
 
 
 def test_large_and_odd_arguments_are_bounded_and_arrive(adapter: RqAdapter, transport: MemoryTransport) -> None:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from taskiq import (
@@ -24,8 +25,10 @@ from taskiq import (
     TaskiqResult,
     TaskiqScheduler,
 )
+from taskiq.api import run_scheduler_task
 from taskiq.exceptions import NoResultError, SendTaskError
 from taskiq.receiver import Receiver
+from taskiq.schedule_sources import LabelScheduleSource
 from taskiq_pipelines import Pipeline, PipelineMiddleware
 
 import huoyan
@@ -36,6 +39,7 @@ from huoyan.client.transport.memory import MemoryTransport
 from huoyan.errors import ConfigurationError
 from huoyan.model.event import EventKind as K
 from huoyan.model.run import Run, RunState, RunView
+from huoyan.model.schedule import ScheduleKind
 from tests.contract import test_adapters as shared
 from tests.contract.test_adapters import Function, only, runs
 from tests.integration.taskiq_brokers import ListQueueBroker, PubSubBroker, RedisStreamBroker
@@ -346,7 +350,44 @@ def test_what_a_scheduler_sends_says_so(memory: TaskiqAdapter, transport: Memory
     memory.work()
     shown, run = only(transport)
     assert shown.state is RunState.SUCCEEDED
-    assert run.labels == {"trigger": "schedule", "schedule": schedule.schedule_id}
+    assert (run.labels["trigger"], run.labels["schedule"]) == ("schedule", schedule.schedule_id)
+    assert transport.schedules == []
+
+
+def test_what_a_scheduler_keeps_is_told(memory: TaskiqAdapter, transport: MemoryTransport) -> None:
+    """Schedules whose id Taskiq makes up anew at each start go by the name of their task."""
+
+    async def tick() -> None: ...
+
+    async def nightly() -> None: ...
+
+    broker = memory.broker
+    every_second = broker.task("tick", schedule=[{"interval": 1}])(tick)
+    at_night = [{"cron": "30 2 * * mon-fri", "cron_offset": "Europe/Berlin", "schedule_id": "night"}]
+    broker.task("nightly", schedule=at_night)(nightly)
+    scheduler = TaskiqScheduler(broker, [LabelScheduleSource(broker)])
+
+    async def keep() -> None:
+        working = asyncio.create_task(run_scheduler_task(scheduler, run_startup=True))
+        deadline = asyncio.get_running_loop().time() + 15
+        while sum(one.id == "tick" for one in transport.schedules) < 2:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.05)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+    memory.run(keep())
+    huoyan.unwatch(broker)
+    kept = {one.id: one for one in reversed(transport.schedules) if one.enabled}
+    assert set(kept) == {every_second.task_name, "night"}
+    assert (kept["tick"].kind, kept["tick"].expression) == (ScheduleKind.INTERVAL, "1.0")
+    assert (kept["night"].expression, kept["night"].timezone) == ("30 2 * * 1,2,3,4,5", "Europe/Berlin")
+    due = datetime.datetime.fromtimestamp(kept["night"].next_due_at or 0, ZoneInfo("Europe/Berlin"))
+    assert (due.hour, due.minute, due.weekday() < 5) == (2, 30, True)
+    asked = [run.labels for _, run in runs(transport)]
+    assert asked
+    assert asked[0] == {"trigger": "schedule", "schedule": "tick", "scheduler": kept["tick"].source}
+    wait_until(lambda: {one.id for one in transport.schedules if not one.enabled} == {"tick", "night"})
 
 
 def test_a_task_that_requeues_itself_is_tried_again(adapter: TaskiqAdapter, transport: MemoryTransport) -> None:

@@ -9,6 +9,7 @@ from huoyan.cli import demo, deploy, incidents
 from huoyan.cli.check import check
 from huoyan.cli.run import run as show_run
 from huoyan.cli.runs import runs
+from huoyan.cli.schedules import schedules
 from huoyan.cli.serve import serve
 from huoyan.cli.version import version
 from huoyan.errors import AlreadyRunning, ConfigurationError, HuoyanError
@@ -31,6 +32,7 @@ app.add_typer(demo.app, name="demo")
 app.command("check")(check)
 app.command("runs")(runs)
 app.command("run")(show_run)
+app.command("schedules")(schedules)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(deploy.app, name="deploy")
 app.command("version")(version)

@@ -98,7 +98,7 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """A run of a schedule: `at` is the due time it names, or else when it was enqueued; `fired_at` when it was enqueued
-    or started. Times are seconds since 1970 UTC."""
+    or started; `worker` is the process whose scheduler asked for it. Times are seconds since 1970 UTC."""
 
     at: float
     fired_at: float

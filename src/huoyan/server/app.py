@@ -34,7 +34,14 @@ from huoyan.server.occupancy import listen, occupy
 from huoyan.server.periodic import Schedule
 from huoyan.server.retention import IncidentRetention
 from huoyan.server.store import Store
-from huoyan.signals.metrics import ALERTS_FIRING, BLIND, INCIDENTS_OPEN, LEDGER_DISCREPANCIES, SCHEDULE_MISSED
+from huoyan.signals.metrics import (
+    ALERTS_FIRING,
+    BLIND,
+    INCIDENTS_OPEN,
+    LEDGER_DISCREPANCIES,
+    SCHEDULE_MISSED,
+    SCHEDULER_DEAD,
+)
 
 DRAIN_TIMEOUT_S = 8.0
 """How long a stopping server goes on storing what it has taken."""
@@ -135,6 +142,7 @@ class Server:
         )
         retention = IncidentRetention(store.incidents, clock, retention_s)
         schedules = Schedules(store, clock, retention_s)
+        collector.found_by(SCHEDULER_DEAD.name, schedules.dead)
         self.ingests = [*self._celery(collector), *self._rq(collector)]
         ledger = self._ledger(store, collector)
         parts.callback(ledger.close)

@@ -194,6 +194,12 @@ SCHEDULE_MISSED = Metric(
     "Due times of a schedule at which nothing started within its grace; schedule is service/id.",
     ("schedule",),
 )
+SCHEDULER_DEAD = Metric(
+    "huoyan_scheduler_dead",
+    MetricKind.GAUGE,
+    "1 while the process that keeps a schedule is down or lets due times pass, 0 while it does its work.",
+    ("schedule",),
+)
 HEAL_ACTIONS = Metric(
     "huoyan_heal_actions_total",
     MetricKind.COUNTER,

@@ -20,9 +20,10 @@ from huoyan.errors import ConfigurationError
 from huoyan.server.api.schemas.incident import DETAIL_EXAMPLE
 from huoyan.server.api.schemas.incident import EXAMPLE as INCIDENT
 from huoyan.server.api.schemas.run import EXAMPLE as RUN
+from huoyan.server.api.schemas.schedule import EXAMPLE as SCHEDULE
 from tests.servers import free_port
 
-COMMANDS = {"serve", "demo", "check", "runs", "run", "incidents", "deploy", "version"}
+COMMANDS = {"serve", "demo", "check", "runs", "run", "schedules", "incidents", "deploy", "version"}
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -41,6 +42,8 @@ class Answers(BaseHTTPRequestHandler):
             self._answer(200, {"items": [self.run] if known else [], "next": None})
         elif path == f"/runs/{RUN['id']}":
             self._answer(200, self.run)
+        elif path == "/schedules":
+            self._answer(200, {"items": [SCHEDULE] if query.get("service") != ["nobody"] else [], "next": None})
         elif path == "/incidents":
             self._answer(200, {"items": [INCIDENT], "next": None})
         else:
@@ -317,3 +320,18 @@ def test_durations_are_short(seconds: float | None, text: str) -> None:
 
 def test_text_keeps_lines_and_loses_control_characters() -> None:
     assert plain("a\nb\tc\x1b[0m\x00火") == "a\nb\tc\ufffd[0m\ufffd火"
+
+
+class TestSchedules:
+    def test_the_list_for_people(self, capsys: pytest.CaptureFixture[str], server: str) -> None:
+        status, out, _ = huoyan(capsys, "schedules", "--state", "ok")
+        assert status == 0
+        for part in ("ok", "daily-report", "orders", "orders.reports.daily_report", "30 2 * * *", "Europe/Berlin"):
+            assert part in out
+        assert Answers.asked[-1][2] == {"state": ["ok"]}
+        assert "No schedule" in huoyan(capsys, "schedules", "--service", "nobody")[1]
+
+    def test_the_list_for_scripts_is_the_answer_of_the_api(
+        self, capsys: pytest.CaptureFixture[str], server: str
+    ) -> None:
+        assert json.loads(huoyan(capsys, "schedules", "--json")[1]) == {"items": [SCHEDULE], "next": None}

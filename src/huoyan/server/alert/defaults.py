@@ -105,6 +105,13 @@ DEFAULTS: tuple[Mapping[str, Any], ...] = (
         "annotations": {"summary": "A disk is nearly full."},
     },
     {
+        # One scheduler keeps many schedules: one alert for each of them, one incident for all.
+        "name": "scheduler-dead",
+        "signal": "scheduler_dead",
+        "by": ["schedule"],
+        "annotations": {"summary": "The process that keeps the schedule is down or stands still: nothing will start."},
+    },
+    {
         "name": "events-lost",
         "signal": "events_lost",
         "annotations": {"summary": "Figures may be too low: events were lost on their way."},

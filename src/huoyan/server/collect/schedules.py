@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from huoyan.clock import Clock
+from huoyan.server.collect.metrics import Labels
 from huoyan.server.collect.verdicts import SETTLE_S, judge, patience_s
 from huoyan.server.store import Gap, KnownSchedule, Store, Worker
 
@@ -41,6 +42,7 @@ class Schedules:
         self._retention_s = retention_s
         self._lock = threading.Lock()
         self._missed: dict[str, float] = {}
+        self._dead: dict[str, bool] = {}
         self._listened_at = 0.0
         self._retained_at = 0.0
 
@@ -49,6 +51,11 @@ class Schedules:
         with self._lock:
             return dict(self._missed)
 
+    def dead(self) -> Mapping[Labels, float]:
+        """Return 1 for each schedule whose scheduler is dead or frozen, 0 for each that is kept."""
+        with self._lock:
+            return {(("schedule", label),): float(dead) for label, dead in self._dead.items()}
+
     def run_once(self) -> int:
         """Judge what is ripe and return how many due times were missed."""
         now = self._clock.now()
@@ -56,6 +63,7 @@ class Schedules:
         workers = {worker.worker: worker for worker in self._store.workers.list()}
         gaps: list[Gap] | None = None
         found = 0
+        dead: dict[str, bool] = {}
         for schedule in self._store.schedules.list():
             with self._lock:
                 self._missed.setdefault(schedule.label, 0.0)
@@ -63,12 +71,16 @@ class Schedules:
             if schedule.enabled and kept_by_nobody(schedule, worker, now):
                 self._store.schedules.disable(schedule)
                 continue
+            if schedule.enabled:
+                dead[schedule.label] = dead.get(schedule.label, False) or is_dead(schedule, worker, now)
             skew_s = worker.clock_skew_s if worker is not None else 0.0
             if schedule.slot_at is None or now + skew_s < schedule.slot_at + SETTLE_S:
                 continue
             if gaps is None:
                 gaps = self._store.gaps.list(since=now - FORGOTTEN_S)
             found += self._judge(schedule, now, skew_s, gaps)
+        with self._lock:
+            self._dead = dead
         if now - self._retained_at >= RETAIN_EVERY_S:
             self._retained_at = now
             self._store.schedules.delete_before(now - self._retention_s)

@@ -139,7 +139,9 @@ class ScheduleStore:
                     continue
                 fired_at = float(row.sort_at)
                 at = fired_at if run.eta is None else run.eta
-                found.append(Sighting(at, fired_at, run.id, row.worker, row.now, view(run).reason))
+                # Where a queue lies between, who executes it says nothing of who asked for it.
+                asked_by = run.labels.get("scheduler") or row.worker
+                found.append(Sighting(at, fired_at, run.id, asked_by, row.now, view(run).reason))
         return found
 
     def judged(self, schedule: KnownSchedule, verdicts: Sequence[Slot], slot_at: float | None, now: float) -> int:

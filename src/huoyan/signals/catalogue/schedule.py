@@ -1,7 +1,7 @@
 """Whether what was due was done."""
 
-from huoyan.signals.metrics import SCHEDULE_MISSED
-from huoyan.signals.spec import Increase, Op, Panel, PanelKind, Signal, Thresholds, Unit
+from huoyan.signals.metrics import SCHEDULE_MISSED, SCHEDULER_DEAD
+from huoyan.signals.spec import Increase, Latest, Op, Panel, PanelKind, Signal, Thresholds, Unit
 
 SCHEDULE_SIGNALS = (
     Signal(
@@ -16,5 +16,17 @@ SCHEDULE_SIGNALS = (
         panel=Panel("schedules", PanelKind.STAT),
         window_s=300,
         thresholds=Thresholds(Op.ABOVE, warning=0),
+    ),
+    Signal(
+        id="scheduler_dead",
+        title="Schedules whose scheduler is dead",
+        title_zh="调度器已停止的定时任务",
+        help="Schedules kept by a process that is down, or that stands still and lets due times pass.",
+        help_zh="由已停止或已卡住（任由执行时刻过去）的进程负责的定时任务。",
+        unit=Unit.COUNT,
+        by=("schedule",),
+        expression=Latest(SCHEDULER_DEAD),
+        panel=Panel("schedules", PanelKind.STAT),
+        thresholds=Thresholds(Op.ABOVE, warning=0, critical=0),
     ),
 )

@@ -1,6 +1,7 @@
 """What is Huey's own: pipelines, retries asked for, cancelling, locks, limits, time-outs, immediate mode, refusals."""
 
 import datetime
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,9 @@ from huoyan.client.transport.memory import MemoryTransport
 from huoyan.errors import ConfigurationError
 from huoyan.model.event import EventKind
 from huoyan.model.run import Run, RunState, RunView, apply, view
+from huoyan.server.collect.slots import computed_slot
+from huoyan.server.store import KnownSchedule
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -211,9 +215,44 @@ def test_periodic_tasks_say_so(queue: Any, transport: MemoryTransport) -> None:
         queue.enqueue(task)
     work(queue)
     assert shown(transport)["tidy"].state is RunState.SUCCEEDED
-    assert {tuple((event.labels or {}).items()) for event in transport.events if event.kind is EventKind.QUEUED} == {
-        (("trigger", "periodic"),)
-    }
+    queue.enqueue(queue._registry.periodic_tasks[0])
+
+    def asked() -> list[Any]:
+        return [event.labels for event in transport.events if event.kind is EventKind.QUEUED]
+
+    wait_until(lambda: len(asked()) == 2)
+    kept = transport.schedules[0]
+    # What an application enqueues itself was not due.
+    assert asked() == [{"trigger": "periodic", "schedule": kept.id, "scheduler": kept.source}, {"trigger": "periodic"}]
+
+
+def test_periodic_tasks_are_schedules(queue: Any, transport: MemoryTransport) -> None:
+    """They are due at the second at which the consumer looks, and in the zone that Huey lives in."""
+
+    @queue.periodic_task(crontab(minute="30", hour="2", day_of_week="1-5"))
+    def nightly() -> None: ...
+
+    @queue.periodic_task(crontab(minute="0", hour="0", day="13", day_of_week="5"))
+    def friday() -> None: ...
+
+    @queue.periodic_task(lambda moment: moment.minute == 7)
+    def seventh() -> None: ...
+
+    looked_at = time.time()
+    queue.read_periodic(None)
+    wait_until(lambda: len(transport.schedules) == 3)
+    kept = {one.name: one for one in transport.schedules}
+    assert kept["nightly"].id == f"{__name__}.nightly"
+    assert (kept["nightly"].expression, kept["nightly"].timezone) == ("30 2 * * 1,2,3,4,5", "UTC")
+    due = kept["nightly"].next_due_at
+    assert due is not None
+    assert due % 60 == pytest.approx(looked_at % 60, abs=5)
+    assert due // 60 * 60 == computed_slot(KnownSchedule("x", expression="30 2 * * 1-5"), looked_at)
+    # Cron would take every Friday and every 13th.
+    assert computed_slot(KnownSchedule("x", expression=kept["friday"].expression), looked_at) is None
+    when = datetime.datetime.fromtimestamp(kept["friday"].next_due_at or 0, datetime.UTC)
+    assert (when.day, when.weekday(), when.hour, when.minute) == (13, 4, 0, 0)
+    assert (kept["seventh"].expression, kept["seventh"].next_due_at) == ("decided by a function", None)
 
 
 def test_in_immediate_mode_tasks_are_runs_inside_their_caller(client: Client, transport: MemoryTransport) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from huoyan.client import context
+from huoyan.client.frameworks.arq import schedules
 from huoyan.client.frameworks.arq.attempts import shown_call
 from huoyan.client.frameworks.arq.watches import Watches
 from huoyan.client.guard import guard
@@ -95,8 +96,16 @@ class Enqueueing:
             expires=at + expires_s if expires_s else None,
             parent_id=parent_id,
             root_id=root_id,
-            labels={"trigger": "cron"} if hasattr(function, "next_run") else None,
+            labels=_labels(function, str(name)),
         )
+
+
+def _labels(function: Any, name: str) -> dict[str, str] | None:
+    """Return what asked for a job: a schedule, when a worker enqueues it because it is due."""
+    keeper = schedules.enqueueing.get()
+    if keeper is not None:
+        return {"trigger": "cron", "schedule": name, "scheduler": keeper.worker}
+    return {"trigger": "cron"} if hasattr(function, "next_run") else None
 
 
 def _eta(options: Mapping[str, Any], at: float) -> float | None:

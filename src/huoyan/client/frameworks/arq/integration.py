@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from huoyan.client.frameworks.arq.enqueueing import Enqueueing
+from huoyan.client.frameworks.arq.schedules import Schedules
 from huoyan.client.frameworks.arq.watches import Watches
 from huoyan.client.frameworks.arq.working import Working
 from huoyan.client.reporter import Reporter
@@ -52,12 +53,14 @@ class ArqIntegration:
             # A class that lists functions need not be meant for arq at all.
             raise ConfigurationError("watch", "arq to be installed", str(error), "Pass an instance.") from error
 
-        working, enqueueing = Working(self._watches), Enqueueing(self._watches)
+        working, enqueueing, schedules = Working(self._watches), Enqueueing(self._watches), Schedules(self._watches)
         wrappers: list[tuple[Any, str, Callable[..., Any]]] = [
             (worker.Worker, "main", working.main),
             (worker.Worker, "run_job", working.run_job),
             (worker.Worker, "finish_job", working.finish_job),
             (worker.Worker, "heart_beat", working.heart_beat),
+            (worker.Worker, "run_cron", schedules.run_cron),
+            (worker.Worker, "close", schedules.close),
             (worker, "serialize_result", working.serialize_result),
             (connections.ArqRedis, "enqueue_job", enqueueing.enqueue_job),
             (connections, "serialize_job", enqueueing.serialize_job),

@@ -20,13 +20,14 @@ _PLAIN = re.compile(r"\*(/[1-9]\d*)?|\d+(,\d+)*")
 _EVERY_S = 1.0
 _MOST = 1000
 
-_sending: ContextVar[str] = ContextVar("huoyan_celery_beat", default="")
+_sending: ContextVar[tuple[str, str]] = ContextVar("huoyan_celery_beat", default=("", ""))
+"""The entry that is being sent, and the process that sends it."""
 
 
 def labels() -> dict[str, str] | None:
     """Return the labels of a run that is being sent here: the entry of beat's schedule that sends it."""
-    name = _sending.get()
-    return {"trigger": "beat", "schedule": name} if name else None
+    name, scheduler = _sending.get()
+    return {"trigger": "beat", "schedule": name, "scheduler": scheduler} if name else None
 
 
 class Beat:
@@ -49,7 +50,13 @@ class Entries:
     def __init__(self, reporter: RelayedReporter) -> None:
         self._reporter = reporter
         self._told: dict[str, tuple[Any, ...]] = {}
+        self._fields: dict[str, dict[str, Any]] = {}
         self._looked_at = 0.0
+
+    @property
+    def source(self) -> str:
+        """The process that keeps them."""
+        return self._reporter.worker
 
     def look(self, scheduler: Any, *, now: bool = False) -> None:
         """Tell what is new: at once after something was sent, otherwise at most once a second."""
@@ -66,22 +73,23 @@ class Entries:
                 self._tell(str(name), entry)
         for name in [name for name in self._told if name not in there]:
             del self._told[name]
-            self._reporter.schedule(str(name), enabled=False)
+            fields = self._fields.pop(str(name), {})
+            self._reporter.schedule(str(name), **{**fields, "enabled": False, "next_due_at": None})
 
     def _tell(self, name: str, entry: Any) -> None:
         now = self._reporter.clock.now()
         is_due, next_s = entry.is_due()
         kind, expression = meant(entry.schedule)
-        self._reporter.schedule(
-            name,
-            name=name,
-            task=str(entry.task),
-            kind=kind,
-            expression=expression,
-            timezone=_zone(entry.schedule) if kind is ScheduleKind.CRON else "",
-            next_due_at=now if is_due else now + float(next_s),
-            last_run_at=seconds(entry.last_run_at) if entry.total_run_count else None,
-        )
+        self._fields[name] = {
+            "name": name,
+            "task": str(entry.task),
+            "kind": kind,
+            "expression": expression,
+            "timezone": _zone(entry.schedule) if kind is ScheduleKind.CRON else "",
+            "next_due_at": now if is_due else now + float(next_s),
+            "last_run_at": seconds(entry.last_run_at) if entry.total_run_count else None,
+        }
+        self._reporter.schedule(name, **self._fields[name])
 
 
 def _follow(scheduler: Any, entries: Entries) -> None:
@@ -91,7 +99,7 @@ def _follow(scheduler: Any, entries: Entries) -> None:
     def watched_apply(entry: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal sent
         sent = True
-        token = _sending.set(str(getattr(entry, "name", "")))
+        token = _sending.set((str(getattr(entry, "name", "")), entries.source))
         try:
             return apply_async(entry, *args, **kwargs)
         finally:

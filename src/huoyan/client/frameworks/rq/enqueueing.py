@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from huoyan.client import context
-from huoyan.client.frameworks.rq import jobs
+from huoyan.client.frameworks.rq import jobs, schedules
 from huoyan.client.frameworks.rq.jobs import Lineage
 from huoyan.client.frameworks.rq.watches import Watches
 from huoyan.client.guard import guard
@@ -15,7 +15,6 @@ from huoyan.model.event import EventKind
 repeating: ContextVar[bool] = ContextVar("huoyan_rq_repeating", default=False)
 """A job has succeeded here and RQ settles it: if it enqueues the same job again, that is a repetition and no retry."""
 
-_schedule: ContextVar[str] = ContextVar("huoyan_rq_schedule", default="")
 _UNFINISHED = frozenset({"created", "queued", "scheduled", "deferred"})
 
 
@@ -83,14 +82,6 @@ class Enqueueing:
                 self._revoked(job, "deleted before it ran")
         return done
 
-    def cron(self, original: Callable[..., Any], cron_job: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run `CronJob.enqueue`: what is enqueued in there was asked for by a schedule."""
-        token = _schedule.set(str(getattr(cron_job, "name", "") or cron_job.func_name))
-        try:
-            return original(cron_job, *args, **kwargs)
-        finally:
-            _schedule.reset(token)
-
     def dependency(self, job: Any) -> str | None:
         """Return the run that a job waited for."""
         return self._lineage.dependency(job)
@@ -110,7 +101,7 @@ class Enqueueing:
         if root_id is not None:
             self._lineage.started_by(run, root_id)
         args, kwargs = jobs.call(job, reporter)
-        schedule = _schedule.get()
+        schedule = schedules.enqueueing.get()
         reporter.emit(
             kind,
             run,
@@ -122,7 +113,7 @@ class Enqueueing:
             root_id=root_id,
             group_id=getattr(job, "group_id", None),
             depends_on=self._lineage.dependencies(job) or None,
-            labels={"trigger": "cron", "schedule": schedule} if schedule else None,
+            labels={"trigger": "cron", "schedule": schedule, "scheduler": reporter.worker} if schedule else None,
             **fields,
         )
 

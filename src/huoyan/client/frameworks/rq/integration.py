@@ -8,6 +8,7 @@ from huoyan.client.frameworks.rq.depths import Depths
 from huoyan.client.frameworks.rq.enqueueing import Enqueueing
 from huoyan.client.frameworks.rq.executing import Executing, forks
 from huoyan.client.frameworks.rq.patches import Patches
+from huoyan.client.frameworks.rq.schedules import Schedules
 from huoyan.client.frameworks.rq.watches import Watches
 from huoyan.client.guard import guard
 from huoyan.client.relay import Relay
@@ -27,6 +28,7 @@ class RqIntegration:
         self._watches = Watches(self._relay)
         self._enqueueing = Enqueueing(self._watches)
         self._executing = Executing(self._watches, self._enqueueing)
+        self._schedules = Schedules(self._watches)
         self._patches = Patches()
         self._depths: dict[str, Depths] = {}
 
@@ -76,10 +78,12 @@ class RqIntegration:
         self._patches.put(rq.Worker, "handle_job_retry", executing.handle_job_retry)
         with guard("rq.cron"):
             try:
-                from rq.cron import CronJob
+                from rq.cron import CronJob, CronScheduler
             except ImportError:
                 return
-            self._patches.put(CronJob, "enqueue", enqueueing.cron)
+            self._patches.put(CronJob, "enqueue", self._schedules.enqueue)
+            self._patches.put(CronScheduler, "enqueue_jobs", self._schedules.enqueue_jobs)
+            self._patches.put(CronScheduler, "register_death", self._schedules.register_death)
 
     def _born(self, original: Callable[..., Any], worker: Any, *args: Any, **kwargs: Any) -> Any:
         """Run `Worker.register_birth`: this process is a worker from now on."""

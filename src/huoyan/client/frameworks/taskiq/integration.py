@@ -27,7 +27,7 @@ class TaskiqIntegration:
         if missing or not isinstance(getattr(thing, "middlewares", None), list):
             missing = missing or ["a list of middlewares"]
             raise ConfigurationError("watch", "a broker of Taskiq 0.12 or newer", f"one without {', '.join(missing)}")
-        messages = Messages(reporter)
+        messages = Messages(thing, reporter)
         ours = Outermost(messages), Innermost(messages)
         for each in ours:
             each.set_broker(thing)

@@ -11,6 +11,7 @@ from taskiq.exceptions import NoResultError, TaskRejectedError
 from huoyan.client import context
 from huoyan.client.execution import Execution, is_cancellation
 from huoyan.client.frameworks.taskiq import facts
+from huoyan.client.frameworks.taskiq.schedules import Schedules
 from huoyan.client.guard import guarded
 from huoyan.client.reporter import Reporter
 from huoyan.model.event import EventKind
@@ -62,8 +63,9 @@ class Delivery:
 class Messages:
     """What is known of one watched broker, and what is said about it."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, broker: Any, reporter: Reporter) -> None:
         self.reporter = reporter
+        self.schedules = Schedules(broker, reporter)
         self.here: ContextVar[Delivery | None] = ContextVar("huoyan_taskiq_delivery", default=None)
         self._sending: OrderedDict[tuple[str, int], float] = OrderedDict()
 
@@ -93,7 +95,8 @@ class Messages:
             function = facts.function(broker, message.task_name)
             fields["args"], fields["kwargs"] = self.reporter.call(function, message.args, message.kwargs)
             if "schedule_id" in labels:
-                fields["labels"] = {"trigger": "schedule", "schedule": str(labels["schedule_id"])}
+                name = self.schedules.name(str(labels["schedule_id"]))
+                fields["labels"] = {"trigger": "schedule", "schedule": name, "scheduler": self.reporter.worker}
         delay_s = facts.delay_s(broker, labels)
         self.reporter.emit(
             EventKind.QUEUED if delay_s is None else EventKind.SCHEDULED,

@@ -1,5 +1,6 @@
 """The two middlewares, which hear of everything that happens to a message."""
 
+import sys
 from typing import Any
 
 from taskiq import TaskiqMiddleware
@@ -25,6 +26,9 @@ class Outermost(TaskiqMiddleware):
         """Look around in a worker: at its queue, and at messages that no middleware will see."""
         # Middlewares that were added since would be measured with the function.
         self.broker.middlewares = sorted(self.broker.middlewares, key=lambda each: isinstance(each, Innermost))
+        # Where a scheduler runs inside another program, nothing else says so.
+        if getattr(self.broker, "is_scheduler_process", False) or "taskiq.cli.scheduler.run" in sys.modules:
+            self._messages.schedules.start()
         if not self.broker.is_worker_process or self._readings is not None:
             return
         reporter = self._messages.reporter
@@ -45,6 +49,7 @@ class Outermost(TaskiqMiddleware):
 
     def close(self) -> None:
         """Stop what goes on by itself."""
+        self._messages.schedules.close()
         if self._strangers is not None:
             self._strangers.close()
         if self._readings is not None:

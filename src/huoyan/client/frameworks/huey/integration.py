@@ -1,9 +1,9 @@
 """Huey: what producers enqueue and what consumers make of it, with threads, processes or greenlets.
 
-Huey's signals tell most of it. Three methods of the watched instance are wrapped besides: `_execute`, because a final
+Huey's signals tell most of it. Some methods of the watched instance are wrapped besides: `_execute`, because a final
 failure has no signal and because what a task enqueues has that task as its parent; `enqueue`, because the signal comes
 before the storage has taken the task; `read_schedule`, which the consumer calls every second and which is the place to
-look at the queue.
+look at the queue; `read_periodic`, which it calls once a minute.
 """
 
 import datetime
@@ -17,6 +17,7 @@ from typing import Any
 
 from huoyan.client import context
 from huoyan.client.execution import Execution
+from huoyan.client.frameworks.huey.periodic import Periodic, task_name
 from huoyan.client.guard import guard, guarded
 from huoyan.client.reporter import Reporter
 from huoyan.errors import ConfigurationError
@@ -24,7 +25,7 @@ from huoyan.model.event import EventKind
 
 _MAX_REMEMBERED = 10_000
 _READING_INTERVAL_S = 2.0
-_WRAPPED = ("_execute", "create_consumer", "enqueue", "notify_interrupted_tasks", "read_schedule")
+_WRAPPED = ("_execute", "create_consumer", "enqueue", "notify_interrupted_tasks", "read_periodic", "read_schedule")
 
 
 class _Attempt:
@@ -54,6 +55,7 @@ class _Queue:
         self._lineage: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
         self._functions: weakref.WeakKeyDictionary[type, Callable[..., Any]] = weakref.WeakKeyDictionary()
         self._read_at = 0.0
+        self._periodic = Periodic(reporter)
         self._handlers: dict[str, Callable[[Any], None]] = {
             "enqueued": self._on_enqueued,
             "scheduled": self._on_scheduled,
@@ -105,7 +107,7 @@ class _Queue:
             kwargs=kwargs,
             parent_id=parent_id,
             root_id=root_id,
-            labels=_labels(task),
+            labels=self._periodic.labels(task),
         )
 
     def _on_complete(self, task: Any) -> None:
@@ -167,7 +169,7 @@ class _Queue:
             from_queue=True,
             args=args,
             kwargs=kwargs,
-            labels=_labels(task),
+            labels=self._periodic.labels(task),
         )
         attempt = _Attempt(execution)
         function = task.execute
@@ -229,6 +231,15 @@ class _Queue:
                 self._reporter.queue_reading(self._name, int(huey.pending_count()))
         return original(*args, **kwargs)
 
+    def read_periodic(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run `Huey.read_periodic`, which a consumer does once a minute."""
+        due = original(*args, **kwargs)
+        with guard("huey.periodic"):
+            huey = self._huey()
+            if huey is not None:
+                self._periodic.looked(huey, due)
+        return due
+
     def create_consumer(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run `Huey.create_consumer`: this process works on the queue."""
         self._reporter.consumes(self._name)
@@ -246,7 +257,7 @@ class _Queue:
         self._reporter.emit(kind, str(task.id), task=self._task_name(task), queue=self._name, **fields)
 
     def _task_name(self, task: Any) -> str:
-        return f"{type(task).__module__}.{type(task).__name__}"
+        return task_name(task)
 
     def _call(self, task: Any) -> tuple[Any, Any]:
         return self._reporter.call(self._function(type(task)), task.args, task.kwargs)
@@ -285,10 +296,6 @@ def _key(task: Any) -> str:
     return f"{task.id}@{id(task)}@{os.getpid()}"
 
 
-def _labels(task: Any) -> dict[str, str] | None:
-    return {"trigger": "periodic"} if hasattr(task, "validate_datetime") else None
-
-
 def _said(error: BaseException) -> str:
     text = str(error)
     return f": {text[:500]}" if text else ""
@@ -316,6 +323,7 @@ class HueyIntegration:
             "create_consumer": queue.create_consumer,
             "enqueue": queue.enqueue,
             "notify_interrupted_tasks": queue.notify_interrupted_tasks,
+            "read_periodic": queue.read_periodic,
             "read_schedule": queue.read_schedule,
         }
         for name, wrapper in wrappers.items():
@@ -336,6 +344,3 @@ def _wrapped(original: Callable[..., Any], wrapper: Callable[..., Any]) -> Calla
         return wrapper(original, *args, **kwargs)
 
     return call
-
-
-integration = HueyIntegration()

@@ -179,6 +179,22 @@ def test_a_task_whose_process_ends_without_a_word_is_lost(server: HuoyanServer, 
     ]
 
 
+def test_what_waited_behind_a_killed_task_is_lost_with_it(server: HuoyanServer) -> None:
+    with Application("--workers", "2", env={"HUOYAN_URL": server.url}) as app:
+        pid = app.post("/forever")
+        server.wait_for_runs(lambda seen: {"started", "queued"} <= {run["state"] for run in seen})
+        os.kill(pid, signal.SIGKILL)
+        runs = server.wait_for_runs(final)
+    assert {(run["task"], run["state"], run["evidence"]) for run in runs} == {
+        ("shop.forever", "lost", "inferred"),
+        ("shop.confirm", "lost", "inferred"),
+    }
+    for run in runs:
+        (correction,) = server.get(f"/runs/{run['id']}")["history"]
+        assert (correction["after"], correction["evidence"]) == ("lost", "inferred")
+        assert server.get(f"/runs/{run['id']}")["redelivery"] == "none"
+
+
 def test_metrics_are_served_by_the_application_and_tasks_are_left_to_the_server(server: HuoyanServer) -> None:
     with Application(env={"HUOYAN_URL": server.url}) as app:
         for number in (1, 2, 3):

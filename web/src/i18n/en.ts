@@ -113,6 +113,8 @@ export const en = {
     notFound: "There is no run with this id (any more).",
     sameFailure: "All runs with this failure",
     stuckSince: "Stuck: nothing was heard of it since",
+    redelivery: "Delivered again",
+    redeliveries: { expected: "yes, the broker still holds it", none: "no, it is gone", unknown: "not known" },
     promised: "Heartbeat",
     history: "Corrections",
     historyHelp: "What was put right about its state, and what was worked out instead of reported.",

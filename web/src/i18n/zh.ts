@@ -115,6 +115,8 @@ export const zh: typeof en = {
     notFound: "没有这个 ID 的运行（或已被清理）。",
     sameFailure: "同一失败的全部运行",
     stuckSince: "卡住：最后一次收到消息是在",
+    redelivery: "是否会重新投递",
+    redeliveries: { expected: "会，消息代理仍持有该消息", none: "不会，消息已不存在", unknown: "未知" },
     promised: "心跳间隔",
     history: "更正记录",
     historyHelp: "其状态被更正，或由系统推断而非上报的记录。",

@@ -53,7 +53,7 @@ export function RunPage() {
       )}
       {data.progress && data.progress.total ? (
         <Card title={t("run.progress")}>
-          <Progress value={share(data.progress)} animated={data.state === "started"} />
+          <Progress value={share(data.progress)} animated={data.state === "started" && !data.stuck} />
           <Text size="sm" c="dimmed" mt={4}>
             {data.progress.done} / {data.progress.total} {data.progress.note}
           </Text>
@@ -158,6 +158,7 @@ function Facts({ run }: { run: Run }) {
     [t("run.wait"), seconds(run.wait_s)],
     [t("run.duration"), run.state === "started" ? <Ago key="a" at={run.started_at} /> : seconds(run.duration_s)],
     [t("run.attempts"), run.attempt_count],
+    ...(run.redelivery ? ([[t("run.redelivery"), t(`run.redeliveries.${run.redelivery}`)]] as [string, ReactNode][]) : []),
     ...(run.heartbeat_s ? ([[t("run.promised"), seconds(run.heartbeat_s)]] as [string, ReactNode][]) : []),
     ...Object.entries(run.labels).map(([name, value]) => [name, value] as [string, ReactNode]),
   ];

@@ -124,12 +124,12 @@ def test_the_first_verdict_on_a_due_time_stays_and_is_counted_once(store: Store)
     store.schedules.report([report()], T)
     known = only(store)
     missed = Slot(T, SlotVerdict.MISSED, reason="nothing started")
-    assert store.schedules.judged(known, [missed], T + 60, T + 31) == 1
-    assert store.schedules.judged(known, [missed, replace(missed, verdict=SlotVerdict.OK)], T + 60, T + 32) == 0
+    assert store.schedules.judged(known, [missed], T + 60, T + 31) == [missed]
+    assert store.schedules.judged(known, [missed, replace(missed, verdict=SlotVerdict.OK)], T + 60, T + 32) == []
     assert list(store.schedules.slots(known)) == [missed]
     assert (only(store).missed_count, only(store).last_missed_at, only(store).state) == (1, T, "missed")
-    assert list(store.schedules.misses(T, T + 31)) == []
-    assert list(store.schedules.misses(T, T + 31.5)) == [("shop/nightly", T + 31)]
+    assert list(store.schedules.found(SlotVerdict.MISSED, T, T + 31)) == []
+    assert list(store.schedules.found(SlotVerdict.MISSED, T, T + 31.5)) == [("shop/nightly", T + 31)]
     late = Slot(T + 60, SlotVerdict.LATE, 12.0, "run-7", "failed")
     store.schedules.judged(only(store), [late], T + 120, T + 90)
     assert (only(store).state, only(store).last_state, only(store).slot_at) == ("late", "failed", T + 120)
@@ -155,7 +155,8 @@ def test_the_service_tells_kept_due_times_from_missed_ones_and_the_signal_counts
         (T + 120, SlotVerdict.MISSED),
         (T + 180, SlotVerdict.MISSED),
     ]
-    assert service.missed() == {"shop/nightly": 3.0}
+    assert service.counts()["huoyan_schedule_missed_total"] == {"shop/nightly": 3.0}
+    assert dict(service.dead()) == {(("schedule", "shop/nightly"),): 1.0}
     (value,) = evaluate(CATALOGUE["schedule_missed"], source, clock.at + 1)
     assert (value.labels, value.value) == ({"schedule": "shop/nightly"}, 3.0)
 

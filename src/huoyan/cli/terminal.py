@@ -22,6 +22,7 @@ STATE_STYLES = {
     "revoked": "dim",
     "missed": "red",
     "doubled": "red",
+    "repeated": "red",
     "late": "yellow",
     "overlapping": "yellow",
     "ok": "green",

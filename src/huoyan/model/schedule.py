@@ -67,9 +67,11 @@ class SlotVerdict(StrEnum):
     MISSED = "missed"
     """Nothing started within the grace."""
     OVERLAPPING = "overlapping"
-    """Skipped because an earlier run still went on."""
+    """An earlier run still went on: this one was skipped, or began beside it."""
     DOUBLED = "doubled"
     """Several processes started it."""
+    REPEATED = "repeated"
+    """Its scheduler started it more often than it was due."""
     UNKNOWN = "unknown"
     """Nothing was heard, and nothing could be heard then."""
 
@@ -85,6 +87,8 @@ class Slot:
         run_id: The run that stands for it; empty when there is none.
         run_state: The state of that run.
         reason: Why, in one sentence, unless all is well.
+        duration_s: How long that run took, in seconds; None until it has succeeded.
+        too_fast: Whether that is suspiciously short for this schedule.
     """
 
     at: float
@@ -93,6 +97,8 @@ class Slot:
     run_id: str = ""
     run_state: str = ""
     reason: str = ""
+    duration_s: float | None = None
+    too_fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,8 @@ class Sighting:
     worker: str = ""
     state: str = ""
     reason: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
 
 
 @dataclass(slots=True)

@@ -39,7 +39,6 @@ from huoyan.signals.metrics import (
     BLIND,
     INCIDENTS_OPEN,
     LEDGER_DISCREPANCIES,
-    SCHEDULE_MISSED,
     SCHEDULER_DEAD,
 )
 
@@ -310,8 +309,11 @@ def _metrics(
         ]
         opened = [Reading(count, {"level": level}) for level, count in store.incidents.open_counts().items()]
         samples: dict[str, Sequence[Sample]] = {**collector.metrics.collect()}
-        missed = [Reading(count, {"schedule": label}) for label, count in schedules.missed().items()]
-        samples |= {ALERTS_FIRING.name: firing, INCIDENTS_OPEN.name: opened, SCHEDULE_MISSED.name: missed}
+        judged = {
+            metric: [Reading(count, {"schedule": label}) for label, count in counts.items()]
+            for metric, counts in schedules.counts().items()
+        }
+        samples |= {ALERTS_FIRING.name: firing, INCIDENTS_OPEN.name: opened, **judged}
         return exposition.render(samples, accept)
 
     return render

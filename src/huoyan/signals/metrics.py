@@ -194,6 +194,18 @@ SCHEDULE_MISSED = Metric(
     "Due times of a schedule at which nothing started within its grace; schedule is service/id.",
     ("schedule",),
 )
+SCHEDULE_TOO_OFTEN = Metric(
+    "huoyan_schedule_too_often_total",
+    MetricKind.COUNTER,
+    "Due times of a schedule at which its scheduler started more than one run.",
+    ("schedule",),
+)
+SCHEDULE_TOO_FAST = Metric(
+    "huoyan_schedule_too_fast_total",
+    MetricKind.COUNTER,
+    "Runs of a schedule that succeeded in less than a tenth of the time that they take at least.",
+    ("schedule",),
+)
 SCHEDULER_DEAD = Metric(
     "huoyan_scheduler_dead",
     MetricKind.GAUGE,

@@ -2645,7 +2645,9 @@ export interface components {
          *           "verdict": "late",
          *           "late_s": 7.2,
          *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
-         *           "reason": "started 7.2 s late"
+         *           "reason": "started 7.2 s late",
+         *           "duration_s": 41.6,
+         *           "too_fast": false
          *         }
          *       ]
          *     }
@@ -2692,7 +2694,7 @@ export interface components {
              * State
              * @description What became of the latest due time; `dead` when the scheduler is gone or frozen, null before the first.
              */
-            state: ("ok" | "late" | "missed" | "overlapping" | "doubled" | "unknown" | "dead") | null;
+            state: ("ok" | "late" | "missed" | "overlapping" | "doubled" | "repeated" | "unknown" | "dead") | null;
             /**
              * Enabled
              * @description False when it is paused, was taken out, or its process ended on purpose.
@@ -2748,7 +2750,9 @@ export interface components {
          *           "verdict": "late",
          *           "late_s": 7.2,
          *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
-         *           "reason": "started 7.2 s late"
+         *           "reason": "started 7.2 s late",
+         *           "duration_s": 41.6,
+         *           "too_fast": false
          *         }
          *       ],
          *       "slots": [
@@ -2757,7 +2761,9 @@ export interface components {
          *           "verdict": "late",
          *           "late_s": 7.2,
          *           "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
-         *           "reason": "started 7.2 s late"
+         *           "reason": "started 7.2 s late",
+         *           "duration_s": 41.6,
+         *           "too_fast": false
          *         }
          *       ]
          *     }
@@ -2804,7 +2810,7 @@ export interface components {
              * State
              * @description What became of the latest due time; `dead` when the scheduler is gone or frozen, null before the first.
              */
-            state: ("ok" | "late" | "missed" | "overlapping" | "doubled" | "unknown" | "dead") | null;
+            state: ("ok" | "late" | "missed" | "overlapping" | "doubled" | "repeated" | "unknown" | "dead") | null;
             /**
              * Enabled
              * @description False when it is paused, was taken out, or its process ended on purpose.
@@ -2873,7 +2879,9 @@ export interface components {
          *               "verdict": "late",
          *               "late_s": 7.2,
          *               "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
-         *               "reason": "started 7.2 s late"
+         *               "reason": "started 7.2 s late",
+         *               "duration_s": 41.6,
+         *               "too_fast": false
          *             }
          *           ]
          *         }
@@ -2949,7 +2957,9 @@ export interface components {
          *       "verdict": "late",
          *       "late_s": 7.2,
          *       "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
-         *       "reason": "started 7.2 s late"
+         *       "reason": "started 7.2 s late",
+         *       "duration_s": 41.6,
+         *       "too_fast": false
          *     }
          */
         ScheduleSlot: {
@@ -2963,7 +2973,7 @@ export interface components {
              * Verdict
              * @enum {string}
              */
-            verdict: "ok" | "late" | "missed" | "overlapping" | "doubled" | "unknown";
+            verdict: "ok" | "late" | "missed" | "overlapping" | "doubled" | "repeated" | "unknown";
             /**
              * Late S
              * @description How late it started, null when nothing did.
@@ -2979,6 +2989,16 @@ export interface components {
              * @description Why, unless all is well.
              */
             reason: string;
+            /**
+             * Duration S
+             * @description How long the run took, null until it has succeeded.
+             */
+            duration_s: number | null;
+            /**
+             * Too Fast
+             * @description Whether it succeeded in less than a tenth of the time that runs of this schedule take at least.
+             */
+            too_fast: boolean;
         };
         /**
          * Session
@@ -4641,7 +4661,7 @@ export interface operations {
     listSchedules: {
         parameters: {
             query?: {
-                /** @description `ok`, `late`, `missed`, `overlapping`, `doubled`, `unknown` or `dead`; comma separated or repeated. */
+                /** @description `ok`, `late`, `missed`, `overlapping`, `doubled`, `repeated`, `unknown` or `dead`; comma separated or repeated. */
                 state?: string[];
                 /** @description Service. Comma separated or repeated: any of them. */
                 service?: string[];

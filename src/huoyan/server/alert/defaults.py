@@ -105,6 +105,18 @@ DEFAULTS: tuple[Mapping[str, Any], ...] = (
         "annotations": {"summary": "A disk is nearly full."},
     },
     {
+        "name": "schedule-too-often",
+        "signal": "schedule_too_often",
+        "by": ["schedule"],
+        "annotations": {"summary": "A schedule starts more runs than it has due times."},
+    },
+    {
+        "name": "schedule-too-fast",
+        "signal": "schedule_too_fast",
+        "by": ["schedule"],
+        "annotations": {"summary": "A scheduled run took a fraction of its usual time: did it do its work?"},
+    },
+    {
         # One scheduler keeps many schedules: one alert for each of them, one incident for all.
         "name": "scheduler-dead",
         "signal": "scheduler_dead",

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from huoyan.clock import Clock
+from huoyan.model.run import view
+from huoyan.model.schedule import Sighting, Slot, SlotVerdict
 from huoyan.server.collect.metrics import Labels
-from huoyan.server.collect.verdicts import SETTLE_S, judge, patience_s
+from huoyan.server.collect.verdicts import SETTLE_S, is_too_fast, judge, patience_s
 from huoyan.server.store import Gap, KnownSchedule, Store, Worker
+from huoyan.signals.metrics import SCHEDULE_MISSED, SCHEDULE_TOO_FAST, SCHEDULE_TOO_OFTEN
 
 INTERVAL_S = 2.0
 SILENT_S = 150.0
@@ -18,6 +21,11 @@ ABSENT_S = 20.0
 """A server that did not listen for longer than this, in seconds, leaves a gap."""
 RETAIN_EVERY_S = 3600.0
 _BEFORE_S = 60.0
+_MOST_OPEN = 5000
+_MOST_AT_ONCE = 200
+COUNTED = (SCHEDULE_MISSED, SCHEDULE_TOO_OFTEN, SCHEDULE_TOO_FAST)
+"""The counters that are kept here."""
+Key = tuple[str, str, str]
 _OF_ONE_FRAMEWORK = frozenset({"celery", "rq"})
 
 
@@ -41,15 +49,16 @@ class Schedules:
         self._clock = clock
         self._retention_s = retention_s
         self._lock = threading.Lock()
-        self._missed: dict[str, float] = {}
+        self._counts: dict[str, dict[str, float]] = {metric.name: {} for metric in COUNTED}
+        self._open: dict[str, tuple[Key, Slot]] | None = None
         self._dead: dict[str, bool] = {}
         self._listened_at = 0.0
         self._retained_at = 0.0
 
-    def missed(self) -> Mapping[str, float]:
-        """Return how many due times were missed since the start, by the label of the schedule."""
+    def counts(self) -> Mapping[str, Mapping[str, float]]:
+        """Return how often each went wrong since the start, by metric and by the label of the schedule."""
         with self._lock:
-            return dict(self._missed)
+            return {metric: dict(counts) for metric, counts in self._counts.items()}
 
     def dead(self) -> Mapping[Labels, float]:
         """Return 1 for each schedule whose scheduler is dead or frozen, 0 for each that is kept."""
@@ -66,7 +75,8 @@ class Schedules:
         dead: dict[str, bool] = {}
         for schedule in self._store.schedules.list():
             with self._lock:
-                self._missed.setdefault(schedule.label, 0.0)
+                for counts in self._counts.values():
+                    counts.setdefault(schedule.label, 0.0)
             worker = workers.get(schedule.source)
             if schedule.enabled and kept_by_nobody(schedule, worker, now):
                 self._store.schedules.disable(schedule)
@@ -81,6 +91,7 @@ class Schedules:
             found += self._judge(schedule, now, skew_s, gaps)
         with self._lock:
             self._dead = dead
+        self._time(now)
         if now - self._retained_at >= RETAIN_EVERY_S:
             self._retained_at = now
             self._store.schedules.delete_before(now - self._retention_s)
@@ -95,14 +106,55 @@ class Schedules:
             for one in self._store.schedules.sightings(schedule, since, now)
         ]
         heard = [_shifted(gap, skew_s) for gap in gaps if _concerns(gap, schedule)]
-        verdicts, slot_at = judge(now + skew_s, schedule, sightings, heard)
+        key = schedule.service, schedule.framework, schedule.id
+        verdicts, slot_at = judge(now + skew_s, schedule, sightings, heard, self._going_on(key))
         if not verdicts:
             return 0
-        missed = self._store.schedules.judged(schedule, verdicts, slot_at, now)
-        if missed:
-            with self._lock:
-                self._missed[schedule.label] += missed
+        new = self._store.schedules.judged(schedule, verdicts, slot_at, now)
+        for slot in new:
+            if slot.run_id and self._open is not None and len(self._open) < _MOST_OPEN:
+                self._open[slot.run_id] = key, slot
+        missed = sum(slot.verdict is SlotVerdict.MISSED for slot in new)
+        self._count(SCHEDULE_MISSED.name, schedule.label, missed)
+        self._count(SCHEDULE_TOO_OFTEN.name, schedule.label, sum(slot.verdict is SlotVerdict.REPEATED for slot in new))
         return missed
+
+    def _count(self, metric: str, label: str, number: int) -> None:
+        if number:
+            with self._lock:
+                self._counts[metric][label] = self._counts[metric].get(label, 0.0) + number
+
+    def _going_on(self, key: Key) -> list[Sighting]:
+        """Return the runs of a schedule that have not ended as far as is known."""
+        ids = [run_id for run_id, (of, _) in (self._open or {}).items() if of == key]
+        found = []
+        for run in self._store.runs.load(ids).values() if ids else ():
+            seen = view(run)
+            found.append(Sighting(0.0, 0.0, run.id, "", seen.state.value, "", seen.started_at, seen.finished_at))
+        return found
+
+    def _time(self, now: float) -> None:
+        """Take the time of runs that have ended, and find those that were too fast to have done their work."""
+        if self._open is None:
+            since = now - FORGOTTEN_S
+            self._open = {slot.run_id: (key, slot) for key, slot in self._store.schedules.unfinished(since)}
+        for run_id in list(self._open)[:_MOST_AT_ONCE]:
+            key, slot = self._open.pop(run_id)
+            run = self._store.runs.get(run_id)
+            if run is None:
+                continue
+            seen = view(run)
+            if not seen.final:
+                if slot.at > now - FORGOTTEN_S:
+                    self._open[run_id] = key, slot
+            elif seen.state.value == "succeeded" and seen.duration_s is not None:
+                usual_s = is_too_fast(seen.duration_s, self._store.schedules.durations(key))
+                reason = slot.reason
+                if usual_s is not None:
+                    reason = f"took {seen.duration_s:.3f} s, usually {usual_s:.3g} s or more"
+                    self._count(SCHEDULE_TOO_FAST.name, f"{key[0] or key[1]}/{key[2]}", 1)
+                timed = replace(slot, duration_s=seen.duration_s, reason=reason)
+                self._store.schedules.took(key, timed, None if usual_s is None else now)
 
     def _listen(self, now: float) -> None:
         if self._listened_at and abs(now - self._listened_at) < LISTENING_EVERY_S:

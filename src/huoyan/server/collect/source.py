@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from huoyan.clock import Clock
+from huoyan.model.schedule import SlotVerdict
 from huoyan.server.collect.gauges import Gauges
 from huoyan.server.collect.measured import MeasuredRecent
 from huoyan.server.collect.recent import SLOT_S, Recent
 from huoyan.server.collect.samples import Samples
 from huoyan.server.store import Store
 from huoyan.server.store.source import MeasuredRows, Merges, Selection, StoreSource, Sums, combined, key_of, matches
-from huoyan.signals.metrics import SCHEDULE_MISSED
+from huoyan.signals.metrics import SCHEDULE_MISSED, SCHEDULE_TOO_FAST, SCHEDULE_TOO_OFTEN
 from huoyan.signals.source import Combination, Conditions, Key
 
 
@@ -37,16 +38,25 @@ class LiveSource(StoreSource):
         self, metric: str, where: Conditions, by: tuple[str, ...], since: float, until: float, step_s: float
     ) -> dict[Key, Sequence[float]]:
         """Return the growth in each step, 0 where nothing happened."""
-        if metric != SCHEDULE_MISSED.name:
+        found = self._found(metric, since, until)
+        if found is None:
             return super().increase_range(metric, where, by, since, until, step_s)
         steps = max(1, round((until - since) / step_s)) if step_s > 0 else 1
         rows: dict[Key, list[float]] = {}
-        for label, at in self._schedules.misses(since, until):
+        for label, at in found:
             labels = {"schedule": label}
             if matches(labels, where):
                 row = rows.setdefault(key_of(labels, by), [0.0] * steps)
                 row[min(int((at - since) // step_s), steps - 1)] += 1.0
         return dict(rows)
+
+    def _found(self, metric: str, since: float, until: float) -> Sequence[tuple[str, float]] | None:
+        """Return what is counted by the verdicts on schedules, None for any other metric."""
+        if metric == SCHEDULE_MISSED.name:
+            return self._schedules.found(SlotVerdict.MISSED, since, until)
+        if metric == SCHEDULE_TOO_OFTEN.name:
+            return self._schedules.found(SlotVerdict.REPEATED, since, until)
+        return self._schedules.found_fast(since, until) if metric == SCHEDULE_TOO_FAST.name else None
 
     def gauge(
         self, metric: str, where: Conditions, by: tuple[str, ...], at: float, combine: Combination

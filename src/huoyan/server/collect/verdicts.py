@@ -1,6 +1,7 @@
 """Whether what was due was done: the pure judgement on the slots of a schedule."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from huoyan.model.schedule import Sighting, Slot, SlotVerdict
 from huoyan.server.collect.slots import SAME_S, next_slot
@@ -17,6 +18,11 @@ RECOVERY_S = 90.0
 """How long clients may take to tell what they kept while nobody listened, in seconds: they try every 30 s."""
 MOST_SLOTS = 500
 """Slots judged at once."""
+REPEATED_FROM_S = 10.0
+"""A schedule that is due more often than this, in seconds, cannot be told to run too often: its times lie too close."""
+FAST_FROM_RUNS = 10
+FAST_FROM_S = 0.5
+_RUNNING_STATES = frozenset({"started"})
 _MISSED_STATES = frozenset({"dead"})
 _SKIPPED_STATES = frozenset({"rejected"})
 
@@ -28,7 +34,11 @@ def patience_s(schedule: KnownSchedule) -> float:
 
 
 def judge(
-    now: float, schedule: KnownSchedule, sightings: Sequence[Sighting], gaps: Iterable[Gap]
+    now: float,
+    schedule: KnownSchedule,
+    sightings: Sequence[Sighting],
+    gaps: Iterable[Gap],
+    earlier: Sequence[Sighting] = (),
 ) -> tuple[list[Slot], float | None]:
     """Judge the slots of a schedule that are ripe, in order, from the first without a verdict.
 
@@ -37,6 +47,7 @@ def judge(
         schedule: The schedule.
         sightings: Its runs since that slot.
         gaps: When nothing could be heard.
+        earlier: Runs of slots before that, which may still go on.
 
     Returns:
         One verdict for each slot that can be judged, and the first slot that cannot be yet.
@@ -53,6 +64,8 @@ def judge(
         verdict = _verdict(now, slot, seen, cuts, patience_s(schedule))
         if verdict is None:
             break
+        if verdict.verdict in (SlotVerdict.OK, SlotVerdict.LATE):
+            verdict = _more(verdict, seen, following, [*earlier, *sightings]) or verdict
         verdicts.append(verdict)
         slot = following
     return verdicts, slot
@@ -79,6 +92,42 @@ def _verdict(now: float, slot: float, seen: Sequence[Sighting], gaps: Sequence[G
             return None
         return Slot(slot, SlotVerdict.UNKNOWN, reason=f"nothing could be heard then: {gap.source}: {gap.reason}")
     return Slot(slot, SlotVerdict.MISSED, reason=f"nothing started within {patient_s:g} s of its due time")
+
+
+def _more(verdict: Slot, seen: Sequence[Sighting], following: float | None, others: Sequence[Sighting]) -> Slot | None:
+    """Return what else is wrong with a slot that was started, None when nothing is."""
+    runs = {one.run_id: one for one in seen if one.state not in _MISSED_STATES | _SKIPPED_STATES}
+    if following is not None and following - verdict.at >= REPEATED_FROM_S:
+        # What comes just before the next time is that one's, early: a scheduler counts from its own clock.
+        latest = following - (following - verdict.at) * 0.1
+        often = sorted(run_id for run_id, one in runs.items() if one.at < latest)
+        if len(often) > 1:
+            reason = f"started {len(often)} times: {', '.join(often[:5])}"
+            return replace(verdict, verdict=SlotVerdict.REPEATED, reason=reason)
+    first = runs.get(verdict.run_id)
+    if first is None or first.started_at is None:
+        return None
+    for one in others:
+        if one.run_id == first.run_id or one.started_at is None or one.started_at >= first.started_at:
+            continue
+        if one.state in _RUNNING_STATES or (one.finished_at is not None and one.finished_at > first.started_at):
+            reason = f"{first.run_id} began while {one.run_id} still ran"
+            return replace(verdict, verdict=SlotVerdict.OVERLAPPING, reason=reason)
+    return None
+
+
+def is_too_fast(duration_s: float, usual_s: Sequence[float]) -> float | None:
+    """Return what a run usually takes at least, in seconds, when this one took suspiciously less; else None.
+
+    Args:
+        duration_s: How long it took, in seconds.
+        usual_s: How long earlier runs of the same schedule took. What takes milliseconds anyway, or has run fewer than
+            10 times, is never suspicious.
+    """
+    if len(usual_s) < FAST_FROM_RUNS:
+        return None
+    least_s = sorted(usual_s)[int(len(usual_s) * 0.05)]
+    return least_s if least_s >= FAST_FROM_S and duration_s < least_s / 10 else None
 
 
 def _on_started(slot: float, started: Sequence[Sighting]) -> Slot:

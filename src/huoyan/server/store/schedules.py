@@ -141,41 +141,46 @@ class ScheduleStore:
                 at = fired_at if run.eta is None else run.eta
                 # Where a queue lies between, who executes it says nothing of who asked for it.
                 asked_by = run.labels.get("scheduler") or row.worker
-                found.append(Sighting(at, fired_at, run.id, asked_by, row.now, view(run).reason))
+                seen = view(run)
+                found.append(
+                    Sighting(at, fired_at, run.id, asked_by, row.now, seen.reason, seen.started_at, seen.finished_at)
+                )
         return found
 
-    def judged(self, schedule: KnownSchedule, verdicts: Sequence[Slot], slot_at: float | None, now: float) -> int:
+    def judged(
+        self, schedule: KnownSchedule, verdicts: Sequence[Slot], slot_at: float | None, now: float
+    ) -> Sequence[Slot]:
         """Keep verdicts, each due time's first one for ever, and go on with `slot_at`.
 
         Returns:
-            How many of them are new misses.
+            Those that are new.
         """
         key = (schedule.service, schedule.framework, schedule.id)
-        missed: list[float] = []
-        last: Slot | None = None
+        new: list[Slot] = []
         with self._engine.begin() as connection:
             for slot in verdicts:
                 statement = insert_into(connection, schedule_slots).on_conflict_do_nothing()
                 values = asdict(slot) | {"service": key[0], "framework": key[1], "id": key[2], "judged_at": now}
                 values["slot_at"] = values.pop("at")
-                del values["run_state"]
+                for name in ("run_state", "too_fast"):
+                    del values[name]
                 kept = connection.execute(statement.values(values).returning(schedule_slots.c.slot_at)).first()
                 if kept is not None:
-                    last = slot
-                    if slot.verdict is SlotVerdict.MISSED:
-                        missed.append(slot.at)
+                    new.append(slot)
             # A report may have moved the awaited slot meanwhile: what it says of the future goes before.
             awaited = schedules.c.slot_at
             same = awaited.is_(None) if schedule.slot_at is None else awaited == schedule.slot_at
             connection.execute(update(schedules).where(_is(key), same).values(slot_at=slot_at))
-            if last is not None:
+            if new:
+                last = new[-1]
+                missed = [slot.at for slot in new if slot.verdict is SlotVerdict.MISSED]
                 changes: dict[str, Any] = {"state": last.verdict.value}
                 if last.run_id:
                     changes |= {"last_state": last.run_state}
                 if missed:
                     changes |= {"missed_count": schedules.c.missed_count + len(missed), "last_missed_at": max(missed)}
                 connection.execute(update(schedules).where(_is(key)).values(**changes))
-        return len(missed)
+        return new
 
     def disable(self, schedule: KnownSchedule) -> None:
         """Note that nobody keeps a schedule any more, unless somebody said otherwise meanwhile."""
@@ -197,8 +202,7 @@ class ScheduleStore:
         found: dict[tuple[str, str, str], Any] = {}
         with self._engine.connect() as connection:
             for row in connection.execute(query):
-                slot = Slot(row.slot_at, SlotVerdict(row.verdict), row.late_s, row.run_id, "", row.reason)
-                found.setdefault((row.service, row.framework, row.id), []).append(slot)
+                found.setdefault((row.service, row.framework, row.id), []).append(_slot(row))
         return found
 
     def slots(self, schedule: Schedule, limit: int = 100) -> Sequence[Slot]:
@@ -211,21 +215,60 @@ class ScheduleStore:
             .limit(limit)
         )
         with self._engine.connect() as connection:
-            return [
-                Slot(row.slot_at, SlotVerdict(row.verdict), row.late_s, row.run_id, "", row.reason)
-                for row in connection.execute(query)
-            ]
+            return [_slot(row) for row in connection.execute(query)]
 
-    def misses(self, since: float, until: float) -> Sequence[tuple[str, float]]:
-        """Return `(label, when it was found)` of every miss found from `since` to before `until`."""
+    def unfinished(self, since: float, limit: int = 2000) -> Sequence[tuple[tuple[str, str, str], Slot]]:
+        """Return the due times from `since` on whose run has not succeeded as far as is known, oldest first."""
         table = schedule_slots.c
-        query = select(table.service, table.framework, table.id, table.judged_at).where(
-            table.verdict == SlotVerdict.MISSED.value, table.judged_at >= since, table.judged_at < until
+        query = (
+            select(schedule_slots)
+            .where(table.slot_at >= since, table.run_id != "", table.duration_s.is_(None))
+            .order_by(table.slot_at.desc())
+            .limit(limit)
         )
         with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [((row.service, row.framework, row.id), _slot(row)) for row in reversed(rows)]
+
+    def durations(self, key: tuple[str, str, str], limit: int = 200) -> Sequence[float]:
+        """Return how long the latest runs of a schedule took that succeeded and were not too fast, in seconds."""
+        table = schedule_slots.c
+        query = (
+            select(table.duration_s)
+            .where(table.service == key[0], table.framework == key[1], table.id == key[2])
+            .where(table.duration_s.is_not(None), table.fast_at.is_(None))
+            .order_by(table.slot_at.desc())
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [float(took_s) for took_s in connection.execute(query).scalars()]
+
+    def took(self, key: tuple[str, str, str], slot: Slot, fast_at: float | None) -> None:
+        """Keep how long the run of a due time took, and when that was found too fast, if it was."""
+        table = schedule_slots.c
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(schedule_slots)
+                .where(table.service == key[0], table.framework == key[1], table.id == key[2])
+                .where(table.slot_at == slot.at)
+                .values(duration_s=slot.duration_s, fast_at=fast_at, reason=slot.reason)
+            )
+
+    def found(self, verdict: SlotVerdict, since: float, until: float) -> Sequence[tuple[str, float]]:
+        """Return `(label, when it was found)` of every verdict of a kind given from `since` to before `until`."""
+        return self._found(schedule_slots.c.judged_at, since, until, schedule_slots.c.verdict == verdict.value)
+
+    def found_fast(self, since: float, until: float) -> Sequence[tuple[str, float]]:
+        """Return `(label, when it was found)` of every run found too fast from `since` to before `until`."""
+        return self._found(schedule_slots.c.fast_at, since, until)
+
+    def _found(self, at: Any, since: float, until: float, *conditions: Any) -> Sequence[tuple[str, float]]:
+        table = schedule_slots.c
+        query = select(table.service, table.framework, table.id, at.label("found_at"))
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.where(at >= since, at < until, *conditions))
             return [
-                (Schedule(row.id, service=row.service, framework=row.framework).label, row.judged_at)
-                for row in connection.execute(query)
+                (Schedule(row.id, service=row.service, framework=row.framework).label, row.found_at) for row in rows
             ]
 
     def delete_before(self, at: float) -> int:
@@ -249,6 +292,19 @@ def _awaited(known: KnownSchedule | None, report: ScheduleReport) -> float | Non
 
 def _is(key: tuple[str, str, str]) -> Any:
     return and_(schedules.c.service == key[0], schedules.c.framework == key[1], schedules.c.id == key[2])
+
+
+def _slot(row: Row[Any]) -> Slot:
+    return Slot(
+        row.slot_at,
+        SlotVerdict(row.verdict),
+        row.late_s,
+        row.run_id,
+        "",
+        row.reason,
+        row.duration_s,
+        row.fast_at is not None,
+    )
 
 
 def _known(row: Row[Any]) -> KnownSchedule:

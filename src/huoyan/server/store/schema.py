@@ -306,7 +306,11 @@ schedule_slots = Table(
     Column("run_id", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("judged_at", Double, nullable=False),
+    Column("duration_s", Double),
+    # When its run was found to have been too fast.
+    Column("fast_at", Double),
     Index("ix_schedule_slots_verdict_judged_at", "verdict", "judged_at"),
+    Index("ix_schedule_slots_fast_at", "fast_at"),
 )
 
 # One row: when a server last said that it listens.

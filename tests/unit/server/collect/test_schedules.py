@@ -1,6 +1,7 @@
 """Each due time of a schedule gets one verdict, the right one, at the right time."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from huoyan.model.schedule import ScheduleKind, Sighting, SlotVerdict
 from huoyan.server.collect.schedules import is_dead, kept_by_nobody
 from huoyan.server.collect.slots import next_slot
-from huoyan.server.collect.verdicts import SETTLE_S, judge
+from huoyan.server.collect.verdicts import SETTLE_S, is_too_fast, judge
 from huoyan.server.store import Gap, KnownSchedule, Worker
 
 T = 1_763_673_300.0
@@ -150,6 +151,47 @@ class TestVerdicts:
         # Each process counts its interval from its own start.
         assert verdicts(T + 41, every(), ran(T), ran(T + 30, worker="w-2")) == ["doubled"]
         assert verdicts(T + 11, every(), ran(T), ran(T)) == ["ok"]
+
+    def test_a_scheduler_that_starts_it_twice_before_the_next_time_is_found(self) -> None:
+        again = replace(ran(T), run_id="again")
+        (slot,), _ = judge(T + 11, every(), [ran(T), again], [])
+        assert slot.verdict is SlotVerdict.REPEATED
+        assert again.run_id in slot.reason
+        # What comes just before the next time is that one's, early.
+        early = replace(ran(T + 57), run_id="early")
+        assert verdicts(T + 60, every(), ran(T), early) == ["ok"]
+        # Too close to be told from a clock that drifts.
+        assert verdicts(T + 11, every(5), ran(T), again)[0] == "ok"
+
+    def test_a_run_that_begins_beside_an_earlier_one_is_overlapping(self) -> None:
+        first = replace(ran(T), started_at=T + 0.2)
+        for earlier, expected in [
+            (replace(ran(T - 60), state="started", started_at=T - 59), "overlapping"),
+            (replace(ran(T - 60), started_at=T - 59, finished_at=T + 1), "overlapping"),
+            (replace(ran(T - 60), started_at=T - 59, finished_at=T), "ok"),
+            (replace(ran(T - 60), state="queued"), "ok"),
+        ]:
+            (slot,), _ = judge(T + 11, every(), [first], [], [earlier])
+            assert slot.verdict.value == expected
+        (slot,), _ = judge(T + 11, every(), [first], [], [replace(ran(T - 60), state="started", started_at=T - 59)])
+        assert slot.reason == f"{first.run_id} began while {ran(T - 60).run_id} still ran"
+
+    @pytest.mark.parametrize(
+        ("took_s", "usual_s", "expected"),
+        [
+            (0.05, [4.0] * 10, 4.0),
+            (0.5, [4.0] * 10, None),
+            (0.05, [4.0] * 9, None),
+            (0.0001, [0.02] * 50, None),
+            # One that was short before is not the rule, and a twentieth of them is.
+            (0.05, [0.1, *[4.0] * 30], 4.0),
+            (0.05, [*[0.1] * 3, *[4.0] * 17], None),
+        ],
+    )
+    def test_fast_is_a_tenth_of_what_it_usually_takes_at_least(
+        self, took_s: float, usual_s: list[float], expected: float | None
+    ) -> None:
+        assert is_too_fast(took_s, usual_s) == expected
 
     @pytest.mark.parametrize(("start", "end"), [(-10.0, 5.0), (5.0, 40.0), (25.0, 100.0), (-500.0, 500.0)])
     def test_nothing_is_missed_while_nothing_could_be_heard(self, start: float, end: float) -> None:

@@ -94,7 +94,7 @@ function Slots({ schedule }: { schedule: ScheduleDetail }) {
   const { t } = useTranslation();
   if (schedule.slots.length === 0) return <EmptyNote>{t("schedule.noSlots")}</EmptyNote>;
   return (
-    <Table.ScrollContainer minWidth={560}>
+    <Table.ScrollContainer minWidth={640}>
       <Table verticalSpacing={4} layout="fixed" data-testid="slot-table">
         <Table.Thead>
           <Table.Tr>
@@ -102,6 +102,9 @@ function Slots({ schedule }: { schedule: ScheduleDetail }) {
             <Table.Th w={120}>{t("schedule.verdict")}</Table.Th>
             <Table.Th w={90} ta="right">
               {t("schedule.lateBy")}
+            </Table.Th>
+            <Table.Th w={100} ta="right">
+              {t("schedule.took")}
             </Table.Th>
             <Table.Th>{t("run.reason")}</Table.Th>
             <Table.Th w={140}>{t("run.title")}</Table.Th>
@@ -120,6 +123,11 @@ function Slots({ schedule }: { schedule: ScheduleDetail }) {
               </Table.Td>
               <Table.Td ta="right" className="num">
                 {seconds(slot.late_s)}
+              </Table.Td>
+              <Table.Td ta="right" className="num">
+                <Text size="sm" component="span" c={slot.too_fast ? "red" : undefined} title={slot.too_fast ? t("schedule.tooFast") : undefined}>
+                  {seconds(slot.duration_s)}
+                </Text>
               </Table.Td>
               <Table.Td>
                 <Text size="sm" c="dimmed" truncate title={slot.reason}>

@@ -7,6 +7,7 @@ export const VERDICT_COLOR: Record<NonNullable<Schedule["state"]>, string> = {
   missed: "red",
   overlapping: "orange",
   doubled: "grape",
+  repeated: "pink",
   unknown: "gray",
   dead: "red",
 };

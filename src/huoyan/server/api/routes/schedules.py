@@ -22,7 +22,7 @@ from huoyan.server.store import KnownSchedule, Worker
 router = APIRouter(tags=["schedules"])
 
 _RECENT = 30
-_STATES = ("dead", "missed", "doubled", "overlapping", "late", "unknown", "ok")
+_STATES = ("dead", "missed", "doubled", "repeated", "overlapping", "late", "unknown", "ok")
 
 
 @router.get("/schedules", operation_id="listSchedules", summary="List schedules")
@@ -31,8 +31,8 @@ def list_schedules(
     state: Annotated[
         Texts,
         Query(
-            description="`ok`, `late`, `missed`, `overlapping`, `doubled`, `unknown` or `dead`; comma separated or "
-            "repeated."
+            description="`ok`, `late`, `missed`, `overlapping`, `doubled`, `repeated`, `unknown` or `dead`; comma "
+            "separated or repeated."
         ),
     ] = [],
     service: Services = [],

@@ -13,6 +13,8 @@ SLOT: dict[str, Any] = {
     "late_s": 7.2,
     "run_id": "0b9ee1a1-4a0a-4a3c-a6d6-8f4a2f1d7c55",
     "reason": "started 7.2 s late",
+    "duration_s": 41.6,
+    "too_fast": False,
 }
 EXAMPLE: dict[str, Any] = {
     "id": "daily-report",
@@ -35,8 +37,8 @@ EXAMPLE: dict[str, Any] = {
     "recent": [SLOT],
 }
 
-ScheduleState = Literal["ok", "late", "missed", "overlapping", "doubled", "unknown", "dead"]
-Verdict = Literal["ok", "late", "missed", "overlapping", "doubled", "unknown"]
+ScheduleState = Literal["ok", "late", "missed", "overlapping", "doubled", "repeated", "unknown", "dead"]
+Verdict = Literal["ok", "late", "missed", "overlapping", "doubled", "repeated", "unknown"]
 Kind = Literal["cron", "interval", "date"]
 
 
@@ -53,6 +55,10 @@ class ScheduleSlot(Document):
     """The run that stands for it, empty when there is none."""
     reason: str
     """Why, unless all is well."""
+    duration_s: float | None
+    """How long the run took, null until it has succeeded."""
+    too_fast: bool
+    """Whether it succeeded in less than a tenth of the time that runs of this schedule take at least."""
 
 
 class Schedule(Document):
@@ -156,4 +162,6 @@ def slot_document(slot: Slot) -> ScheduleSlot:
         late_s=slot.late_s,
         run_id=slot.run_id,
         reason=slot.reason,
+        duration_s=slot.duration_s,
+        too_fast=slot.too_fast,
     )

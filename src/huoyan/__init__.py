@@ -4,6 +4,8 @@
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from huoyan.client.backlog import backlog
+    from huoyan.client.business import counter, distribution, funnel, gauge, operation, record_many
     from huoyan.client.exposition import metrics_app
     from huoyan.client.function import task
     from huoyan.client.progress import heartbeat, progress
@@ -16,11 +18,18 @@ __all__ = [
     "ConfigurationError",
     "HuoyanError",
     "__version__",
+    "backlog",
     "configure",
+    "counter",
+    "distribution",
     "flush",
+    "funnel",
+    "gauge",
     "heartbeat",
     "metrics_app",
+    "operation",
     "progress",
+    "record_many",
     "task",
     "unwatch",
     "watch",
@@ -31,6 +40,13 @@ _PLACES = {
     "ConfigurationError": "huoyan.errors",
     "HuoyanError": "huoyan.errors",
     "configure": "huoyan.client.watch",
+    "backlog": "huoyan.client.backlog",
+    "counter": "huoyan.client.business",
+    "distribution": "huoyan.client.business",
+    "funnel": "huoyan.client.business",
+    "gauge": "huoyan.client.business",
+    "operation": "huoyan.client.business",
+    "record_many": "huoyan.client.business",
     "flush": "huoyan.client.watch",
     "heartbeat": "huoyan.client.progress",
     "metrics_app": "huoyan.client.exposition",

@@ -4,11 +4,15 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from huoyan.client import process
 from huoyan.client.guard import warn
-from huoyan.client.metrics import Distribution, Key, Metrics
+from huoyan.client.measurements import Counter, Gauge, Measurements
+from huoyan.client.measurements import Distribution as Observed
+from huoyan.client.metrics import TASK_BOUNDS_S, Distribution, Key, Metrics
+from huoyan.signals.metrics import MetricKind
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -20,6 +24,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _T = TypeVar("_T")
+_REQUESTS = "http_request"
+"""Begin of the names that `RequestCollector` speaks for."""
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -49,6 +55,22 @@ class TaskCollector:
         return _tasks(client.metrics) if client is not None and client.metrics.expose_tasks else ()
 
 
+class MeasurementCollector:
+    """What the client of this process measures besides, and what the application declares itself."""
+
+    def describe(self) -> Iterable["Family"]:
+        """Return the families of the public contract without samples; the application declares others later."""
+        return _measured(Measurements())
+
+    def collect(self) -> Iterable["Family"]:
+        """Return the families as they are now, with what has to be read for it."""
+        client = process.existing()
+        if client is None:
+            return ()
+        client.outbox.read()
+        return _measured(client.measurements)
+
+
 _registered: "weakref.WeakKeyDictionary[CollectorRegistry, None]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -68,7 +90,7 @@ def register(registry: "CollectorRegistry | None" = None) -> "CollectorRegistry"
     with _lock:
         if chosen not in _registered:
             _registered[chosen] = None
-            for collector in (RequestCollector(), TaskCollector()):
+            for collector in (RequestCollector(), TaskCollector(), MeasurementCollector()):
                 try:
                     chosen.register(collector)
                 except ValueError as error:
@@ -155,6 +177,48 @@ def _requests(metrics: Metrics) -> Iterator["Family"]:
     durations = [((method, endpoint), one.duration) for (method, endpoint), one in series]
     yield _histogram(HTTP_REQUEST_DURATION, durations)
     yield _gauge(HTTP_REQUESTS_IN_FLIGHT, [((), float(metrics.requests.in_flight))])
+
+
+_COUNT_BOUNDS = tuple(4.0**power for power in range(16))
+"""Bounds for what is neither seconds nor otherwise known: 1 to a thousand million, each four times the one before."""
+
+
+def _measured(measurements: Measurements) -> Iterator["Family"]:
+    from huoyan.signals.metrics import METRICS, Endpoint
+
+    families = {family.metric.name: family for family in measurements.families()}
+    # Those of the contract are there before anything is measured, so that nothing else takes their names.
+    contract = [metric for metric in METRICS.values() if metric.endpoint is Endpoint.APPLICATION]
+    own = [family.metric for name, family in families.items() if name not in METRICS]
+    for metric in (*contract, *own):
+        family = families.get(metric.name)
+        series = list(family.series()) if family is not None else []
+        if metric.name.startswith(_REQUESTS) and not series:
+            continue
+        counts = [(key, one.value) for key, one in series if isinstance(one, Counter)]
+        values = [(key, one.value) for key, one in series if isinstance(one, Gauge) and one.value is not None]
+        observed = [(key, one) for key, one in series if isinstance(one, Observed)]
+        if metric.kind is MetricKind.COUNTER:
+            yield _counter(metric, counts)
+        elif metric.kind is MetricKind.GAUGE:
+            yield _gauge(metric, values)
+        else:
+            yield _exponential(metric, observed)
+
+
+def _exponential(metric: "Metric", values: Iterable[tuple[Key, Observed]]) -> "Family":
+    from prometheus_client.core import HistogramMetricFamily
+    from prometheus_client.utils import floatToGoString
+
+    written: Callable[[float], str] = floatToGoString
+    bounds = TASK_BOUNDS_S if metric.unit == "seconds" else _COUNT_BOUNDS
+    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for key, observed in values:
+        histogram = observed.histogram()
+        counts = zip((*bounds, inf), (*histogram.classic(bounds), histogram.count), strict=True)
+        buckets = [(written(bound), float(count)) for bound, count in counts]
+        family.add_metric(key, buckets, histogram.sum)
+    return family
 
 
 def _tasks(metrics: Metrics) -> Iterator["Family"]:

@@ -75,10 +75,7 @@ class Outbox:
         """Put into frames what was measured since the last time. Never raises."""
         with guard("measurements"), self._lock:
             self._frozen_at = self._clock.monotonic()
-            measurements = self._measurements()
-            for read in self.readings:
-                with guard("measurement reading"):
-                    read(measurements)
+            measurements = self.read()
             frame = self._new()
             for family in measurements.families():
                 self._add(frame, family)
@@ -87,6 +84,14 @@ class Outbox:
                     frame = self._new()
             if frame.metrics:
                 self._keep(frame)
+
+    def read(self) -> Measurements:
+        """Read anew what has to be read each time, and return what the process measures. Never raises."""
+        measurements = self._measurements()
+        for read in self.readings:
+            with guard("measurement reading"):
+                read(measurements)
+        return measurements
 
     def take(self) -> list[tuple[int, bytes]]:
         """Return what to send now, oldest first: number and encoded frame. It stays here until it is settled."""

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from huoyan import __version__ as VERSION  # noqa: N812
@@ -13,6 +14,7 @@ from huoyan.client import settings as client_settings
 from huoyan.client.capture import Capture
 from huoyan.client.delivery import Transport
 from huoyan.client.emitter import Emitter
+from huoyan.client.figures import Figures, LoopLag
 from huoyan.client.guard import guard, warn
 from huoyan.client.measurements import Measurements
 from huoyan.client.metrics import Metrics
@@ -72,6 +74,11 @@ class Process:
         if not self._worker:
             self._worker = self._given or f"{self._service or self.framework or 'python'}@{self.host}:{self.pid}"
         return self._worker
+
+    @property
+    def name(self) -> str:
+        """The worker, and which of its processes this one is where another one speaks for all of them."""
+        return self.worker if self._reports else f"{self.worker}/{self.pid}"
 
     @property
     def service(self) -> str:
@@ -161,7 +168,10 @@ class Client:
         self._ends_with_child = False
         self.metrics = Metrics()
         self.measurements = Measurements()
-        self.outbox = Outbox(clock, lambda: self.measurements, lambda: (self.process.service, self.process.worker))
+        self.outbox = Outbox(clock, lambda: self.measurements, lambda: (self.process.service, self.process.name))
+        self.loop_lag = LoopLag(lambda: self.measurements, lambda: self.process.name)
+        self._figures = Figures(self.process.host)
+        self.outbox.readings.append(self._read_figures)
         self._apply(settings, transport)
         _clients.add(self)
 
@@ -277,6 +287,8 @@ class Client:
             # What the parent measured is the parent's.
             self.measurements = Measurements()
             self.outbox.forked()
+            self.loop_lag.forked()
+            self._figures = Figures(self.process.host)
             if self.emitter is not None:
                 self.emitter.forked()
                 self._finish_with_multiprocessing()
@@ -294,6 +306,11 @@ class Client:
     def _end_with_child(self) -> None:
         self._ends_with_child = True
         sys.modules["multiprocessing.util"].Finalize(None, self.close, exitpriority=0)
+
+    def _read_figures(self, measurements: Measurements) -> None:
+        # A program that reports nothing and measures nothing has nobody who would ask.
+        if self._reporting or measurements.families():
+            self._figures.read(measurements, self.process.name)
 
     def _report(self, dropped: int, closing: bool) -> ProcessReport | None:
         return self.process.report(self.settings, len(self._active), dropped, closing=closing)
@@ -361,9 +378,20 @@ def _before_fork() -> None:
         each.process.before_fork()
 
 
+_after_fork: list[Callable[[], None]] = []
+
+
+def after_fork(renew: Callable[[], None]) -> None:
+    """Let a module renew its locks in every child process, before anything is measured there."""
+    _after_fork.append(renew)
+
+
 def _forked() -> None:
     global _lock
     _lock = threading.Lock()
+    for renew in _after_fork:
+        with guard("fork"):
+            renew()
     for each in list(_clients):
         each.forked()
 

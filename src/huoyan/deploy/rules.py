@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import yaml
 
 from huoyan.deploy.settings import Monitoring
+from huoyan.signals import declared
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.promql import Buckets, duration, number, promql, quoted, recording_rule_name
 from huoyan.signals.spec import Signal, Unit
@@ -156,8 +157,12 @@ def rules(
         recording = {"record": recording_rule_name(signal), "expr": promql(signal, buckets=buckets)}
         groups.setdefault(signal.panel.section, []).append(recording)
     for condition in conditions:
-        signal = known[condition.signal]
-        groups[signal.panel.section].append(_alert(condition, signal, buckets))
+        judged = known.get(condition.signal) or declared.find(
+            condition.signal, (*condition.where, *(condition.by or ()))
+        )
+        if judged is None:
+            raise ValueError(f"{condition.name}: expected the id of a signal, got {condition.signal!r}")
+        groups.setdefault(judged.panel.section, []).append(_alert(condition, judged, buckets))
     groups.setdefault("self", []).append(_absence((monitoring or Monitoring()).job))
     document = {"groups": [{"name": f"huoyan-{section}", "rules": found} for section, found in groups.items()]}
     return _HEAD + yaml.dump(document, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
@@ -190,7 +195,8 @@ def _left_side(condition: Condition, signal: Signal, buckets: Buckets) -> str:
     by = signal.by if condition.by is None else condition.by
     window_s = signal.window_s if condition.window_s is None else condition.window_s
     fewest = signal.min_samples if condition.min_samples is None else condition.min_samples
-    if not condition.where and (by, window_s, fewest) == (signal.by, signal.window_s, signal.min_samples):
+    recorded = (by, window_s, fewest) == (signal.by, signal.window_s, signal.min_samples)
+    if recorded and signal.id in CATALOGUE and not condition.where:
         return recording_rule_name(signal)
     return f"({promql(signal, window_s, condition.where, by, min_samples=fewest, buckets=buckets)})"
 

@@ -251,6 +251,13 @@ class Budget:
                 f" ({'; '.join(suspects)})" if suspects else "",
             )
 
+    def refuse(self, values: tuple[str, ...]) -> None:
+        """Count a combination that is not taken as it is, because an id stands in it; whoever refuses it warns."""
+        with self._lock:
+            self._folded += 1
+            if len(self.samples) < _SAMPLES_KEPT:
+                self.samples.append(values)
+
     def discard(self, values: tuple[str, ...]) -> None:
         """Give the place of a combination back, when its series is removed."""
         with self._lock:

@@ -335,7 +335,7 @@ export interface paths {
         };
         /**
          * List the catalogue of signals
-         * @description List every signal: what it measures, how it is drawn, and the same quantity as PromQL.
+         * @description List every signal, those of declared metrics last: what it measures, how it is drawn, the same as PromQL.
          */
         get: operations["listSignals"];
         put?: never;
@@ -358,6 +358,66 @@ export interface paths {
          * @description Return the values at the end of the period (default: now) and the series over it (default: the last hour).
          */
         get: operations["getSignal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cardinality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List measured metrics and their label budgets
+         * @description List every metric that processes measure, those first whose labels go over the budget or hold ids.
+         */
+        get: operations["listCardinality"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get what processes and hosts use over a period
+         * @description Return CPU, memory, open files, threads and event loop lag of every process, and the load of every host.
+         */
+        get: operations["getResources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/funnels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List funnels with conversion and drop-off by step
+         * @description List every funnel: how many keys reached each step within the window (default: the last hour).
+         */
+        get: operations["listFunnels"];
         put?: never;
         post?: never;
         delete?: never;
@@ -974,6 +1034,110 @@ export interface components {
             next: string | null;
         };
         /**
+         * Funnel
+         * @description A funnel of a service.
+         * @example {
+         *       "service": "orders",
+         *       "funnel": "checkout",
+         *       "steps": [
+         *         {
+         *           "step": "cart",
+         *           "position": 1,
+         *           "reached": 120,
+         *           "conversion": 1,
+         *           "from_previous": null,
+         *           "dropped": 0
+         *         },
+         *         {
+         *           "step": "paid",
+         *           "position": 2,
+         *           "reached": 90,
+         *           "conversion": 0.75,
+         *           "from_previous": 0.75,
+         *           "dropped": 30
+         *         }
+         *       ]
+         *     }
+         */
+        Funnel: {
+            /** Service */
+            service: string;
+            /** Funnel */
+            funnel: string;
+            /** Steps */
+            steps: components["schemas"]["FunnelStep"][];
+        };
+        /**
+         * FunnelList
+         * @description Every funnel that something entered or passed within the window.
+         * @example {
+         *       "items": [
+         *         {
+         *           "service": "orders",
+         *           "funnel": "checkout",
+         *           "steps": [
+         *             {
+         *               "step": "cart",
+         *               "position": 1,
+         *               "reached": 120,
+         *               "conversion": 1,
+         *               "from_previous": null,
+         *               "dropped": 0
+         *             },
+         *             {
+         *               "step": "paid",
+         *               "position": 2,
+         *               "reached": 90,
+         *               "conversion": 0.75,
+         *               "from_previous": 0.75,
+         *               "dropped": 30
+         *             }
+         *           ]
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        FunnelList: {
+            /** Items */
+            items: components["schemas"]["Funnel"][];
+            /**
+             * Next
+             * @description Always null: the list is whole.
+             */
+            next: null;
+        };
+        /**
+         * FunnelStep
+         * @description One step of a funnel.
+         */
+        FunnelStep: {
+            /** Step */
+            step: string;
+            /** Position */
+            position: number;
+            /**
+             * Reached
+             * @description Keys that reached it within the window.
+             */
+            reached: number;
+            /**
+             * Conversion
+             * @description Share of those that entered the funnel; null when none did.
+             */
+            conversion: number | null;
+            /**
+             * From Previous
+             * @description Share of those that reached the step before; null for the first.
+             */
+            from_previous: number | null;
+            /**
+             * Dropped
+             * @description How many fewer than at the step before.
+             */
+            dropped: number;
+        };
+        /**
          * Gap
          * @description A time in which a source was cut off; what happened then may never have been heard.
          * @example {
@@ -1023,6 +1187,20 @@ export interface components {
              * @description Always null: the list is whole.
              */
             next: null;
+        };
+        /**
+         * HostResources
+         * @description What one host used, shares from 0 to 1; null where nothing was heard of it.
+         */
+        HostResources: {
+            /** Host */
+            host: string;
+            /** Cpu */
+            cpu: (number | null)[];
+            /** Memory */
+            memory: (number | null)[];
+            /** Disk */
+            disk: (number | null)[];
         };
         /**
          * Incident
@@ -1403,6 +1581,107 @@ export interface components {
              * @default
              */
             note: string;
+        };
+        /**
+         * LabelBudget
+         * @description A metric that a service measures, and how it keeps to its budget of label combinations.
+         * @example {
+         *       "metric": "orders_created_total",
+         *       "service": "orders",
+         *       "kind": "counter",
+         *       "labels": [
+         *         "customer"
+         *       ],
+         *       "series": 1001,
+         *       "folded": 4200,
+         *       "samples": [
+         *         {
+         *           "customer": "4711"
+         *         }
+         *       ],
+         *       "advice": {
+         *         "customer": "a number"
+         *       },
+         *       "last_at": "2026-11-20T21:15:10.000000Z"
+         *     }
+         */
+        LabelBudget: {
+            /** Metric */
+            metric: string;
+            /** Service */
+            service: string;
+            /** Kind */
+            kind: string;
+            /** Labels */
+            labels: string[];
+            /**
+             * Series
+             * @description Combinations of label values that are kept apart.
+             */
+            series: number;
+            /**
+             * Folded
+             * @description How often a combination counted as `other`: over the budget, or with an id in a label.
+             */
+            folded: number;
+            /**
+             * Samples
+             * @description Some of the combinations that did.
+             */
+            samples: {
+                [key: string]: string;
+            }[];
+            /**
+             * Advice
+             * @description Labels whose values look like ids, and which kind of id.
+             */
+            advice: {
+                [key: string]: string;
+            };
+            /**
+             * Last At
+             * Format: date-time
+             * @description When something of it came last.
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            last_at: string;
+        };
+        /**
+         * LabelBudgetList
+         * @description Every metric measured, those over their budget first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "metric": "orders_created_total",
+         *           "service": "orders",
+         *           "kind": "counter",
+         *           "labels": [
+         *             "customer"
+         *           ],
+         *           "series": 1001,
+         *           "folded": 4200,
+         *           "samples": [
+         *             {
+         *               "customer": "4711"
+         *             }
+         *           ],
+         *           "advice": {
+         *             "customer": "a number"
+         *           },
+         *           "last_at": "2026-11-20T21:15:10.000000Z"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        LabelBudgetList: {
+            /** Items */
+            items: components["schemas"]["LabelBudget"][];
+            /**
+             * Next
+             * @description Always null: the list is whole.
+             */
+            next: null;
         };
         /**
          * LedgerEntry
@@ -1888,6 +2167,59 @@ export interface components {
             version: string;
         };
         /**
+         * ProcessResources
+         * @description What one process used, one number for each time; null where nothing was heard of it.
+         * @example {
+         *       "service": "orders",
+         *       "worker": "orders@host-1:4242",
+         *       "cpu": [
+         *         0.12,
+         *         0.93
+         *       ],
+         *       "memory_bytes": [
+         *         81264640,
+         *         81395712
+         *       ],
+         *       "open_files": [
+         *         34,
+         *         35
+         *       ],
+         *       "threads": [
+         *         9,
+         *         9
+         *       ],
+         *       "event_loop_lag_s": [
+         *         null,
+         *         0.004
+         *       ]
+         *     }
+         */
+        ProcessResources: {
+            /** Service */
+            service: string;
+            /** Worker */
+            worker: string;
+            /**
+             * Cpu
+             * @description Processors kept busy.
+             */
+            cpu: (number | null)[];
+            /**
+             * Memory Bytes
+             * @description Memory in RAM.
+             */
+            memory_bytes: (number | null)[];
+            /** Open Files */
+            open_files: (number | null)[];
+            /** Threads */
+            threads: (number | null)[];
+            /**
+             * Event Loop Lag S
+             * @description 99 % of the looks at the event loop found it at most this late.
+             */
+            event_loop_lag_s: (number | null)[];
+        };
+        /**
          * Progress
          * @description How far a run is: `done` of `total` in any unit.
          */
@@ -2076,6 +2408,73 @@ export interface components {
             expected: string;
             /** Got */
             got: string;
+        };
+        /**
+         * Resources
+         * @description Processes and hosts over time, the rows of a heat map.
+         * @example {
+         *       "times": [
+         *         1795208340,
+         *         1795208400
+         *       ],
+         *       "step_s": 60,
+         *       "processes": [
+         *         {
+         *           "service": "orders",
+         *           "worker": "orders@host-1:4242",
+         *           "cpu": [
+         *             0.12,
+         *             0.93
+         *           ],
+         *           "memory_bytes": [
+         *             81264640,
+         *             81395712
+         *           ],
+         *           "open_files": [
+         *             34,
+         *             35
+         *           ],
+         *           "threads": [
+         *             9,
+         *             9
+         *           ],
+         *           "event_loop_lag_s": [
+         *             null,
+         *             0.004
+         *           ]
+         *         }
+         *       ],
+         *       "hosts": [
+         *         {
+         *           "host": "host-1",
+         *           "cpu": [
+         *             0.4,
+         *             0.5
+         *           ],
+         *           "memory": [
+         *             0.6,
+         *             0.6
+         *           ],
+         *           "disk": [
+         *             0.7,
+         *             0.7
+         *           ]
+         *         }
+         *       ]
+         *     }
+         */
+        Resources: {
+            /**
+             * Times
+             * @description Ends of the steps, seconds since 1970 UTC.
+             */
+            times: number[];
+            /** Step S */
+            step_s: number;
+            /** Processes */
+            processes: components["schemas"]["ProcessResources"][];
+            /** Hosts */
+            hosts: components["schemas"]["HostResources"][];
         };
         /**
          * Rule
@@ -5058,6 +5457,8 @@ export interface operations {
                 queue?: string[];
                 /** @description Worker. Comma separated or repeated: any of them. */
                 worker?: string[];
+                /** @description Filter by any other label: `endpoint=/orders`. Comma separated or repeated: any of the values of a label, and all labels. */
+                label?: string[];
                 /** @description Labels to tell values apart by, among the signal's `labels`; `-` for none. Comma separated. */
                 by?: string[];
             };
@@ -5107,6 +5508,191 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCardinality: {
+        parameters: {
+            query?: {
+                /** @description Service. Comma separated or repeated: any of them. */
+                service?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelBudgetList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getResources: {
+        parameters: {
+            query?: {
+                /** @description Not before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                since?: string | null;
+                /** @description Before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                until?: string | null;
+                /** @description Distance of the points, in seconds. */
+                step_s?: number | null;
+                /** @description Service. Comma separated or repeated: any of them. */
+                service?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resources"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFunnels: {
+        parameters: {
+            query?: {
+                /** @description Window of every value, in seconds. */
+                window_s?: number | null;
+                /** @description Service. Comma separated or repeated: any of them. */
+                service?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FunnelList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

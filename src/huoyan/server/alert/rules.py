@@ -10,6 +10,7 @@ from typing import Any
 
 from huoyan.errors import ConfigurationError
 from huoyan.model.alert import Level
+from huoyan.signals import declared
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.spec import Op, Signal
 
@@ -92,7 +93,7 @@ class Rule:
         """Return the window that the value is computed over in seconds, 0 for what has a value at each moment."""
         if self.window_s is not None:
             return self.window_s
-        signal = CATALOGUE.get(self.signal)
+        signal = declared.find(self.signal)
         return (signal.window_s or 0.0) if signal is not None else 0.0
 
     def holds(self, value: float) -> bool:
@@ -242,10 +243,21 @@ def _is_name(text: str) -> bool:
 
 def _signal(mapping: Mapping[str, Any], at: str, catalogue: Mapping[str, Signal]) -> Signal:
     value = mapping.get("signal")
+    if isinstance(value, str) and value not in catalogue:
+        # What an application declares itself is known once it is sent; its labels are those that the rule names.
+        own = declared.find(value, _named_labels(mapping))
+        if own is not None:
+            return own
     if not isinstance(value, str) or value not in catalogue:
         advice = nearest(value, catalogue) if isinstance(value, str) else f"known are {', '.join(sorted(catalogue))}"
         raise ConfigurationError(f"{at}.signal", "the id of a signal", value, advice)
     return catalogue[value]
+
+
+def _named_labels(mapping: Mapping[str, Any]) -> list[str]:
+    where, by = mapping.get("where"), mapping.get("by")
+    named = [*(where if isinstance(where, Mapping) else ()), *(by if isinstance(by, (list, tuple)) else ())]
+    return [label for label in named if isinstance(label, str)]
 
 
 def _level(mapping: Mapping[str, Any], at: str) -> Level:

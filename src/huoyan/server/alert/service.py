@@ -12,6 +12,7 @@ from huoyan.model.incident import Incident
 from huoyan.server.alert.evaluate import Transition, TransitionKind, evaluate, withdraw
 from huoyan.server.alert.rules import Rule
 from huoyan.server.alert.wording import INGEST_CUT
+from huoyan.signals import declared
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import Value
 from huoyan.signals.evaluate import evaluate as measure
@@ -167,7 +168,9 @@ class AlertService:
         return self._active
 
     def _values(self, rule: Rule, now: float, previous: Mapping[str, Alert]) -> list[Value]:
-        signal = self._catalogue[rule.signal]
+        signal = self._catalogue.get(rule.signal) or declared.find(rule.signal, (*rule.where, *(rule.by or ())))
+        if signal is None:
+            raise KeyError(rule.signal)
         values = measure(signal, self._source, now, rule.window_s, rule.where, rule.by, rule.min_samples)
         seen = {labels_key(value.labels) for value in values}
         for key, alert in previous.items():

@@ -6,7 +6,7 @@ Signals bring their own titles and units, so a new signal needs nothing here.
 from collections.abc import Mapping
 
 from huoyan.model.alert import Alert
-from huoyan.signals.catalogue import CATALOGUE
+from huoyan.signals import declared
 from huoyan.signals.spec import Op, Unit
 
 LANGUAGES = ("en", "zh")
@@ -111,7 +111,7 @@ def subject(labels: Mapping[str, str], language: str = "en") -> str:
 
 def quantity(signal: str, language: str = "en") -> str:
     """Name a signal inside a sentence: `failure ratio`, `P95 wait`, `失败率`."""
-    known = CATALOGUE.get(signal)
+    known = declared.find(signal)
     if known is None:
         return signal.replace("_", " ")
     if language == "zh":
@@ -131,7 +131,7 @@ def quantity_of(alert: Alert, language: str = "en") -> str:
 
 def unit_of(signal: str) -> str:
     """Return the unit of a signal; plain counting for one that is not known (any more)."""
-    known = CATALOGUE.get(signal)
+    known = declared.find(signal)
     return known.unit if known is not None else Unit.COUNT
 
 

@@ -19,6 +19,7 @@ TAGS = (
     ("workflows", "Runs that belong together."),
     ("tasks", "Task types and how they do."),
     ("queues", "What waits."),
+    ("measurements", "What processes measure: label budgets, resources, funnels."),
     ("workers", "Who works, and who is gone."),
     ("schedules", "What is due when, and whether it was done."),
     ("failures", "Failures grouped by cause."),

@@ -117,7 +117,8 @@ class HttpIngest:
     def _submit(self, body: bytes, packed: bool, received_at: float) -> tuple[Decoded, Future[Receipt] | None]:
         decoded = decode(unpack(body) if packed else body, received_at)
         self._keep(decoded, received_at)
-        self._measure(decoded, received_at)
+        if decoded.measurements or decoded.process is not None:
+            self._measure(decoded, received_at)
         if not decoded.events and decoded.process is None and not decoded.queues:
             return decoded, None
         try:
@@ -135,14 +136,15 @@ class HttpIngest:
 
     def _measure(self, decoded: Decoded, received_at: float) -> None:
         """Keep what was measured, before anything is acknowledged."""
+        measured = self._collector.measured
         try:
-            self._collector.measured.take(decoded.measurements, received_at, decoded.sent_at)
+            measured.take(decoded.measurements, received_at, decoded.sent_at)
         except SQLAlchemyError as error:
             raise StoreTooSlow(
                 "expected the measurements to be stored, got no answer from the store. Send them again"
             ) from error
         if decoded.process is not None and decoded.process.closing:
-            self._collector.measured.closed(decoded.process.worker)
+            measured.closed(decoded.process.worker)
 
     def _keep(self, decoded: Decoded, received_at: float) -> None:
         """Keep what is told of schedules, before anything is acknowledged."""

@@ -200,6 +200,13 @@ class MeasuredStore:
                 for number, name, service, labels in connection.execute(query)
             }
 
+    def series_counts(self) -> dict[tuple[str, str], int]:
+        """Return how many series there are by metric and service."""
+        table = measured_series.c
+        query = select(table.metric, table.service, func.count()).group_by(table.metric, table.service)
+        with self._engine.connect() as connection:
+            return {(metric, service): count for metric, service, count in connection.execute(query)}
+
     def read(self, since: float, until: float, wanted: Sequence[int], *, hours: bool = False) -> list[Piece]:
         """Return what was measured in minutes, or hours, that start from `since` to before `until`."""
         table = measured_hours if hours else measured_minutes

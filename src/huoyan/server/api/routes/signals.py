@@ -14,8 +14,11 @@ from huoyan.server.api.schemas.signal import (
     SignalValue,
     signal_document,
 )
+from huoyan.signals import declared
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate, evaluate_range
+from huoyan.signals.metrics import METRICS, Endpoint, Metric, MetricKind
+from huoyan.signals.spec import Signal
 
 router = APIRouter(tags=["signals"])
 
@@ -23,9 +26,10 @@ _MOST_POINTS = 2000
 
 
 @router.get("/signals", operation_id="listSignals", summary="List the catalogue of signals")
-async def list_signals() -> SignalList:
-    """List every signal: what it measures, how it is drawn, and the same quantity as PromQL."""
-    return SignalList(items=[signal_document(signal) for signal in CATALOGUE.values()], next=None)
+def list_signals(here: Here) -> SignalList:
+    """List every signal, those of declared metrics last: what it measures, how it is drawn, the same as PromQL."""
+    signals = [*CATALOGUE.values(), *(signal for metric in _declared(here) for signal in declared.signals_of(metric))]
+    return SignalList(items=[signal_document(signal) for signal in signals], next=None)
 
 
 @router.get("/signals/{signal_id}", operation_id="getSignal", summary="Get a signal's values now and over a period")
@@ -43,6 +47,14 @@ def get_signal(
     task: Tasks = [],
     queue: Queues = [],
     worker: Workers = [],
+    label: Annotated[
+        Texts,
+        Query(
+            description="Filter by any other label: `endpoint=/orders`. Comma separated or repeated: any of the values "
+            "of a label, and all labels.",
+            max_length=100,
+        ),
+    ] = [],
     by: Annotated[
         Texts,
         Query(
@@ -51,7 +63,7 @@ def get_signal(
     ] = [],
 ) -> SignalReading:
     """Return the values at the end of the period (default: now) and the series over it (default: the last hour)."""
-    signal = CATALOGUE.get(signal_id)
+    signal = _find(here, signal_id)
     if signal is None:
         raise NotFound(f"expected one of {', '.join(CATALOGUE)}, got {signal_id[:100]!r}")
     now = here.clock.now()
@@ -67,7 +79,10 @@ def get_signal(
             f"Ask for a step of at least {(end - start) / _MOST_POINTS:.0f} s or a shorter period"
         )
     labels = _labels(by, signal.labels)
-    where = _where({"service": service, "task": task, "queue": queue, "worker": worker}, signal.labels, signal_id)
+    asked = {"service": service, "task": task, "queue": queue, "worker": worker}
+    for name, value in map(_pair, label):
+        asked[name] = [*asked.get(name, []), value]
+    where = _where(asked, signal.labels, signal_id)
     values = evaluate(signal, here.source, end, window_s=window_s, where=where, by=labels, min_samples=min_samples)
     ranged = evaluate_range(
         signal, here.source, start, end, step_s=step, window_s=window_s, where=where, by=labels, min_samples=min_samples
@@ -83,6 +98,36 @@ def get_signal(
         now=[SignalValue(labels=dict(v.labels), value=v.value, samples=v.samples) for v in values],
         series=[SignalSeries(labels=dict(s.labels), points=list(s.points)) for s in ranged],
     )
+
+
+def _declared(here: Here) -> list[Metric]:
+    """Return the metrics that applications declare, with the labels that any service gives them."""
+    found: dict[str, Metric] = {}
+    for known in here.store.measured.metrics():
+        if known.name in METRICS:
+            continue
+        kind = MetricKind(known.kind)
+        before = found.get(known.name)
+        if before is not None and before.kind is not kind:
+            continue
+        labels = known.labels if before is None else tuple(dict.fromkeys((*before.labels, *known.labels)))
+        found[known.name] = Metric(known.name, kind, known.help, labels, known.unit, Endpoint.APPLICATION)
+    return list(found.values())
+
+
+def _find(here: Here, signal_id: str) -> Signal | None:
+    known = CATALOGUE.get(signal_id)
+    if known is not None or declared.find(signal_id) is None:
+        return known
+    every = (signal for metric in _declared(here) for signal in declared.signals_of(metric))
+    return next((signal for signal in every if signal.id == signal_id), declared.find(signal_id))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise InvalidQuery(f"label: expected name=value, got {text[:64]!r}")
+    return name, value
 
 
 def _step(length_s: float) -> float:

@@ -7,7 +7,7 @@ from huoyan.server.alert.reason import reason
 from huoyan.server.alert.rules import Rule as ModelRule
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
 from huoyan.server.api.schemas.signal import Operator
-from huoyan.signals.catalogue import CATALOGUE
+from huoyan.signals import declared
 from huoyan.signals.spec import Op
 
 Level = Literal["warning", "critical"]
@@ -116,7 +116,7 @@ class AlertPage(Document):
 
 def rule_document(rule: ModelRule, state: str) -> Rule:
     """Render a rule as the API shows it; what it leaves open is filled in from its signal."""
-    signal = CATALOGUE.get(rule.signal)
+    signal = declared.find(rule.signal)
     window_s = rule.window_s
     if window_s is None and signal is not None:
         window_s = signal.window_s

@@ -1,0 +1,155 @@
+"""What processes measure: label budgets, resources over time, funnels."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from huoyan.errors import InvalidQuery
+from huoyan.model.labels import looks_like_identifier
+from huoyan.server.api.context import Here
+from huoyan.server.api.parameters import Services, Since, Until, WindowS, period
+from huoyan.server.api.schemas.measured import (
+    Funnel,
+    FunnelList,
+    FunnelStep,
+    HostResources,
+    LabelBudget,
+    LabelBudgetList,
+    ProcessResources,
+    Resources,
+)
+from huoyan.signals.catalogue import CATALOGUE
+from huoyan.signals.evaluate import evaluate_range
+from huoyan.signals.metrics import FUNNEL_REACHED
+
+router = APIRouter(tags=["measurements"])
+
+_PROCESS = {
+    "cpu": "process_cpu",
+    "memory_bytes": "process_memory",
+    "open_files": "process_open_files",
+    "threads": "process_threads",
+    "event_loop_lag_s": "event_loop_lag_p99",
+}
+_HOST = {"cpu": "host_cpu", "memory": "host_memory", "disk": "host_disk"}
+_MOST_POINTS = 500
+_FUNNEL_WINDOW_S = 3600.0
+
+
+@router.get("/cardinality", operation_id="listCardinality", summary="List measured metrics and their label budgets")
+def list_cardinality(here: Here, service: Services = []) -> LabelBudgetList:
+    """List every metric that processes measure, those first whose labels go over the budget or hold ids."""
+    counts = here.store.measured.series_counts()
+    items = []
+    for known in here.store.measured.metrics():
+        if service and known.service not in service:
+            continue
+        samples = [dict(zip(known.labels, values, strict=False)) for values in known.samples]
+        advice = {
+            label: kind
+            for sample in samples
+            for label, value in sample.items()
+            if (kind := looks_like_identifier(value)) is not None
+        }
+        items.append(
+            LabelBudget(
+                metric=known.name,
+                service=known.service,
+                kind=known.kind,
+                labels=list(known.labels),
+                series=counts.get((known.name, known.service), 0),
+                folded=known.folded,
+                samples=samples,
+                advice=advice,
+                last_at=known.last_at,
+            )
+        )
+    return LabelBudgetList(items=sorted(items, key=lambda one: (-one.folded, -one.series, one.metric)), next=None)
+
+
+@router.get("/resources", operation_id="getResources", summary="Get what processes and hosts use over a period")
+def get_resources(
+    here: Here,
+    since: Since = None,
+    until: Until = None,
+    step_s: Annotated[float | None, Query(gt=0, le=86400.0, description="Distance of the points, in seconds.")] = None,
+    service: Services = [],
+) -> Resources:
+    """Return CPU, memory, open files, threads and event loop lag of every process, and the load of every host."""
+    now = here.clock.now()
+    start, end = period(since, until, now)
+    end = now if end is None else end
+    start = end - 3600.0 if start is None else start
+    step = step_s if step_s is not None else max(10.0, (end - start) / 60)
+    if start >= end or (end - start) / step > _MOST_POINTS:
+        raise InvalidQuery(f"step_s: expected 1 to {_MOST_POINTS} points, got {(end - start) / step:.0f}")
+    where = {"service": tuple(service)} if service else {}
+    times: list[float] = []
+
+    def read(signals: dict[str, str], by: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, list[float | None]]]:
+        rows: dict[tuple[str, ...], dict[str, list[float | None]]] = {}
+        for name, signal_id in signals.items():
+            found = evaluate_range(
+                CATALOGUE[signal_id], here.source, start, end, step_s=step, where=where, by=by, min_samples=0
+            )
+            for series in found:
+                times[:] = [at for at, _ in series.points]
+                key = tuple(series.labels.values())
+                rows.setdefault(key, {})[name] = [value for _, value in series.points]
+        return rows
+
+    processes = read(_PROCESS, ("service", "worker"))
+    hosts = read(_HOST, ("host",))
+    empty: list[float | None] = [None] * len(times)
+    return Resources(
+        times=times,
+        step_s=step,
+        processes=[
+            ProcessResources(service=key[0], worker=key[1], **{name: row.get(name, empty) for name in _PROCESS})
+            for key, row in sorted(processes.items())
+        ],
+        hosts=[
+            HostResources(host=key[0], **{name: row.get(name, empty) for name in _HOST})
+            for key, row in sorted(hosts.items())
+        ],
+    )
+
+
+@router.get("/funnels", operation_id="listFunnels", summary="List funnels with conversion and drop-off by step")
+def list_funnels(here: Here, window_s: WindowS = None, service: Services = []) -> FunnelList:
+    """List every funnel: how many keys reached each step within the window (default: the last hour)."""
+    now = here.clock.now()
+    since = now - (_FUNNEL_WINDOW_S if window_s is None else window_s)
+    where = {"service": tuple(service)} if service else {}
+    by = ("service", "funnel", "position", "step")
+    found: dict[tuple[str, str], list[tuple[int, str, float]]] = {}
+    for key, count in here.source.increase(FUNNEL_REACHED.name, where, by, since, now).items():
+        owner, funnel, position, step = key
+        if position.isdecimal():
+            found.setdefault((owner, funnel), []).append((int(position), step, count))
+    return FunnelList(
+        items=[
+            Funnel(service=owner, funnel=funnel, steps=_steps(sorted(steps)))
+            for (owner, funnel), steps in sorted(found.items())
+        ],
+        next=None,
+    )
+
+
+def _steps(steps: list[tuple[int, str, float]]) -> list[FunnelStep]:
+    entered = next((count for position, _, count in steps if position == 1), 0.0)
+    made = []
+    before: float | None = None
+    for position, step, count in steps:
+        made.append(
+            FunnelStep(
+                step=step,
+                position=position,
+                reached=round(count),
+                conversion=count / entered if entered else None,
+                from_previous=count / before if before else None,
+                dropped=0 if before is None else max(0, round(before - count)),
+            )
+        )
+        before = count
+    return made

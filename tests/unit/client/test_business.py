@@ -1,0 +1,228 @@
+"""What an application counts of its own, in this process, in threads, tasks and children, and on its metrics page."""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+
+import pytest
+import redis
+import sqlalchemy
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+import huoyan
+from huoyan.client import backlog as backlogs
+from huoyan.client import business
+from huoyan.client.exposition import register, render
+from huoyan.client.process import Client
+from huoyan.client.settings import Settings
+from huoyan.signals.metrics import BACKLOG, FUNNEL_ENTERED, FUNNEL_REACHED, OPERATION_DURATION, OPERATIONS
+from tests.servers.redis import RedisServer
+from tests.servers.waiting import wait_until
+from tests.unit.client.conftest import installed
+
+
+@pytest.fixture(autouse=True)
+def _declared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(business, "_declared", {})
+    monkeypatch.setattr(business, "_funnels", {})
+    monkeypatch.setattr(backlogs, "_backlogs", {})
+
+
+def _counted(client: Client, metric) -> dict[tuple[str, ...], float]:
+    return {values: child.value for values, child in client.measurements.counter(metric).series()}
+
+
+def test_a_counter_declared_twice_is_one_and_counts_by_its_labels(local_client: Client) -> None:
+    orders = huoyan.counter("orders_created", "Orders created.", labels=("method",))
+    assert huoyan.counter("orders_created_total", "Orders created.", labels=("method",)) is orders
+    orders.add(method="card")
+    orders.add(2, method="card")
+    orders.add_many([({"method": "card"}, 3), ({"method": "invoice"}, 1)])
+    assert _counted(local_client, orders.metric) == {("card",): 6.0, ("invoice",): 1.0}
+
+
+def test_a_batch_of_different_metrics_is_recorded_in_one_call(local_client: Client) -> None:
+    orders = huoyan.counter("orders")
+    stock = huoyan.gauge("stock", labels=("shelf",))
+    weight = huoyan.distribution("weight_grams")
+    huoyan.record_many([(orders, 2, {}), (stock, 7, {"shelf": "a"}), (weight, 120, {}), (weight, 80, {})])
+    assert _counted(local_client, orders.metric) == {(): 2.0}
+    assert [child.value for _, child in local_client.measurements.gauge(stock.metric).series()] == [7.0]
+    ((_, observed),) = local_client.measurements.distribution(weight.metric).series()
+    assert (observed.count, observed.total) == (2, 200.0)
+
+
+def test_what_is_declared_wrongly_never_raises_and_is_said(
+    local_client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "huoyan"):
+        orders = huoyan.counter("orders", labels=("method",))
+        orders.add(colour="red")
+        huoyan.counter("orders", labels=("other",)).add(other="x")
+        huoyan.counter("http_requests_total").add()
+        orders.add("many", method="card")  # type: ignore[arg-type]
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert "expected the labels ('method',)" in said
+    assert "as declared before" in said
+    assert "belongs to Huoyan" in said
+    assert _counted(local_client, orders.metric) in ({}, {("card",): 0.0})
+
+
+@pytest.mark.parametrize("value", ["4711", "6f1c1f0e-6f0c-4b6e-9d6b-3d7e3f1b2c3d", "ann@example.org"])
+def test_an_id_in_a_label_is_refused_with_advice_and_the_count_is_kept(
+    local_client: Client, caplog: pytest.LogCaptureFixture, value: str
+) -> None:
+    orders = huoyan.counter("orders", labels=("customer",))
+    with caplog.at_level(logging.WARNING, "huoyan"):
+        orders.add(3, customer=value)
+    assert _counted(local_client, orders.metric) == {("other",): 3.0}
+    assert "keep the id for logs and traces" in caplog.text
+    budget = local_client.measurements.counter(orders.metric).budget
+    assert budget.folded == 1
+    assert budget.samples == [(value,)]
+
+
+def test_metrics_declared_before_anything_is_watched_cost_nothing_while_watching_is_off() -> None:
+    with installed(Client(Settings(enabled=False))) as client:
+        huoyan.counter("orders").add()
+        with huoyan.operation("pay"):
+            pass
+        assert client.measurements.families() == []
+
+
+def test_a_child_process_counts_for_itself(local_client: Client) -> None:
+    orders = huoyan.counter("orders")
+    orders.add(5)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        orders.add(2)
+        os.write(writing, str(_counted(local_client, orders.metric)[()]).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 10) == b"2.0"
+    assert _counted(local_client, orders.metric) == {(): 5.0}
+
+
+async def test_an_operation_is_timed_and_judged_in_tasks_that_overlap(local_client: Client) -> None:
+    pay = huoyan.operation("pay")
+
+    @pay
+    async def paying(fail: bool) -> None:
+        await asyncio.sleep(0)
+        if fail:
+            raise RuntimeError("declined")
+
+    await asyncio.gather(*(paying(number % 4 == 0) for number in range(8)), return_exceptions=True)
+    with pay:
+        pay.fail()
+    hanging = asyncio.create_task(_hang(pay))
+    await asyncio.sleep(0)
+    hanging.cancel()
+    await asyncio.gather(hanging, return_exceptions=True)
+    assert _counted(local_client, OPERATIONS) == {("pay", "success"): 6.0, ("pay", "failure"): 3.0}
+    ((_, observed),) = local_client.measurements.distribution(OPERATION_DURATION).series()
+    assert observed.count == 10
+
+
+async def _hang(operation: business.Operation) -> None:
+    with operation:
+        await asyncio.Event().wait()
+
+
+def test_a_decorated_function_keeps_its_name_and_result(local_client: Client) -> None:
+    @huoyan.operation("add")
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    assert (add(1, 2), add.__name__, add.__doc__) == (3, "add", "Add.")
+    assert _counted(local_client, OPERATIONS) == {("add", "success"): 1.0}
+
+
+def test_each_key_counts_once_at_each_step_and_never_becomes_a_label(local_client: Client) -> None:
+    checkout = huoyan.funnel("checkout", steps=["cart", "paid", "shipped"])
+    assert huoyan.funnel("checkout", steps=["cart", "paid", "shipped"]) is checkout
+    for number in range(10):
+        checkout.step("cart", key=f"order-{number}")
+    for number in (0, 1, 2, 2, 2):
+        checkout.step("paid", key=f"order-{number}")
+    checkout.step("shipped", key="order-1")
+    checkout.step("refunded", key="order-1")
+    assert _counted(local_client, FUNNEL_REACHED) == {
+        ("checkout", "cart", "1"): 10.0,
+        ("checkout", "paid", "2"): 3.0,
+        ("checkout", "shipped", "3"): 1.0,
+    }
+    assert set(_counted(local_client, FUNNEL_ENTERED).values()) == {10.0}
+
+
+def test_a_funnel_remembers_a_bounded_number_of_keys(local_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(business, "_MAX_KEYS", 100)
+    checkout = huoyan.funnel("checkout", steps=["cart"])
+    for number in range(1000):
+        checkout.step("cart", key=number)
+    assert len(checkout._keys) <= 101
+
+
+def _backlog(client: Client) -> dict[str, float | None]:
+    client.outbox.read()
+    return {values[0]: child.value for values, child in client.measurements.gauge(BACKLOG).series()}
+
+
+def test_backlogs_in_redis_and_sql_are_read_whatever_their_type(
+    local_client: Client, redis_server: RedisServer, tmp_path
+) -> None:
+    connection = redis.Redis.from_url(redis_server.url)
+    connection.flushdb()
+    connection.rpush("mails", "a", "b", "c")
+    connection.xadd("events", {"a": 1})
+    connection.zadd("due", {"a": 1, "b": 2})
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'mails.db'}")
+    with engine.begin() as database:
+        database.exec_driver_sql("CREATE TABLE mails (sent_at REAL)")
+        database.exec_driver_sql("INSERT INTO mails VALUES (NULL), (NULL), (1.0)")
+    for key in ("mails", "events", "due", "nothing"):
+        huoyan.backlog(key, connection, key=key)
+    huoyan.backlog("unsent", engine, sql="SELECT count(*) FROM mails WHERE sent_at IS NULL")
+    huoyan.backlog("asked", lambda: 42)
+    expected = {"mails": 3.0, "events": 1.0, "due": 2.0, "nothing": 0.0, "unsent": 2.0, "asked": 42.0}
+    wait_until(lambda: _backlog(local_client) == expected, message="the backlogs are read")
+
+
+def test_a_backlog_that_hangs_or_fails_is_absent_and_holds_nobody_up(local_client: Client) -> None:
+    released = threading.Event()
+    answers: list[float] = [5.0]
+
+    def sometimes() -> float:
+        return answers.pop()
+
+    huoyan.backlog("hangs", released.wait, timeout_s=0.05)
+    huoyan.backlog("fails", sometimes)
+    wait_until(lambda: _backlog(local_client).get("fails") == 5.0, message="it is read once")
+    began = time.monotonic()
+    wait_until(lambda: _backlog(local_client) == {"hangs": None, "fails": None}, message="both are absent")
+    assert time.monotonic() - began < 5.0
+    released.set()
+
+
+def test_everything_declared_is_on_the_metrics_page_of_the_application(local_client: Client) -> None:
+    registry = register(CollectorRegistry())
+    huoyan.counter("orders_created", "Orders created.", labels=("method",)).add(2, method="card")
+    huoyan.gauge("stock_items", "Items in stock.").set(7)
+    took = huoyan.distribution("packing_seconds", "How long packing took.")
+    for _ in range(10):
+        took.observe(0.3)
+    families = {family.name: family for family in text_string_to_metric_families(render(registry)[1].decode())}
+    assert families["orders_created"].samples[0].value == 2.0
+    assert families["orders_created"].samples[0].labels == {"method": "card"}
+    assert families["stock_items"].samples[0].value == 7.0
+    buckets = {s.labels["le"]: s.value for s in families["packing_seconds"].samples if s.name.endswith("_bucket")}
+    assert buckets["+Inf"] == 10.0
+    assert buckets["0.25"] == 0.0
+    assert buckets["0.5"] == 10.0
+    assert families["huoyan_process_resident_memory_bytes"].samples[0].value > 1e6
+    assert families["huoyan_process_open_files"].samples[0].value >= 3

@@ -1,0 +1,87 @@
+"""What a process uses, read as the system has it."""
+
+import asyncio
+import gc
+import os
+import time
+
+import psutil
+import pytest
+
+from huoyan.client.figures import Figures
+from huoyan.client.measurements import Measurements
+from huoyan.client.process import Client
+from huoyan.signals.metrics import (
+    EVENT_LOOP_LAG,
+    GC_COLLECTIONS,
+    HOST_CPU,
+    HOST_DISK,
+    HOST_MEMORY,
+    PROCESS_CPU,
+    PROCESS_OPEN_FILES,
+    PROCESS_RSS,
+    PROCESS_VMS,
+)
+
+
+def _gauge(measurements: Measurements, metric) -> float:
+    ((_, child),) = measurements.gauge(metric).series()
+    assert child.value is not None
+    return child.value
+
+
+def test_memory_and_files_are_those_that_psutil_finds() -> None:
+    measurements = Measurements()
+    Figures("host").read(measurements, "w")
+    found = psutil.Process().memory_info()
+    assert _gauge(measurements, PROCESS_RSS) == pytest.approx(found.rss, rel=0.1)
+    assert _gauge(measurements, PROCESS_VMS) == pytest.approx(found.vms, rel=0.1)
+    before = _gauge(measurements, PROCESS_OPEN_FILES)
+    reading, writing = os.pipe()
+    Figures("host").read(measurements, "w")
+    assert _gauge(measurements, PROCESS_OPEN_FILES) == before + 2
+    os.close(reading)
+    os.close(writing)
+
+
+def test_cpu_and_collections_grow_by_what_was_used_in_between() -> None:
+    measurements = Measurements()
+    figures = Figures("host")
+    figures.read(measurements, "w")
+    began = time.process_time()
+    while time.process_time() - began < 0.05:
+        gc.collect(2)
+    figures.read(measurements, "w")
+    ((_, cpu),) = measurements.counter(PROCESS_CPU).series()
+    assert 0.05 <= cpu.value <= 1.0
+    collections = {values: child.value for values, child in measurements.counter(GC_COLLECTIONS).series()}
+    assert collections[("w", "2")] >= 1
+
+
+def test_the_host_is_described_by_shares() -> None:
+    measurements = Measurements()
+    figures = Figures("host")
+    figures.read(measurements, "w")
+    began = time.process_time()
+    while time.process_time() - began < 0.05:
+        pass
+    figures.read(measurements, "w")
+    for metric in (HOST_CPU, HOST_MEMORY, HOST_DISK):
+        assert 0.0 < _gauge(measurements, metric) <= 1.0
+    assert _gauge(measurements, HOST_MEMORY) == pytest.approx(psutil.virtual_memory().percent / 100, abs=0.1)
+
+
+async def test_a_blocked_event_loop_is_noticed(local_client: Client) -> None:
+    local_client.loop_lag.watch()
+    local_client.loop_lag.watch()
+    family = local_client.measurements.distribution(EVENT_LOOP_LAG)
+    while not list(family.series()):
+        await asyncio.sleep(0.01)
+    time.sleep(0.6)
+    ((_, observed),) = family.series()
+    known = observed.count
+    while observed.count == known:
+        await asyncio.sleep(0.01)
+    worst = observed.histogram().quantile(1.0)
+    assert worst is not None
+    assert worst > 0.3

@@ -1,5 +1,6 @@
 """Who may ask: the bearer token, the cookie that stands for it, and what browsers are kept from doing for others."""
 
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -38,6 +39,9 @@ def permitted(scope: Scope, token: str | None, now: float) -> bool:
     scheme, _, presented = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return _same(presented.strip(), token)
+    if scheme.lower() == "basic":
+        # What scrape configurations know best; the user may be called anything.
+        return _same(_password(presented.strip()), token)
     return _cookie_holds(headers.get("cookie", ""), token, now)
 
 
@@ -106,6 +110,14 @@ def clear_cookie(response: Response) -> None:
 def _same(presented: str, token: str) -> bool:
     # compare_digest refuses text that is not ASCII, and tells nothing by its time.
     return hmac.compare_digest(presented.encode("utf-8", "surrogateescape"), token.encode())
+
+
+def _password(presented: str) -> str:
+    """Return the password of Basic credentials (https://www.rfc-editor.org/rfc/rfc7617), empty when they are none."""
+    try:
+        return base64.b64decode(presented, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _signature(expires: int, token: str) -> str:

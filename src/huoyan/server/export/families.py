@@ -1,12 +1,13 @@
-"""What a scrape shows: every metric with its series, before any format is chosen."""
+"""What a scrape of the server shows: every metric with its series, before any format is chosen."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from operator import itemgetter
 from typing import Protocol
 
 from huoyan.model.histogram import Histogram
+from huoyan.signals.exposition import Family, Key
 from huoyan.signals.metrics import (
     METRICS,
     TASK_DUPLICATES,
@@ -17,9 +18,6 @@ from huoyan.signals.metrics import (
     Metric,
     MetricKind,
 )
-
-Key = tuple[str, ...]
-"""Label values of a series, in the order of the metric's labels."""
 
 
 class Sample(Protocol):
@@ -42,16 +40,6 @@ class Reading:
 
     value: float | Histogram
     labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A metric and its series in the order of `keys`: `numbers` of counters and gauges, else `distributions`."""
-
-    metric: Metric
-    keys: list[Key]
-    numbers: Sequence[float] = ()
-    distributions: Sequence[Histogram] = ()
 
 
 def gather(samples: Mapping[str, Iterable[Sample]]) -> list[Family]:

@@ -5,11 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from prometheus_client import ProcessCollector
 
 from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S
-from huoyan.server.export.buckets import Buckets
 from huoyan.server.export.families import Reading, Sample, gather
-from huoyan.server.export.negotiation import Format, negotiate
-from huoyan.server.export.protobuf import ProtobufWriter
-from huoyan.server.export.text import TextWriter
+from huoyan.signals.exposition import Buckets, Format, ProtobufWriter, TextWriter, negotiate
 from huoyan.signals.metrics import BUILD_INFO
 
 

@@ -48,6 +48,12 @@ class TestToken:
     def test_nothing_else_passes(self, header: str) -> None:
         assert not auth.permitted(scope(authorization=header), TOKEN, now=0.0)
 
+    def test_the_token_passes_as_the_password_of_any_user(self, start: Starter) -> None:
+        client = start(token=TOKEN)
+        assert client.get("/metrics", auth=("prometheus", TOKEN)).status_code == 200
+        assert client.get("/metrics", auth=(TOKEN, "prometheus")).status_code == 401
+        assert client.get("/metrics", headers={"Authorization": "Basic bm8tY29sb24="}).status_code == 401
+
     @pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER   {TOKEN} "])
     def test_the_scheme_is_read_without_case(self, header: str) -> None:
         assert auth.permitted(scope(authorization=header), TOKEN, now=0.0)

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, Histogram
 from huoyan.server.export import Exposition, Reading
-from huoyan.server.export.negotiation import Format, negotiate
+from huoyan.signals.exposition import Format, negotiate
 from huoyan.signals.metrics import METRICS, TASK_RUNS
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"

@@ -4,14 +4,18 @@ Label strings are escaped once and then only joined: writing them anew for each 
 """
 
 import math
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from prometheus_client import Metric as ClientMetric
+from huoyan.signals.exposition.buckets import SPARE, Buckets
+from huoyan.signals.exposition.families import Exemplar, Family, Key
+from huoyan.signals.exposition.negotiation import Format
+from huoyan.signals.metrics import Metric, MetricKind
 
-from huoyan.server.export.buckets import SPARE, Buckets
-from huoyan.server.export.families import Family, Key
-from huoyan.server.export.negotiation import Format
-from huoyan.signals.metrics import METRICS, Metric, MetricKind
+if TYPE_CHECKING:
+    from prometheus_client import Metric as ClientMetric
 
 _TYPES = {MetricKind.COUNTER: "counter", MetricKind.GAUGE: "gauge", MetricKind.DISTRIBUTION: "histogram"}
 
@@ -25,11 +29,10 @@ class TextWriter:
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
-        # After the labels, which end in "{" or ",".
-        self._closings = [f'le="{"+Inf" if bound == math.inf else float(bound)}"}} ' for bound in buckets.bounds_s]
-        self._labels: dict[str, dict[Key, str]] = {name: {} for name in METRICS}
+        self._closings: dict[str, list[str]] = {}
+        self._labels: defaultdict[str, dict[Key, str]] = defaultdict(dict)
 
-    def write(self, families: Iterable[Family], process: Iterable[ClientMetric], text_format: Format) -> bytes:
+    def write(self, families: Iterable[Family], process: Iterable["ClientMetric"], text_format: Format) -> bytes:
         """Return the body.
 
         Args:
@@ -43,7 +46,7 @@ class TextWriter:
             _head(lines, metric.name, _TYPES[metric.kind], metric.help, metric.unit, text_format)
             openings = self._openings(family)
             if metric.kind is MetricKind.DISTRIBUTION:
-                self._write_buckets(lines, family, openings)
+                self._write_buckets(lines, family, openings, text_format)
             else:
                 lines.extend(
                     [openings[key] + repr(value) for key, value in zip(family.keys, family.numbers, strict=True)]
@@ -67,12 +70,26 @@ class TextWriter:
                 openings[key] = _opening(family.metric, key)
         return openings
 
-    def _write_buckets(self, lines: list[str], family: Family, openings: dict[Key, str]) -> None:
+    def _closings_of(self, metric: Metric) -> list[str]:
+        """Return what follows the labels of each bucket, which end in "{" or ","."""
+        found = self._closings.get(metric.name)
+        if found is None:
+            bounds = self._buckets.bounds(metric)
+            found = [f'le="{"+Inf" if bound == math.inf else float(bound)}"}} ' for bound in bounds]
+            self._closings[metric.name] = found
+        return found
+
+    def _write_buckets(self, lines: list[str], family: Family, openings: dict[Key, str], text_format: Format) -> None:
         name = family.metric.name
+        closings = self._closings_of(family.metric)
+        exemplars = family.exemplars if text_format is Format.OPENMETRICS else {}
         for key, histogram, counts in zip(family.keys, family.distributions, self._buckets.counts(family), strict=True):
             labels = openings[key]
             opening = f"{name}_bucket{{{labels}," if labels else f"{name}_bucket{{"
-            lines.extend([opening + end + str(count) for end, count in zip(self._closings, counts, strict=True)])
+            first = len(lines)
+            lines.extend([opening + end + str(count) for end, count in zip(closings, counts, strict=True)])
+            if exemplars and key in exemplars:
+                _name(lines, first, self._buckets.bounds(family.metric), exemplars[key])
             braces = f"{{{labels}}}" if labels else ""
             lines.append(f"{name}_sum{braces} {histogram.sum!r}")
             # The count is that of the last bucket even if an observation came in between.
@@ -97,6 +114,17 @@ def _opening(metric: Metric, key: Key) -> str:
     if metric.kind is MetricKind.DISTRIBUTION:
         return text
     return f"{metric.name}{{{text}}} " if text else f"{metric.name} "
+
+
+def _name(lines: list[str], first: int, bounds: Sequence[float], exemplars: Sequence[Exemplar]) -> None:
+    """Put exemplars behind the buckets that they fell into, the last one of each bucket.
+
+    https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
+    """
+    chosen = {bisect_left(bounds, exemplar.value): exemplar for exemplar in exemplars}
+    for place, exemplar in chosen.items():
+        trace = _escaped(exemplar.trace_id)
+        lines[first + place] += f' # {{trace_id="{trace}"}} {exemplar.value!r} {exemplar.at:.3f}'
 
 
 def _escaped(value: str) -> str:

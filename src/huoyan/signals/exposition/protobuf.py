@@ -6,15 +6,18 @@ it keeps native histograms. Distributions leave in both forms, so that it may ke
 """
 
 import struct
+from collections import defaultdict
 from collections.abc import Iterable
-
-from prometheus_client import Metric as ClientMetric
+from typing import TYPE_CHECKING
 
 from huoyan.model.histogram import Histogram
 from huoyan.model.varint import put, zigzag
-from huoyan.server.export.buckets import SPARE, Buckets
-from huoyan.server.export.families import Family, Key
-from huoyan.signals.metrics import METRICS, Metric, MetricKind
+from huoyan.signals.exposition.buckets import SPARE, Buckets
+from huoyan.signals.exposition.families import Family, Key
+from huoyan.signals.metrics import Metric, MetricKind
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric as ClientMetric
 
 _DOUBLE = struct.Struct("<d")
 _COUNTER, _GAUGE, _HISTOGRAM = 0, 1, 4
@@ -33,9 +36,9 @@ class ProtobufWriter:
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
-        self._labels: dict[str, dict[Key, bytes]] = {name: {} for name in METRICS}
+        self._labels: defaultdict[str, dict[Key, bytes]] = defaultdict(dict)
 
-    def write(self, families: Iterable[Family], process: Iterable[ClientMetric]) -> bytes:
+    def write(self, families: Iterable[Family], process: Iterable["ClientMetric"]) -> bytes:
         """Return the body.
 
         Args:
@@ -52,7 +55,7 @@ class ProtobufWriter:
                 for key, histogram, counts in zip(
                     family.keys, family.distributions, self._buckets.counts(family), strict=True
                 ):
-                    value = self._histogram(histogram, counts)
+                    value = self._histogram(histogram, self._buckets.bounds(metric), counts)
                     _field(message, 4, labels[key] + _message(_FIELDS[kind], value))
             else:
                 for key, number in zip(family.keys, family.numbers, strict=True):
@@ -78,12 +81,12 @@ class ProtobufWriter:
                 encoded[key] = _label_pairs(family.metric, key)
         return encoded
 
-    def _histogram(self, histogram: Histogram, counts: list[int]) -> bytes:
+    def _histogram(self, histogram: Histogram, bounds: list[float], counts: list[int]) -> bytes:
         native = histogram.to_native()
         out = bytearray()
         _number(out, 1, native.count)
         out += _double(2, native.sum)
-        for bound, count in zip(self._buckets.bounds_s, counts, strict=True):
+        for bound, count in zip(bounds, counts, strict=True):
             bucket = bytearray()
             _number(bucket, 1, count)
             bucket += _double(2, bound)

@@ -193,3 +193,34 @@ def test_a_due_time_that_two_processes_ran_is_doubled(store: Store, clock: _Cloc
     Schedules(store, clock).run_once()
     (slot,) = store.schedules.slots(only(store))
     assert (slot.verdict, slot.reason) == (SlotVerdict.DOUBLED, "started by 2 processes: w-1, w-2")
+
+
+def test_a_run_that_is_done_in_a_fraction_of_its_usual_time_is_marked_and_counted(store: Store, clock: _Clock) -> None:
+    """Each takes 2 s, the eleventh 20 ms; a server that starts anew goes on with what had not ended."""
+    collector = Collector(store, clock)
+    given = {"task": "shop.report", "service": "shop", "framework": "apscheduler", "worker": "w-1"}
+    store.schedules.report([report()], clock.at)
+    service = Schedules(store, clock)
+    for number in range(11):
+        due = T + 60 * number
+        store.schedules.report([report(due + 0.1, due + 60)], due + 0.1)
+        labels = {"schedule": "nightly"}
+        queued = TaskEvent(EventKind.QUEUED, f"run-{number}", due, eta=due, labels=labels, **given)  # type: ignore[arg-type]
+        collector.submit([queued], received_at=due)
+        collector.run_once()
+        clock.at = due + 12
+        Schedules(store, clock).run_once()
+        took_s = 2.0 if number < 10 else 0.02
+        done = TaskEvent(EventKind.SUCCEEDED, f"run-{number}", due + 14, duration_s=took_s, execution="1", **given)  # type: ignore[arg-type]
+        collector.submit([done], received_at=due + 14)
+        collector.run_once()
+        clock.at = due + 15
+        service = Schedules(store, clock)
+        service.run_once()
+    slots = store.schedules.slots(only(store))
+    assert [slot.duration_s for slot in slots] == [0.02] + [2.0] * 10
+    assert [slot.too_fast for slot in slots] == [True] + [False] * 10
+    assert slots[0].reason == "took 0.020 s, usually 2 s or more"
+    assert service.counts()["huoyan_schedule_too_fast_total"] == {"shop/nightly": 1.0}
+    (value,) = evaluate(CATALOGUE["schedule_too_fast"], collector.source(), clock.at + 1)
+    assert (value.labels, value.value) == ({"schedule": "shop/nightly"}, 1.0)

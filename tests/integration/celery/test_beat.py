@@ -43,6 +43,12 @@ def _schedules(server: HuoyanServer) -> dict[str, dict[str, Any]]:
     return {item["id"]: item for item in server.get("/schedules")["items"]}
 
 
+def _alarms(server: HuoyanServer) -> set[str]:
+    """Return the schedules whose scheduler is said to be dead."""
+    alerts = server.get("/alerts")["items"]
+    return {one["labels"]["schedule"] for one in alerts if one["rule"] == "scheduler-dead" and one["state"] == "firing"}
+
+
 def test_beat_keeps_its_schedules_until_it_stands_still(server: HuoyanServer, beat: ServerProcess) -> None:
     wait_until(lambda: (_schedules(server).get("every-second") or {}).get("state") == "ok", 60)
     found = _schedules(server)
@@ -62,6 +68,8 @@ def test_beat_keeps_its_schedules_until_it_stands_still(server: HuoyanServer, be
     os.kill(beat.pid, signal.SIGSTOP)
     try:
         wait_until(lambda: _schedules(server)["every-second"]["state"] == "dead", 30)
+        wait_until(lambda: "clockwork/every-second" in _alarms(server), 30)
     finally:
         os.kill(beat.pid, signal.SIGCONT)
     wait_until(lambda: _schedules(server)["every-second"]["state"] not in {"dead", None}, 60)
+    wait_until(lambda: "clockwork/every-second" not in _alarms(server), 30)

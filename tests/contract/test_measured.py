@@ -12,7 +12,16 @@ from huoyan.server.collect import Collector
 from huoyan.server.store import Store
 from huoyan.signals import Source
 from huoyan.signals.measured import Frame, Measured, Values
-from huoyan.signals.metrics import DB_POOL_IN_USE, DB_QUERY_DURATION, HTTP_REQUESTS, Endpoint, Metric, MetricKind
+from huoyan.signals.metrics import (
+    DB_POOL_IN_USE,
+    DB_QUERY_DURATION,
+    HOST_DISK,
+    HOST_MEMORY,
+    HTTP_REQUESTS,
+    Endpoint,
+    Metric,
+    MetricKind,
+)
 from huoyan.testing.memory_source import MemorySource
 
 NOW = 1_763_673_300.0
@@ -161,6 +170,17 @@ def test_gauges_of_two_processes_add_up_and_one_that_ends_takes_its_own_with_it(
     assert source.gauge(DB_POOL_IN_USE.name, {}, ("pool",), NOW, "sum") == {("orders",): 4.0}
     clock.at = NOW + 61
     assert source.gauge(DB_POOL_IN_USE.name, {}, ("pool",), clock.at, "sum") == {}
+    store.close()
+
+
+def test_the_host_of_the_server_is_known_like_any_other(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+    next(service for service in collector.services() if service.name == "host").run_once()
+    for metric in (HOST_MEMORY, HOST_DISK):
+        ((_, share),) = collector.source().gauge(metric.name, {}, ("host",), NOW, "max").items()
+        assert 0.0 < share <= 1.0
     store.close()
 
 

@@ -25,6 +25,7 @@ from huoyan.server.collect.active import Active
 from huoyan.server.collect.announcer import Announcer
 from huoyan.server.collect.fold import Bounds
 from huoyan.server.collect.gauges import Gauges
+from huoyan.server.collect.host import Host
 from huoyan.server.collect.housekeeping import GaugeSampler, Retention, TextIndexer
 from huoyan.server.collect.live import Bus
 from huoyan.server.collect.liveness import Liveness
@@ -106,6 +107,7 @@ class Collector:
             self._sampler,
             TextIndexer(store.texts),
             MeasurementAging(store, clock),
+            Host(self.measured.gauges, clock),
             Retention(store, self._registry, clock, self.settings, self._active_changed),
         ]
         self._lock = threading.Lock()

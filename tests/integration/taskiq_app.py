@@ -16,6 +16,7 @@ from typing import Any
 
 from taskiq import Context, SimpleRetryMiddleware, TaskiqDepends, TaskiqScheduler
 from taskiq.kicker import AsyncKicker
+from taskiq.schedule_sources import LabelScheduleSource
 
 import huoyan
 from tests.integration.taskiq_brokers import ListQueueBroker, ListRedisScheduleSource, RedisStreamBroker
@@ -35,7 +36,7 @@ broker: Any = (
 broker.add_middlewares(SimpleRetryMiddleware())
 huoyan.watch(broker, service="orders")
 source = ListRedisScheduleSource(_URL)
-scheduler = TaskiqScheduler(broker, [source])
+scheduler = TaskiqScheduler(broker, [source, LabelScheduleSource(broker)])
 
 
 class PaymentDeclined(Exception):
@@ -48,6 +49,14 @@ def note(context: Context) -> int:
         record.write(f"{context.message.task_id} {os.getpid()}\n")
     labels = context.message.labels
     return int(labels.get("_retries", 0)) + int(labels.get("X-Taskiq-requeue", 0)) + 1
+
+
+@broker.task(
+    task_name="orders.tidy",
+    schedule=[{"cron": "30 2 * * 1-5", "cron_offset": "Europe/Berlin", "schedule_id": "night"}],
+)
+async def tidy() -> None:
+    """Wait for the night."""
 
 
 @broker.task(task_name="orders.work", retry_on_error=True, max_retries=3)

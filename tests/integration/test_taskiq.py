@@ -153,7 +153,13 @@ def test_every_run_is_seen_once_with_its_state_and_attempts(deploy: Callable[...
     assert runs["task-too-long"]["exception"]["type"] == "TimeoutError"
     assert outcomes["task-unknown"] == ("rejected", [])
     later = deployment.run("task-later")
-    assert (later["state"], later["labels"]) == ("succeeded", {"trigger": "schedule", "schedule": "soon"})
+    (kept,) = deployment.server.get("/schedules")["items"]
+    assert (later["state"], later["labels"]) == (
+        "succeeded",
+        {"trigger": "schedule", "schedule": "soon", "scheduler": kept["source"]},
+    )
+    assert (kept["id"], kept["task"], kept["expression"]) == ("night", "orders.tidy", "30 2 * * 1,2,3,4,5")
+    assert (kept["timezone"], kept["next_due_at"][14:16], kept["enabled"]) == ("Europe/Berlin", "30", True)
     shown = deployment.run("task-0")
     assert (shown["args"], shown["kwargs"], shown["result"]) == (["ok", 0], {"password": "[scrubbed]"}, "ok 0")
     assert shown["wait_s"] is not None

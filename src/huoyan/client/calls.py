@@ -7,8 +7,10 @@ One call is begun and finished by the hook around it:
     finally: series.finish(call, failed)
 """
 
+import os
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet, ref
 
 from huoyan.client import breakdown
 from huoyan.client.breakdown import Collector
@@ -79,29 +81,55 @@ def abandon(call: Call) -> None:
         call[0].open -= 1
 
 
-class SeriesCache:
-    """Series by whatever a hook can name them by at no cost; a bounded number, and new ones after a fork."""
+class SeriesCache(dict[Any, Series]):
+    """Series by whatever a hook can name them by at no cost; a bounded number, and none at first in a child after a
+    fork, whose measurements are its own."""
 
-    __slots__ = ("_client", "_made_for", "_series")
+    __slots__ = ("__weakref__",)
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
-        self._series: dict[Any, Series] = {}
-        self._made_for = client.measurements
-
-    def get(self, key: Any) -> Series | None:
-        """Return the series of `key`, None when it has to be made."""
-        if self._made_for is not self._client.measurements:
-            self._made_for = self._client.measurements
-            self._series = {}
-        return self._series.get(key)
+    def __init__(self) -> None:
+        super().__init__()
+        _caches.append(ref(self, _caches.remove))
 
     def put(self, key: Any, made: Series) -> Series:
         """Keep a series that was just made, and return it."""
-        if len(self._series) >= _MAX_SERIES:
-            self._series = {}
-        self._series[key] = made
+        if len(self) >= _MAX_SERIES:
+            self.clear()
+        self[key] = made
         return made
+
+
+_claimed: dict[str, WeakSet[Any]] = {}
+
+
+def claim(library: str, thing: Any) -> None:
+    """Say that an object of a library is watched by a hook of its own, for as long as it lives or until `release`."""
+    _claimed.setdefault(library, WeakSet()).add(thing)
+
+
+def release(library: str, thing: Any) -> None:
+    """Take back a claim."""
+    if library in _claimed:
+        _claimed[library].discard(thing)
+
+
+def is_claimed(library: str) -> bool:
+    """Tell whether any object of a library is watched by a hook of its own."""
+    return bool(_claimed.get(library))
+
+
+_caches: list[ref[SeriesCache]] = []
+
+
+def _forked() -> None:
+    for reference in _caches:
+        cache = reference()
+        if cache is not None:
+            cache.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def series(

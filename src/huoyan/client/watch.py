@@ -19,6 +19,7 @@ from huoyan.client.reporter import Reporter
 from huoyan.errors import ConfigurationError
 
 TABLE: dict[str, tuple[str, ...]] = {
+    "aiosmtplib.smtp.SMTP": ("huoyan.client.dependencies.smtp:integration",),
     "apscheduler.schedulers.base.BaseScheduler": ("huoyan.client.frameworks.apscheduler:integration",),
     "arq.connections.ArqRedis": ("huoyan.client.frameworks.arq:integration",),
     "arq.worker.Worker": ("huoyan.client.frameworks.arq:integration",),
@@ -28,7 +29,13 @@ TABLE: dict[str, tuple[str, ...]] = {
         "huoyan.client.frameworks.background:integration",
         "huoyan.client.web.asgi:integration",
     ),
+    "httpx.AsyncClient": ("huoyan.client.dependencies.httpx:integration",),
+    "httpx.Client": ("huoyan.client.dependencies.httpx:integration",),
     "huey.api.Huey": ("huoyan.client.frameworks.huey:integration",),
+    "opentelemetry.sdk.trace.TracerProvider": ("huoyan.client.dependencies.opentelemetry:integration",),
+    "redis.asyncio.client.Redis": ("huoyan.client.dependencies.redis:integration",),
+    "redis.client.Redis": ("huoyan.client.dependencies.redis:integration",),
+    "requests.sessions.Session": ("huoyan.client.dependencies.requests:integration",),
     "rq.queue.Queue": ("huoyan.client.frameworks.rq:integration",),
     "rq.worker.BaseWorker": ("huoyan.client.frameworks.rq:integration",),
     "rq.worker.base.BaseWorker": ("huoyan.client.frameworks.rq:integration",),
@@ -36,13 +43,22 @@ TABLE: dict[str, tuple[str, ...]] = {
         "huoyan.client.frameworks.background:integration",
         "huoyan.client.web.asgi:integration",
     ),
+    "smtplib.SMTP": ("huoyan.client.dependencies.smtp:integration",),
     "sqlalchemy.engine.base.Engine": ("huoyan.client.dependencies.sqlalchemy:integration",),
     "sqlalchemy.ext.asyncio.engine.AsyncEngine": ("huoyan.client.dependencies.sqlalchemy:integration",),
     "taskiq.abc.broker.AsyncBroker": ("huoyan.client.frameworks.taskiq:integration",),
 }
 """Qualified name of a type → where its integrations are (`module:object`)."""
 
-CLASSES = frozenset({"rq.queue.Queue", "rq.worker.BaseWorker", "rq.worker.base.BaseWorker"})
+CLASSES = frozenset(
+    {
+        "aiosmtplib.smtp.SMTP",
+        "rq.queue.Queue",
+        "rq.worker.BaseWorker",
+        "rq.worker.base.BaseWorker",
+        "smtplib.SMTP",
+    }
+)
 """Types that are watched as a class too, for all their instances: the framework makes them, not the host."""
 
 SETTINGS_CLASSES: dict[str, tuple[str, ...]] = {
@@ -92,11 +108,14 @@ def configure(**options: Any) -> None:
 
 
 def watch(thing: _T, **options: Any) -> _T:
-    """Watch an application, a scheduler or a task queue. Watching it again changes nothing.
+    """Watch an application, a scheduler, a task queue or something that the program calls. Watching it again changes
+    nothing.
 
     Args:
         thing: A FastAPI or Starlette application, a Celery application, a Dramatiq broker, an APScheduler scheduler, a
-            Huey instance, an RQ queue or worker or one of these classes, arq's worker, its settings class or its pool.
+            Huey instance, an RQ queue or worker or one of these classes, arq's worker, its settings class or its pool; an
+            SQLAlchemy engine, a Redis client, an HTTPX client, a session of requests, the class SMTP of smtplib or
+            aiosmtplib or a connection of it, a tracer provider of OpenTelemetry.
         options: `service` names the service of this thing, `labels` (text to text) go onto each of its runs; all
             settings of `huoyan.configure`; and the options of the integration, e.g. `metrics_path` for web
             applications.

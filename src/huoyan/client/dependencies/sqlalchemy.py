@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.sql import selectable
 from sqlalchemy.sql.dml import UpdateBase
 
-from huoyan.client.calls import Call, Series, SeriesCache, abandon, begin, series
+from huoyan.client.calls import Call, Series, SeriesCache, abandon, begin, claim, release, series
 from huoyan.client.guard import guard, guarded, warn
 from huoyan.client.measurements import Distribution, Gauge, Measurements
 from huoyan.client.reporter import Reporter
@@ -45,7 +45,7 @@ class _Watch:
         self._client = reporter.client
         self._database = _database(engine.url)
         self._statements = Statements(engine.dialect.name)
-        self._series = SeriesCache(reporter.client)
+        self._series = SeriesCache()
         self._pool: _PoolWatch | None = None
 
     def attach(self, engine: Any) -> None:
@@ -290,6 +290,7 @@ class SQLAlchemyIntegration:
         if engine.dialect not in self._watched:
             watch = self._watched[engine.dialect] = _Watch(engine, reporter)
             watch.attach(engine)
+            claim("sqlalchemy", engine.dialect)
 
     def unwatch(self, thing: Any) -> None:
         """Take the hooks out again."""
@@ -297,6 +298,7 @@ class SQLAlchemyIntegration:
         watch = self._watched.pop(engine.dialect, None)
         if watch is not None:
             watch.detach(engine)
+            release("sqlalchemy", engine.dialect)
 
 
 integration = SQLAlchemyIntegration()

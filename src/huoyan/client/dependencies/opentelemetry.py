@@ -1,0 +1,227 @@
+"""What OpenTelemetry's instrumentations see: a span processor that turns client spans into the same figures.
+
+Attribute names are those of the semantic conventions for databases, HTTP, RPC and messaging, the stable ones and those
+before (https://opentelemetry.io/docs/specs/semconv/non-normative/db-migration/ and
+https://opentelemetry.io/docs/specs/semconv/non-normative/http-migration/).
+
+Nothing counts twice: a span within another one that is counted is left out (the driver below SQLAlchemy), and so are
+the spans of a library of which something is watched by a hook of its own.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import SpanKind, StatusCode
+
+from huoyan.client.calls import Call, Series, SeriesCache, abandon, begin, is_claimed, series
+from huoyan.client.guard import guard
+from huoyan.client.outbound import OutboundRequests, host_label
+from huoyan.client.reporter import Reporter
+from huoyan.client.statement import OTHER, Statements
+from huoyan.signals.metrics import (
+    DB_QUERY_DURATION,
+    DB_QUERY_ERRORS,
+    REDIS_COMMAND_DURATION,
+    REDIS_COMMAND_ERRORS,
+    Metric,
+)
+
+_MAX_OPEN = 10_000
+_MAX_LABEL_CHARS = 100
+_KINDS = frozenset({SpanKind.CLIENT, SpanKind.PRODUCER})
+_REDIS = frozenset({"redis", "valkey"})
+_DRIVERS = (
+    *("sqlalchemy", "psycopg", "psycopg2", "asyncpg", "aiopg", "sqlite3", "mysql", "mysqlclient", "pymysql", "dbapi"),
+)
+_OWN_HOOK = {
+    **dict.fromkeys(_DRIVERS, "sqlalchemy"),
+    "redis": "redis",
+    "httpx": "httpx",
+    "requests": "requests",
+    "urllib3": "requests",
+}
+"""Instrumentation → the library whose watched objects make its spans superfluous."""
+
+Attributes = Mapping[str, Any]
+
+
+class _Open(NamedTuple):
+    """A span that has begun."""
+
+    span: Any
+    call: Call
+    parent: "_Open | None"
+
+
+class _Processor(SpanProcessor):
+    """Counts the client spans of one provider."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.active = True
+        self._client = reporter.client
+        self._open: OrderedDict[int, _Open] = OrderedDict()
+        self._series = SeriesCache()
+        self._outbound = OutboundRequests(reporter.client)
+        self._statements: dict[str, Statements] = {}
+
+    def on_start(self, span: Span, parent_context: Any = None) -> None:
+        """Begin a call, when the span is one."""
+        with guard("opentelemetry.start"):
+            if not self.active or span.kind not in _KINDS or span.context is None:
+                return
+            parent = trace.get_current_span(parent_context).get_span_context().span_id
+            self._open[span.context.span_id] = _Open(span, begin(), self._open.get(parent))
+            if len(self._open) > _MAX_OPEN:
+                abandon(self._open.popitem(last=False)[1].call)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """End the call, and count it."""
+        with guard("opentelemetry.end"):
+            if span.context is None:
+                return
+            begun = self._open.pop(span.context.span_id, None)
+            if begun is None:
+                return
+            attributes: Attributes = span.attributes or {}
+            if not self.active or _is_seen_otherwise(span) or _is_within_counted(begun) or not _kind(attributes):
+                abandon(begun.call)
+                return
+            call = begun.call
+            if span.start_time is not None and span.end_time is not None:
+                # A span may be given its times by who makes it.
+                call = (call[0], perf_counter() - max(0, span.end_time - span.start_time) / 1e9)
+            self._finish(call, span, attributes)
+
+    def shutdown(self) -> None:
+        """Count no more."""
+        self.active = False
+
+    def _finish(self, call: Call, span: ReadableSpan, attributes: Attributes) -> None:
+        kind = _kind(attributes)
+        failed = span.status.status_code is StatusCode.ERROR or "error.type" in attributes
+        if kind == "http":
+            status = _first(attributes, "http.response.status_code", "http.status_code")
+            answered = status if isinstance(status, int) else None
+            method = str(_first(attributes, "http.request.method", "http.method"))
+            reason = str(attributes.get("error.type") or "").rpartition(".")[2][:_MAX_LABEL_CHARS]
+            self._outbound.finish(call, method, _peer(attributes), answered, None, reason)
+            return
+        what = self._database(span, attributes) if kind in ("database", "redis") else _exchange(kind, attributes)
+        key = (kind, *what, _peer(attributes))
+        (self._series.get(key) or self._make(key)).finish(call, failed)
+
+    def _database(self, span: ReadableSpan, attributes: Attributes) -> tuple[str, str]:
+        system = str(_first(attributes, "db.system.name", "db.system"))
+        text = _first(attributes, "db.query.text", "db.statement")
+        operation = str(_first(attributes, "db.operation.name", "db.operation") or "").upper()[:_MAX_LABEL_CHARS]
+        if system in _REDIS:
+            words = str(text or operation or span.name).split(None, 1)
+            several = "\n" in str(text or "").strip()
+            return "PIPELINE" if several else (words[0].upper() if words else OTHER), ""
+        table = str(_first(attributes, "db.collection.name", "db.sql.table") or "")[:_MAX_LABEL_CHARS]
+        if isinstance(text, str) and text and not (operation and table):
+            statements = self._statements.get(system)
+            if statements is None and len(self._statements) < _MAX_LABEL_CHARS:
+                statements = self._statements[system] = Statements(system)
+            if statements is not None:
+                told = statements.describe(text)
+                return (told[0] if told[0] != OTHER or not operation else operation), table or told[1]
+        return operation or OTHER, table or ("" if operation else OTHER)
+
+    def _make(self, key: tuple[str, str, str, str]) -> Series:
+        component, operation, target, peer = key
+        metrics: tuple[Metric, Metric] | None = None
+        values: tuple[str, ...] = (operation, target)
+        if component == "redis":
+            metrics, values = (REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS), (operation,)
+        elif component == "database":
+            metrics = (DB_QUERY_DURATION, DB_QUERY_ERRORS)
+        made = series(
+            self._client,
+            (component, operation, target),
+            None if metrics is None else (metrics[0], values),
+            None if metrics is None else (metrics[1], values),
+            (component, peer or target),
+        )
+        return self._series.put(key, made)
+
+
+def _kind(attributes: Attributes) -> str:
+    """Return what a span is a call of, empty for anything else."""
+    system = _first(attributes, "db.system.name", "db.system")
+    if system is not None:
+        return "redis" if system in _REDIS else "database"
+    if _first(attributes, "http.request.method", "http.method") is not None:
+        return "http"
+    if _first(attributes, "rpc.system.name", "rpc.system") is not None:
+        return "rpc"
+    return "messaging" if "messaging.system" in attributes else ""
+
+
+def _exchange(kind: str, attributes: Attributes) -> tuple[str, str]:
+    """Return operation and target of a remote procedure or message."""
+    if kind == "rpc":
+        operation, target = _first(attributes, "rpc.method"), _first(attributes, "rpc.service", "rpc.system")
+    else:
+        operation = _first(attributes, "messaging.operation.type", "messaging.operation.name", "messaging.operation")
+        target = _first(attributes, "messaging.destination.name", "messaging.destination")
+    return str(operation or OTHER)[:_MAX_LABEL_CHARS], str(target or "")[:_MAX_LABEL_CHARS]
+
+
+def _peer(attributes: Attributes) -> str:
+    host = _first(attributes, "server.address", "net.peer.name", "http.host")
+    port = _first(attributes, "server.port", "net.peer.port")
+    if host is None:
+        url = _first(attributes, "url.full", "http.url")
+        if url is None:
+            return ""
+        parts = urlsplit(str(url))
+        host, port = parts.hostname, parts.port
+    return host_label(str(host), port if isinstance(port, int) else None)[:_MAX_LABEL_CHARS]
+
+
+def _first(attributes: Attributes, *names: str) -> Any:
+    return next((attributes[name] for name in names if attributes.get(name) is not None), None)
+
+
+def _is_within_counted(begun: _Open) -> bool:
+    """Tell whether a span around this one is counted; its attributes may be set after its start."""
+    parent = begun.parent
+    while parent is not None:
+        if _kind(parent.span.attributes or {}):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _is_seen_otherwise(span: ReadableSpan) -> bool:
+    scope = span.instrumentation_scope
+    library = _OWN_HOOK.get(scope.name.rpartition(".")[2]) if scope is not None else None
+    return library is not None and is_claimed(library)
+
+
+class OpenTelemetryIntegration:
+    """Watches a tracer provider of the SDK."""
+
+    framework = ""
+    options: frozenset[str] = frozenset()
+
+    def watch(self, thing: Any, reporter: Reporter, options: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Add a span processor to a provider."""
+        processor = _Processor(reporter)
+        thing.add_span_processor(processor)
+        thing._huoyan_processor = processor
+
+    def unwatch(self, thing: Any) -> None:
+        """Let the processor do nothing: the SDK cannot take one out."""
+        processor = vars(thing).pop("_huoyan_processor", None)
+        if processor is not None:
+            processor.shutdown()
+
+
+integration = OpenTelemetryIntegration()

@@ -1,0 +1,182 @@
+"""redis-py, synchronous and asynchronous: commands and pipelines of a client.
+
+Every command of a client goes through its `execute_command`, those of a pipeline through its `execute`
+(https://redis.readthedocs.io/en/stable/commands.html). Publish/subscribe goes through neither, and has no latency to
+speak of: messages come when they come.
+"""
+
+from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
+from typing import Any
+
+from redis.exceptions import NoScriptError, WatchError
+
+from huoyan.client.calls import Call, Series, SeriesCache, begin, claim, release, series
+from huoyan.client.guard import guard, warn
+from huoyan.client.reporter import Reporter
+from huoyan.signals.metrics import REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS
+
+PIPELINE = "PIPELINE"
+"""The command that a pipeline or transaction counts as."""
+BLOCKING = "blocking"
+"""The target, in breakdowns, of commands that wait on purpose."""
+
+# https://redis.io/docs/latest/commands/?group=list and the others that block; XREAD and XREADGROUP do on request.
+_BLOCKING = frozenset(
+    {
+        *("BLPOP", "BRPOP", "BRPOPLPUSH", "BLMOVE", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "WAIT", "WAITAOF"),
+    }
+)
+_BLOCKING_ON_REQUEST = frozenset({"XREAD", "XREADGROUP"})
+_BLOCK = frozenset({b"BLOCK", "BLOCK", "block"})
+# Part of how these are used: a script is loaded when it is missing, a transaction tried again.
+_EXPECTED = (NoScriptError, WatchError)
+_MAX_COMMAND_CHARS = 40
+
+
+class _Watch:
+    """The hooks in one client."""
+
+    def __init__(self, thing: Any, reporter: Reporter) -> None:
+        self._client = reporter.client
+        self._series = SeriesCache()
+        self._server = _server(thing)
+
+    def attach(self, thing: Any) -> None:
+        """Put the hooks in."""
+        thing.execute_command = self._wrapped(thing.execute_command)
+        thing.pipeline = self._piping(thing.pipeline)
+
+    def _wrapped(self, execute: Callable[..., Any]) -> Callable[..., Any]:
+        finish = self._finish
+
+        if iscoroutinefunction(execute):
+
+            async def call_async(*args: Any, **options: Any) -> Any:
+                begun = begin()
+                try:
+                    result = await execute(*args, **options)
+                except BaseException as error:
+                    finish(begun, args, error)
+                    raise
+                finish(begun, args, None)
+                return result
+
+            return call_async
+
+        def call(*args: Any, **options: Any) -> Any:
+            begun = begin()
+            try:
+                result = execute(*args, **options)
+            except BaseException as error:
+                finish(begun, args, error)
+                raise
+            finish(begun, args, None)
+            return result
+
+        return call
+
+    def _piping(self, pipeline: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            made = pipeline(*args, **options)
+            with guard("redis.pipeline"):
+                made.immediate_execute_command = self._wrapped(made.immediate_execute_command)
+                made.execute = self._executing(made.execute, made)
+            return made
+
+        return call
+
+    def _executing(self, execute: Callable[..., Any], pipeline: Any) -> Callable[..., Any]:
+        finish, what = self._finish, (PIPELINE,)
+
+        if iscoroutinefunction(execute):
+
+            async def call_async(*args: Any, **options: Any) -> Any:
+                if not pipeline.command_stack:
+                    return await execute(*args, **options)
+                begun = begin()
+                try:
+                    result = await execute(*args, **options)
+                except BaseException as error:
+                    finish(begun, what, error)
+                    raise
+                finish(begun, what, None)
+                return result
+
+            return call_async
+
+        def call(*args: Any, **options: Any) -> Any:
+            if not pipeline.command_stack:
+                return execute(*args, **options)
+            begun = begin()
+            try:
+                result = execute(*args, **options)
+            except BaseException as error:
+                finish(begun, what, error)
+                raise
+            finish(begun, what, None)
+            return result
+
+        return call
+
+    def _finish(self, call: Call, args: tuple[Any, ...], error: BaseException | None) -> None:
+        try:
+            command = args[0]
+            found = self._series.get(command)
+            if found is not None and error is None:
+                found.finish(call)
+                return
+            # XREAD and XREADGROUP are kept under no name of their own, because their arguments matter.
+            if command in _BLOCKING_ON_REQUEST:
+                command = (command, _asks_to_wait(args))
+            failed = error is not None and isinstance(error, Exception) and not isinstance(error, _EXPECTED)
+            (self._series.get(command) or self._make(command)).finish(call, failed)
+        except Exception as own:  # noqa: BLE001 - the command was executed all the same
+            warn("redis.command", "huoyan: a command could not be measured", error=own)
+
+    def _make(self, command: Any) -> Series:
+        name, waits = command if isinstance(command, tuple) else (command, False)
+        if isinstance(name, bytes):
+            name = name.decode("utf-8", "replace")
+        name = str(name)[:_MAX_COMMAND_CHARS].upper()
+        waits = waits or name in _BLOCKING
+        made = series(
+            self._client,
+            ("redis", name, BLOCKING if waits else ""),
+            None if waits else (REDIS_COMMAND_DURATION, (name,)),
+            (REDIS_COMMAND_ERRORS, (name,)),
+            ("redis", self._server),
+        )
+        return self._series.put(command, made)
+
+
+def _asks_to_wait(args: tuple[Any, ...]) -> bool:
+    return any(part in _BLOCK for part in args if isinstance(part, str | bytes))
+
+
+def _server(client: Any) -> str:
+    options = getattr(getattr(client, "connection_pool", None), "connection_kwargs", {})
+    if "path" in options:
+        return f"{options['path']}/{options.get('db') or 0}"
+    return f"{options.get('host') or 'localhost'}:{options.get('port') or 6379}/{options.get('db') or 0}"
+
+
+class RedisIntegration:
+    """Watches clients."""
+
+    framework = ""
+    options: frozenset[str] = frozenset()
+
+    def watch(self, thing: Any, reporter: Reporter, options: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Put hooks into a client. Pipelines made before are not watched."""
+        _Watch(thing, reporter).attach(thing)
+        claim("redis", thing)
+
+    def unwatch(self, thing: Any) -> None:
+        """Take the hooks out again."""
+        for name in ("execute_command", "pipeline"):
+            vars(thing).pop(name, None)
+        release("redis", thing)
+
+
+integration = RedisIntegration()

@@ -281,6 +281,17 @@ def test_cron_jobs_are_scheduled_runs(deployment: Deployment) -> None:
     assert len({run["id"].partition("@")[0] for run in done}) == len(done)
 
 
+def test_each_due_time_of_a_cron_job_gets_its_verdict(deployment: Deployment) -> None:
+    def kept() -> dict[str, Any]:
+        return next(iter(deployment.server.get("/schedules")["items"]), {})
+
+    wait_until(lambda: kept().get("state") == "ok", 30, lambda: f"a due time that was kept, got {kept()}")
+    schedule = kept()
+    assert (schedule["id"], schedule["expression"], schedule["timezone"]) == ("cron:tick", "* * * * * *", "UTC")
+    assert schedule["missed_count"] == 0
+    assert {slot["verdict"] for slot in schedule["recent"]} <= {"ok", "late"}
+
+
 def test_what_a_shutdown_interrupts_is_executed_again(deployment: Deployment) -> None:
     run = deployment.run("interrupted")
     assert (run["state"], attempts(run)) == ("retrying", ["retrying"])

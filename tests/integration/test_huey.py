@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,15 @@ def test_each_task_is_one_run_with_its_outcome_and_attempts(
             ) from error
         assert {(run["service"], run["framework"], run["queue"]) for run in runs} == {("mail", "huey", "mail")}
         assert [run["state"] for run in runs if run["task"].endswith("tidy")] == ["succeeded"]
+        (kept,) = server.get("/schedules")["items"]
+        assert (kept["id"], kept["task"], kept["expression"], kept["enabled"]) == (
+            "mail.tidy",
+            "mail.tidy",
+            "* * * * *",
+            True,
+        )
+        due, ran = (datetime.fromisoformat(kept[name]) for name in ("next_due_at", "last_run_at"))
+        assert (due - ran).total_seconds() == pytest.approx(60, abs=1.5)
         by_id = {run["id"]: run for run in runs}
         children = [run for run in runs if run["parent_id"]]
         assert [by_id[run["parent_id"]]["task"] for run in children] == ["mail.campaign"] * 5

@@ -9,6 +9,9 @@ from huoyan.client.reporter import Reporter
 from huoyan.model.schedule import ScheduleKind
 
 _MOST = 1000
+_EARLY_S = 1.0
+"""How much earlier in its minute a consumer may look the next time, in seconds. What is told of a due time before that
+time has come would put it off."""
 
 
 class Periodic:
@@ -46,7 +49,7 @@ class Periodic:
                 kind=ScheduleKind.CRON,
                 expression=expression or _words(crontab),
                 timezone=zone,
-                next_due_at=None if minute is None else minute + now % 60,
+                next_due_at=None if minute is None else minute + max(0.0, now % 60 - _EARLY_S),
                 last_run_at=now if name in ran else None,
             )
 

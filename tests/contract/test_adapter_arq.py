@@ -1,7 +1,6 @@
-"""arq keeps what every adapter promises, over a real Redis, and tells what only arq has."""
+"""What only arq has, told of its real brokers; what every adapter promises is in `test_adapters`."""
 
 import asyncio
-import logging
 import signal
 import time
 import uuid
@@ -20,141 +19,17 @@ from huoyan.client.frameworks.arq import integration
 from huoyan.client.process import Client
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.errors import ConfigurationError
-from huoyan.model.run import RunState, RunView
-from tests.contract import test_adapters as shared
-from tests.contract.test_adapters import Function, only, runs
+from huoyan.model.run import RunState
+from tests.contract.adapters.arq import quiet
+from tests.contract.adapters.contract import only, runs, states
 from tests.servers import RedisServer
-
-# One compares all adapters of that module; the others pass what cannot be pickled, to arq as to Huey.
-_NOT_SHARED = {
-    "test_the_same_failure_is_one_group_over_all_adapters",
-    "test_large_and_odd_arguments_are_bounded_and_harmless",
-}
-globals().update({n: t for n, t in vars(shared).items() if n.startswith("test_") and n not in _NOT_SHARED})
-client, transport = shared.client, shared.transport
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """arq logs the traceback of every job that fails."""
-    logger = logging.getLogger("arq")
-    before, logger.level = logger.level, logging.CRITICAL + 1
-    yield
-    logger.level = before
-
-
-class ArqAdapter(shared.Base):
-    """arq; jobs are enqueued and worked off inside `work`, each in an event loop of its own."""
-
-    framework = "arq"
-    can = frozenset({"retry", "revoke", "delay"})
-
-    def __init__(self, redis: RedisServer) -> None:
-        self.settings = RedisSettings(port=redis.port)
-        self.queue = f"q{uuid.uuid4().hex[:8]}"
-        self.functions: dict[Any, Any] = {}
-        self.enqueue: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
-        self.aborted: list[int] = []
-        self.watched = True
-        self.options: dict[str, Any] = {}
-
-    def watch_again(self) -> None: ...
-
-    def _function(self, function: Function, **options: Any) -> Any:
-        if function not in self.functions:
-
-            async def call(ctx: Any, *args: Any, **kwargs: Any) -> Any:
-                return function(*args, **kwargs)
-
-            retries = options.pop("retries", None)
-
-            async def again(ctx: Any, *args: Any, **kwargs: Any) -> Any:
-                try:
-                    return function(*args, **kwargs)
-                except ValueError as error:
-                    if ctx["job_try"] > retries:
-                        raise
-                    raise RetryOf(error) from error
-
-            coroutine: Any = call if retries is None else again
-            # The names of the parameters are what secrets are known by.
-            coroutine.__wrapped__ = _with_context(function)
-            name = f"{function.__name__}_{len(self.functions)}"
-            self.functions[function] = func(coroutine, name=name, **options)
-        return self.functions[function]
-
-    def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
-        self.enqueue.append((self._function(function), args, kwargs))
-        return len(self.enqueue) - 1
-
-    def retrying(self, function: Function, retries: int) -> None:
-        self.enqueue.append((self._function(function, retries=retries), (), {}))
-
-    def delayed(self, function: Function, delay_s: float) -> None:
-        self.enqueue.append((self._function(function), (), {"_defer_by": delay_s}))
-
-    def revoke(self, handle: Any) -> None:
-        self.aborted.append(handle)
-
-    def work(self) -> None:
-        asyncio.run(self._work())
-
-    async def _work(self) -> None:
-        pool = await arq.create_pool(self.settings, default_queue_name=self.queue)
-        worker = Worker(
-            list(self.functions.values()),
-            queue_name=self.queue,
-            redis_settings=self.settings,
-            burst=True,
-            handle_signals=False,
-            poll_delay=0.02,
-            max_jobs=1,
-            allow_abort_jobs=True,
-            **self.options,
-        )
-        if self.watched:
-            # Twice each, which changes nothing.
-            for thing in (worker, pool, worker, pool):
-                huoyan.watch(thing)
-        for number, (function, args, kwargs) in enumerate(self.enqueue):
-            job = await pool.enqueue_job(function.name, *args, **kwargs)
-            assert job is not None
-            if number in self.aborted:
-                await pool.zadd("arq:abort", {job.job_id: int(time.time() * 1000)})
-        self.enqueue.clear()
-        await worker.async_run()
-        await worker.close()
-        for thing in (worker, pool):
-            huoyan.unwatch(thing)
-        await pool.aclose()
-
-    def unwatch(self) -> None:
-        self.watched = False
-
-
-class RetryOf(Retry):
-    """Says by its text why the job is tried again."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(defer=0.01)
-        self.error = error
-
-    def __str__(self) -> str:
-        return str(self.error)
-
-
-def _with_context(function: Function) -> Any:
-    code = function.__code__
-    names = ", ".join(("ctx", *code.co_varnames[: code.co_argcount]))
-    return eval(f"lambda {names}: None")
-
-
-@pytest.fixture
-def adapter(redis_server: RedisServer, client: Client) -> Iterator[ArqAdapter]:
-    """Give arq over a real Redis, watched."""
-    started = ArqAdapter(redis_server)
-    yield started
-    started.close()
+def quieted() -> Iterator[None]:
+    """Keep the log of arq quiet."""
+    with quiet():
+        yield
 
 
 Body = Callable[[ArqRedis, Worker], Coroutine[Any, Any, Any]]
@@ -200,10 +75,6 @@ class Deployment:
 def deployment(redis_server: RedisServer, client: Client) -> Deployment:
     """Give a deployment on the Redis of this session, in a queue of its own."""
     return Deployment(redis_server)
-
-
-def states(shown: RunView) -> list[str]:
-    return [attempt.state for attempt in shown.attempts]
 
 
 async def _once(pool: ArqRedis, worker: Worker) -> None:
@@ -459,29 +330,6 @@ def test_a_producer_that_knows_the_settings_scrubs_by_name(deployment: Deploymen
     huoyan.unwatch(Settings)
     _, run = only(transport)
     assert run.args == ["ann", "[scrubbed]"]
-
-
-def test_large_and_odd_arguments_are_bounded_and_arrive(deployment: Deployment, transport: MemoryTransport) -> None:
-    received: list[int] = []
-
-    async def work(ctx: Any, *args: Any) -> Any:
-        received.append(len(args))
-        return args
-
-    cyclic: list[Any] = []
-    cyclic.append(cyclic)
-    odd = ["x" * 5_000_000, list(range(100_000)), b"\x00\xff" * 1000, float("nan"), "\ud800", 2**5000, cyclic]
-
-    async def body(pool: ArqRedis, worker: Worker) -> None:
-        await pool.enqueue_job("work", *odd)
-        await worker.async_run()
-
-    deployment.run(body, func(work, name="work"))
-    shown, run = only(transport)
-    assert received == [len(odd)]
-    assert shown.state is RunState.SUCCEEDED
-    assert run.args
-    assert max(len(encoded) for batch in transport.batches for encoded in batch.events) < 20_000
 
 
 def test_a_hook_of_the_host_that_fails_leaves_no_run_open(deployment: Deployment, transport: MemoryTransport) -> None:

@@ -1,21 +1,17 @@
-"""Dramatiq keeps what every adapter promises, over its real brokers, and tells what only Dramatiq has."""
+"""What only Dramatiq has, told of its real brokers; what every adapter promises is in `test_adapters`."""
 
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import dramatiq
 import pytest
-from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.middleware import GroupCallbacks, SkipMessage
+from dramatiq.middleware import GroupCallbacks
 from dramatiq.rate_limits.backends import StubBackend as BarrierBackend
-from dramatiq_abort import Abortable, abort
-from dramatiq_abort.backends import StubBackend as AbortBackend
-from dramatiq_abort.middleware import AbortMode
+from dramatiq_abort import abort
 
 import huoyan
 from huoyan.client import guard
@@ -26,134 +22,9 @@ from huoyan.client.transport.memory import MemoryTransport
 from huoyan.errors import ConfigurationError
 from huoyan.model.event import EventKind as K
 from huoyan.model.run import Run, RunState, RunView
-from tests.contract import test_adapters as shared
-from tests.contract.test_adapters import Function, only, runs
-from tests.servers import RabbitmqServer, RedisServer, wait_until
-
-BROKERS = ("stub", "redis", "rabbitmq")
-# One compares all adapters of that module, the other passes what JSON cannot carry.
-_NOT_SHARED = {
-    "test_the_same_failure_is_one_group_over_all_adapters",
-    "test_large_and_odd_arguments_are_bounded_and_harmless",
-}
-globals().update({n: t for n, t in vars(shared).items() if n.startswith("test_") and n not in _NOT_SHARED})
-client, transport = shared.client, shared.transport
-
-
-class Backlog(dramatiq.Middleware):
-    """Counts the messages that are enqueued and not yet settled."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._lock = threading.Lock()
-
-    def _add(self, number: int) -> None:
-        with self._lock:
-            self.count += number
-
-    def after_enqueue(self, broker: Any, message: Any, delay: Any) -> None:
-        self._add(1)
-
-    def after_ack(self, broker: Any, message: Any) -> None:
-        self._add(-1)
-
-    after_nack = after_ack
-
-
-class Picky(dramatiq.Middleware):
-    """Refuses, drops or fails messages, as `refuse` says, before they are processed."""
-
-    refuse = ""
-
-    def before_process_message(self, broker: Any, message: Any) -> None:
-        if self.refuse in {"fail", "fail and skip"}:
-            message.fail()
-        if self.refuse in {"skip", "fail and skip"}:
-            raise SkipMessage("not on Sundays")
-
-
-class DramatiqAdapter(shared.Base):
-    """Dramatiq with one broker; a worker in this process works the messages off."""
-
-    framework = "dramatiq"
-    can = frozenset({"retry", "revoke", "delay"})
-
-    def __init__(self, broker: Any) -> None:
-        self.broker = broker
-        self.queue = f"q{uuid.uuid4().hex[:8]}"
-        self.backlog = Backlog()
-        self.abortable = Abortable(backend=AbortBackend())
-        self.picky = Picky()
-        self.worker: dramatiq.Worker | None = None
-        self.actors: dict[Any, Any] = {}
-        for middleware in (self.backlog, self.abortable, self.picky):
-            broker.add_middleware(middleware)
-        self.watch_again()
-
-    def watch_again(self) -> None:
-        huoyan.watch(self.broker)
-
-    def actor(self, function: Function, **options: Any) -> Any:
-        """Make an actor of a function, once."""
-        if function not in self.actors:
-            name = f"{function.__name__}_{len(self.actors)}"
-            chosen: dict[str, Any] = {"max_retries": 0, "min_backoff": 1, "max_backoff": 2, **options}
-            declare = dramatiq.actor(broker=self.broker, actor_name=name, queue_name=self.queue, **chosen)
-            self.actors[function] = declare(function)
-        return self.actors[function]
-
-    def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
-        return self.actor(function).send(*args, **kwargs)
-
-    def retrying(self, function: Function, retries: int) -> None:
-        self.actor(function, max_retries=retries).send()
-
-    def delayed(self, function: Function, delay_s: float) -> None:
-        self.actor(function).send_with_options(delay=int(delay_s * 1000))
-
-    def revoke(self, handle: Any) -> None:
-        abort(handle.message_id, self.abortable, mode=AbortMode.CANCEL)
-
-    def start(self) -> dramatiq.Worker:
-        """Start a worker and leave it at work."""
-        self.broker.emit_after("process_boot")
-        self.worker = dramatiq.Worker(self.broker, worker_timeout=20, worker_threads=2)
-        self.worker.start()
-        return self.worker
-
-    def settle(self, timeout_s: float = 15.0) -> None:
-        """Wait until every message is acknowledged or dead."""
-        wait_until(lambda: self.backlog.count == 0, timeout_s, lambda: f"{self.backlog.count} messages to be settled")
-
-    def work(self) -> None:
-        self.start()
-        self.settle()
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop the worker."""
-        if self.worker is not None:
-            worker, self.worker = self.worker, None
-            worker.stop(timeout=5000)
-
-    def unwatch(self) -> None:
-        huoyan.unwatch(self.broker)
-
-    def close(self) -> None:
-        self.unwatch()
-        self.stop()
-        self.broker.close()
-
-
-def make(kind: str, request: pytest.FixtureRequest) -> DramatiqAdapter:
-    """Make an adapter over an empty broker."""
-    if kind == "redis":
-        redis: RedisServer = request.getfixturevalue("redis_server")
-        return DramatiqAdapter(RedisBroker(url=redis.url, namespace=f"n{uuid.uuid4().hex}"))
-    if kind == "rabbitmq":
-        rabbitmq: RabbitmqServer = request.getfixturevalue("rabbitmq_server")
-        return DramatiqAdapter(RabbitmqBroker(url=rabbitmq.url.removesuffix("/")))
-    return DramatiqAdapter(StubBroker())
+from tests.contract.adapters.contract import only, runs, states
+from tests.contract.adapters.dramatiq import BROKERS, DramatiqAdapter, Picky, make
+from tests.servers import RedisServer, wait_until
 
 
 @pytest.fixture(params=BROKERS)
@@ -175,10 +46,6 @@ def stub(client: Client) -> Iterator[DramatiqAdapter]:
 def by_task(transport: MemoryTransport) -> dict[str, tuple[RunView, Run]]:
     """Return the runs by the name of their actor, without its number."""
     return {shown.task.rpartition("_")[0]: (shown, run) for shown, run in runs(transport)}
-
-
-def states(shown: RunView) -> list[str]:
-    return [attempt.state for attempt in shown.attempts]
 
 
 def test_a_run_has_its_actor_its_queue_and_its_wait(adapter: DramatiqAdapter, transport: MemoryTransport) -> None:
@@ -483,31 +350,6 @@ def test_callbacks_are_children_and_the_message_they_get_keeps_its_secrets(
     assert found["report"][1].parent_id == found["login"][0].id
     assert found["report"][1].args[0]["args"] == ["ann", "[scrubbed]"]
     assert b"hunter2" not in b"".join(encoded for batch in transport.batches for encoded in batch.events)
-
-
-def test_large_and_odd_arguments_are_bounded_and_harmless(adapter: DramatiqAdapter, transport: MemoryTransport) -> None:
-    received: list[Any] = []
-
-    def work(*args: Any) -> Any:
-        received.append(len(args))
-        return [object(), *args]
-
-    odd = [
-        "x" * 2_000_000,
-        list(range(50_000)),
-        float("nan"),
-        {"a": {"b": {"c": {"d": {"e": {"f": "deep"}}}}}},
-        2**5000,
-    ]
-    odd += ["\ud800 lone surrogate", "<script>alert(1)</script>", {"actor_name": "odd", "args": 1, "kwargs": 2}]
-    odd += [{"actor_name": ["odd"], "args": 1, "kwargs": 2, "options": 3}]
-    adapter.submit(work, *odd)
-    adapter.work()
-    shown, run = only(transport)
-    assert received == [len(odd)]
-    assert shown.state is RunState.SUCCEEDED
-    assert run.args
-    assert max(len(encoded) for batch in transport.batches for encoded in batch.events) < 20_000
 
 
 def test_what_the_broker_refuses_was_never_enqueued(stub: DramatiqAdapter, transport: MemoryTransport) -> None:

@@ -1,18 +1,15 @@
-"""RQ keeps what every adapter promises, over a real Redis, and tells what only RQ has."""
+"""What only RQ has, told of its real brokers; what every adapter promises is in `test_adapters`."""
 
 import contextvars
 import functools
-import logging
-import math
 import os
 import signal
 import sys
 import threading
 import time
-import types
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,9 +19,7 @@ from rq.command import send_stop_job_command
 from rq.cron import CronJob, CronScheduler
 from rq.group import Group
 from rq.job import Job
-from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
-from rq.timeouts import TimerDeathPenalty
 
 import huoyan
 from huoyan.client import relay
@@ -36,110 +31,16 @@ from huoyan.model.run import Run, RunState, RunView
 from huoyan.model.schedule import ScheduleKind
 from huoyan.server.collect.slots import computed_slot
 from huoyan.server.store import KnownSchedule
-from tests.contract import test_adapters as shared
-from tests.contract.test_adapters import Function, only, runs
+from tests.contract.adapters.contract import only, runs, states
+from tests.contract.adapters.rq import JOBS, Forking, RqAdapter, ThreadTimedWorker, path_of, tidy
 from tests.servers import RedisServer, wait_until
-
-# One compares all adapters of that module; the other passes what cannot be pickled, to RQ as to Huey.
-_NOT_SHARED = {
-    "test_the_same_failure_is_one_group_over_all_adapters",
-    "test_large_and_odd_arguments_are_bounded_and_harmless",
-}
-globals().update({n: t for n, t in vars(shared).items() if n.startswith("test_") and n not in _NOT_SHARED})
-client, transport = shared.client, shared.transport
-
-# RQ finds functions by the path they are imported from; those of tests are put here.
-JOBS = types.ModuleType("huoyan_rq_jobs")
-sys.modules[JOBS.__name__] = JOBS
-
-
-def path_of(function: Function) -> str:
-    """Return the path under which RQ finds a function of a test."""
-    name = next((name for name, each in vars(JOBS).items() if each is function), None)
-    if name is None:
-        name = f"{function.__name__}_{len(vars(JOBS))}"
-        setattr(JOBS, name, function)
-    return f"{JOBS.__name__}.{name}"
 
 
 @pytest.fixture(autouse=True)
-def tidy() -> Iterator[None]:
-    """RQ logs every failure, and workers put signal handlers in."""
-    logger = logging.getLogger("rq")
-    before = logger.level
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    logger.setLevel(logging.CRITICAL + 1)
-    yield
-    logger.setLevel(before)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    for name in [name for name in vars(JOBS) if not name.startswith("__")]:
-        delattr(JOBS, name)
-
-
-def _reached(at: float) -> bool:
-    return time.time() >= at
-
-
-class ThreadTimedWorker(rq.SimpleWorker):
-    """Executes jobs in this process and leaves the alarm to the tests."""
-
-    death_penalty_class = TimerDeathPenalty
-
-
-class RqAdapter(shared.Base):
-    """RQ; a worker in this process works a queue off."""
-
-    framework = "rq"
-    can = frozenset({"retry", "revoke", "delay"})
-
-    def __init__(self, server: RedisServer) -> None:
-        self.connection: Any = redis.Redis(port=server.port)
-        self.queue: Any = rq.Queue(f"q{uuid.uuid4().hex[:8]}", connection=self.connection)
-        self.watch_again()
-
-    def watch_again(self) -> None:
-        huoyan.watch(self.queue)
-        huoyan.watch(rq.SimpleWorker)
-
-    def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
-        return self.queue.enqueue(path_of(function), args=args, kwargs=kwargs)
-
-    def retrying(self, function: Function, retries: int) -> None:
-        self.queue.enqueue(path_of(function), retry=rq.Retry(max=retries))
-
-    def delayed(self, function: Function, delay_s: float) -> None:
-        # RQ keeps whole seconds.
-        due = math.ceil(time.time() + delay_s)
-        self.queue.enqueue_at(datetime.fromtimestamp(due, UTC), path_of(function))
-
-    def revoke(self, handle: Any) -> None:
-        handle.cancel()
-
-    def work(self) -> None:
-        scheduled: Any = self.queue.scheduled_job_registry
-        scheduler: Any = RQScheduler([self.queue], connection=self.connection, logging_level="CRITICAL")
-        scheduler.acquire_locks()
-        self.worker().work(burst=True, logging_level="CRITICAL")
-        while due := self.connection.zrange(scheduled.key, 0, 0, withscores=True):
-            # Everything that takes time comes before the time that is waited for.
-            worker = self.worker()
-            wait_until(functools.partial(_reached, due[0][1]), interval_s=0.002)
-            scheduler.enqueue_scheduled_jobs()
-            worker.work(burst=True, logging_level="CRITICAL")
-        scheduler.release_locks()
-
-    def worker(self) -> rq.SimpleWorker:
-        """Make a worker of the queue."""
-        return ThreadTimedWorker([self.queue], connection=self.connection)
-
-    def unwatch(self) -> None:
-        huoyan.unwatch(self.queue)
-        huoyan.unwatch(rq.SimpleWorker)
-
-    def close(self) -> None:
-        self.unwatch()
-        self.connection.close()
+def tidied() -> Iterator[None]:
+    """Leave no trace of RQ."""
+    with tidy():
+        yield
 
 
 @pytest.fixture
@@ -150,23 +51,12 @@ def adapter(redis_server: RedisServer, client: Client) -> Iterator[RqAdapter]:
     started.close()
 
 
-class Forking(RqAdapter):
-    """RQ with workers that fork a work horse for each job, as they do unless told otherwise."""
-
-    def worker(self) -> Any:
-        return rq.Worker([self.queue], connection=self.connection)
-
-
 @pytest.fixture
 def forking(redis_server: RedisServer, client: Client) -> Iterator[Forking]:
     """Give RQ with work horses."""
     started = Forking(redis_server)
     yield started
     started.close()
-
-
-def states(shown: RunView) -> list[str]:
-    return [attempt.state for attempt in shown.attempts]
 
 
 def by_task(transport: MemoryTransport) -> dict[str, tuple[RunView, Run]]:
@@ -192,6 +82,10 @@ def test_a_work_horse_reports_everything_before_it_ends(forking: Forking, transp
     assert first.duration_s is not None
     assert second.exception is not None
     assert "in login" in second.exception.traceback
+    for shown in (first, second):
+        # The process was made for the job, so all it took is the job's.
+        assert shown.attempts[0].cpu_s is not None
+        assert (shown.attempts[0].peak_memory_bytes or 0) > 1 << 20
     assert b"hunter2" not in b"".join(encoded for batch in transport.batches for encoded in batch.events)
 
 
@@ -230,6 +124,9 @@ def test_a_killed_work_horse_takes_its_run_alone_with_it(forking: Forking, trans
     )
     assert "SIGKILL" in shown.reason
     assert "MiB" in shown.reason
+    # The kernel said so to the worker.
+    assert shown.attempts[0].cpu_s is not None
+    assert (shown.attempts[0].peak_memory_bytes or 0) > 1 << 20
     assert shown.started_at is not None
     assert found["after"][0].result == "alive"
 
@@ -637,25 +534,6 @@ def test_cron_jobs_are_schedules_until_their_scheduler_ends(adapter: RqAdapter, 
     scheduler.register_death()
     wait_until(lambda: len(transport.schedules) == 4)
     assert {one.id for one in transport.schedules if not one.enabled} == {"weekdays", "often"}
-
-
-def test_large_and_odd_arguments_are_bounded_and_arrive(adapter: RqAdapter, transport: MemoryTransport) -> None:
-    received: list[int] = []
-
-    def work(*args: Any) -> Any:
-        received.append(len(args))
-        return args
-
-    cyclic: list[Any] = []
-    cyclic.append(cyclic)
-    odd = ["x" * 5_000_000, list(range(100_000)), b"\x00\xff" * 1000, float("nan"), 2**5000, cyclic]
-    adapter.submit(work, *odd)
-    adapter.work()
-    shown, run = only(transport)
-    assert received == [len(odd)]
-    assert shown.state is RunState.SUCCEEDED
-    assert run.args
-    assert max(len(encoded) for batch in transport.batches for encoded in batch.events) < 20_000
 
 
 def test_a_queue_is_watched_wherever_rq_makes_an_object_for_it(

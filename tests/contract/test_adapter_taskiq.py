@@ -1,18 +1,17 @@
-"""Taskiq keeps what every adapter promises, in memory and over Redis, and tells what only Taskiq has."""
+"""What only Taskiq has, told of its real brokers; what every adapter promises is in `test_adapters`."""
 
 import asyncio
 import datetime
 import threading
 import time
 import uuid
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from taskiq import (
-    AsyncBroker,
     Context,
     InMemoryBroker,
     ScheduledTask,
@@ -27,7 +26,6 @@ from taskiq import (
 )
 from taskiq.api import run_scheduler_task
 from taskiq.exceptions import NoResultError, SendTaskError
-from taskiq.receiver import Receiver
 from taskiq.schedule_sources import LabelScheduleSource
 from taskiq_pipelines import Pipeline, PipelineMiddleware
 
@@ -40,145 +38,12 @@ from huoyan.errors import ConfigurationError
 from huoyan.model.event import EventKind as K
 from huoyan.model.run import Run, RunState, RunView
 from huoyan.model.schedule import ScheduleKind
-from tests.contract import test_adapters as shared
-from tests.contract.test_adapters import Function, only, runs
-from tests.integration.taskiq_brokers import ListQueueBroker, PubSubBroker, RedisStreamBroker
+from tests.contract.adapters.contract import only, runs, states
+from tests.contract.adapters.taskiq import BROKERS, DelayingBroker, TaskiqAdapter, Worker, make
+from tests.integration.taskiq_brokers import PubSubBroker, RedisStreamBroker
 from tests.servers import RedisServer, wait_until
 
 CONTEXT: Any = TaskiqDepends()
-BROKERS = ("memory", "list", "stream")
-# One compares all adapters of that module, the other passes what JSON cannot carry.
-_NOT_SHARED = {
-    "test_the_same_failure_is_one_group_over_all_adapters",
-    "test_large_and_odd_arguments_are_bounded_and_harmless",
-}
-globals().update({n: t for n, t in vars(shared).items() if n.startswith("test_") and n not in _NOT_SHARED})
-client, transport = shared.client, shared.transport
-
-
-class DelayingBroker(InMemoryBroker):
-    """Keeps messages back as their label says, like the brokers for RabbitMQ do."""
-
-    async def kick(self, message: Any) -> None:
-        delay_s = float(message.labels.get("delay") or 0)
-        if delay_s:
-            self._later = asyncio.create_task(self._kick_later(message, delay_s))
-            self._running_tasks.add(self._later)
-            self._later.add_done_callback(self._running_tasks.discard)
-        else:
-            await super().kick(message)
-
-    async def _kick_later(self, message: Any, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
-        await super().kick(message)
-
-
-class Backlog(TaskiqMiddleware):
-    """Counts the messages that are sent and not yet executed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def pre_send(self, message: TaskiqMessage) -> TaskiqMessage:
-        self.count += 1
-        return message
-
-    def post_execute(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
-        self.count -= 1
-
-
-class TaskiqAdapter(shared.Base):
-    """Taskiq with one broker, in an event loop in a thread of its own."""
-
-    framework = "taskiq"
-
-    def __init__(self, broker: AsyncBroker, *middlewares: TaskiqMiddleware) -> None:
-        self.broker = broker
-        self.can = frozenset({"retry", "delay"} if isinstance(broker, DelayingBroker) else {"retry"})
-        self.backlog = Backlog()
-        broker.add_middlewares(self.backlog, *(middlewares or (SimpleRetryMiddleware(),)))
-        self.watch_again()
-        self.tasks: dict[Any, Any] = {}
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-        self.run(broker.startup())
-
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run something in the event loop and return its result."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
-
-    def watch_again(self) -> None:
-        huoyan.watch(self.broker)
-
-    def task(self, function: Function, **labels: Any) -> Any:
-        """Make a task of a function, once."""
-        if function not in self.tasks:
-            name = f"{function.__name__}_{len(self.tasks)}"
-            self.tasks[function] = self.broker.task(task_name=name, **labels)(function)
-        return self.tasks[function]
-
-    def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
-        return self.run(self.task(function).kiq(*args, **kwargs))
-
-    def retrying(self, function: Function, retries: int) -> None:
-        self.run(self.task(function, retry_on_error=True, max_retries=retries + 1).kiq())
-
-    def delayed(self, function: Function, delay_s: float) -> None:
-        self.run(self.task(function, delay=delay_s).kiq())
-
-    def work(self) -> None:
-        if isinstance(self.broker, InMemoryBroker):
-            while self.broker._running_tasks:
-                self.run(self.broker.wait_all())
-            return
-        with Worker(self):
-            self.settle()
-
-    def settle(self) -> None:
-        """Wait until every message was executed."""
-        wait_until(lambda: self.backlog.count == 0, 15, lambda: f"{self.backlog.count} messages to be executed")
-
-    def unwatch(self) -> None:
-        huoyan.unwatch(self.broker)
-
-    def close(self) -> None:
-        self.unwatch()
-        self.run(self.broker.shutdown())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-        self.loop.close()
-
-
-class Worker:
-    """What `taskiq worker` runs, here in the event loop of the adapter."""
-
-    def __init__(self, adapter: TaskiqAdapter, **options: Any) -> None:
-        self.adapter = adapter
-        self.options = {"executor": ThreadPoolExecutor(4), "max_async_tasks": 10, **options}
-
-    def __enter__(self) -> None:
-        self.adapter.broker.is_worker_process = True
-        self.finish = asyncio.Event()
-        receiver = Receiver(self.adapter.broker, **self.options)
-        self.listening = asyncio.run_coroutine_threadsafe(receiver.listen(self.finish), self.adapter.loop)
-
-    def __exit__(self, *_: object) -> None:
-        self.adapter.loop.call_soon_threadsafe(self.finish.set)
-        self.listening.result(10)
-        self.options["executor"].shutdown()
-
-
-def make(kind: str, request: pytest.FixtureRequest) -> TaskiqAdapter:
-    """Make an adapter over an empty broker."""
-    if kind == "memory":
-        return TaskiqAdapter(DelayingBroker())
-    redis: RedisServer = request.getfixturevalue("redis_server")
-    queue = f"q{uuid.uuid4().hex[:8]}"
-    if kind == "list":
-        return TaskiqAdapter(ListQueueBroker(redis.url, queue_name=queue))
-    return TaskiqAdapter(RedisStreamBroker(redis.url, queue_name=queue, xread_block=50))
 
 
 @pytest.fixture(params=BROKERS)
@@ -200,10 +65,6 @@ def memory(client: Client) -> Iterator[TaskiqAdapter]:
 def by_task(transport: MemoryTransport) -> dict[str, tuple[RunView, Run]]:
     """Return the runs by the name of their task, without its number."""
     return {shown.task.rpartition("_")[0]: (shown, run) for shown, run in runs(transport)}
-
-
-def states(shown: RunView) -> list[str]:
-    return [attempt.state for attempt in shown.attempts]
 
 
 def test_coroutines_and_functions_are_told_alike(adapter: TaskiqAdapter, transport: MemoryTransport) -> None:
@@ -744,24 +605,6 @@ def _second_line(redis: RedisServer, *words: str) -> str:
         parts = "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
         connection.sendall(f"*{len(words)}\r\n{parts}".encode())
         return connection.recv(4096).decode().split("\r\n")[3]
-
-
-def test_large_and_odd_arguments_are_bounded_and_harmless(adapter: TaskiqAdapter, transport: MemoryTransport) -> None:
-    received: list[Any] = []
-
-    def work(*args: Any) -> Any:
-        received.append(len(args))
-        return [object(), *args]
-
-    odd = ["x" * 2_000_000, list(range(50_000)), float("nan"), {"a": {"b": {"c": {"d": {"e": {"f": "deep"}}}}}}, 2**60]
-    odd += ["<script>alert(1)</script>", {"__class__": "dict"}]
-    adapter.submit(work, *odd)
-    adapter.work()
-    shown, run = only(transport)
-    assert received == [len(odd)]
-    assert shown.state is RunState.SUCCEEDED
-    assert run.args
-    assert max(len(encoded) for batch in transport.batches for encoded in batch.events) < 20_000
 
 
 def test_unwatching_leaves_the_middlewares_of_the_broker_as_they_were(client: Client) -> None:

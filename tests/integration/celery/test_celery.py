@@ -88,6 +88,16 @@ def check(runs: dict[str, dict[str, Any]]) -> None:
             assert 0 <= run["duration_s"] < 30
 
 
+def check_consumption(runs: dict[str, dict[str, Any]]) -> None:
+    """Compare what attempts took with what can be known of prefork children."""
+    ended = [run["attempts"][-1] for run_id, run in runs.items() if run_id.startswith("task-")]
+    assert all(0 <= attempt["cpu_s"] < 5 for attempt in ended)
+    peaks = [attempt["peak_memory_bytes"] for attempt in ended if attempt["peak_memory_bytes"] is not None]
+    # A child grows now and then, and most runs fit into what it had before.
+    assert all(peak > 1 << 20 for peak in peaks)
+    assert len(peaks) < len(ended) / 2
+
+
 def observe(broker: str, mode: str, address: Callable[[], str]) -> dict[str, dict[str, Any]]:
     """Run the deployment watched this way, once for all tests."""
     if (broker, mode) not in _seen:
@@ -121,6 +131,12 @@ def test_every_run_is_seen_once_with_its_state_and_attempts(broker: str, mode: s
     runs = observe(broker, mode, address)
     assert len(runs) == COUNT + len(SPECIAL)
     check(runs)
+    if mode == "stream":
+        assert {(a["cpu_s"], a["peak_memory_bytes"]) for run in runs.values() for a in run["attempts"]} == {
+            (None, None)
+        }
+    else:
+        check_consumption(runs)
     assert runs["leaf"]["parent_id"] == "root"
     assert runs["leaf"]["root_id"] == "root"
     assert runs["killed"]["exception"]["type"].endswith("WorkerLostError")
@@ -145,4 +161,7 @@ def test_other_pools_are_seen_alike(pool: str, mode: str, redis_server: RedisSer
         deployment.publish("task", 200)
         runs = deployment.runs({f"task-{n}" for n in range(200)})
         check(runs)
+        attempts = [attempt for run in runs.values() for attempt in run["attempts"]]
+        assert {attempt["cpu_s"] is not None for attempt in attempts} == {pool == "threads"}
+        assert {attempt["peak_memory_bytes"] for attempt in attempts} == {None}
         assert Counter(run["service"] for run in runs.values()) == {"orders": 200}

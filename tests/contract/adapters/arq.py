@@ -1,0 +1,140 @@
+"""arq over a real Redis."""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import arq
+import pytest
+from arq import Retry
+from arq.connections import RedisSettings
+from arq.worker import Worker, func
+
+import huoyan
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Function
+from tests.servers import RedisServer
+
+
+class ArqAdapter(Base):
+    """arq; jobs are enqueued and worked off inside `work`, each in an event loop of its own."""
+
+    framework = "arq"
+    carries = "pickle"
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.settings = RedisSettings(port=redis.port)
+        self.queue = f"q{uuid.uuid4().hex[:8]}"
+        self.functions: dict[Any, Any] = {}
+        self.enqueue: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+        self.aborted: list[int] = []
+        self.watched = True
+        self.options: dict[str, Any] = {}
+
+    def watch_again(self) -> None: ...
+
+    def _function(self, function: Function, **options: Any) -> Any:
+        if function not in self.functions:
+
+            async def call(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+                return function(*args, **kwargs)
+
+            retries = options.pop("retries", None)
+
+            async def again(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+                try:
+                    return function(*args, **kwargs)
+                except ValueError as error:
+                    if ctx["job_try"] > retries:
+                        raise
+                    raise RetryOf(error) from error
+
+            coroutine: Any = call if retries is None else again
+            # The names of the parameters are what secrets are known by.
+            coroutine.__wrapped__ = _with_context(function)
+            name = f"{function.__name__}_{len(self.functions)}"
+            self.functions[function] = func(coroutine, name=name, **options)
+        return self.functions[function]
+
+    def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
+        self.enqueue.append((self._function(function), args, kwargs))
+        return len(self.enqueue) - 1
+
+    def retrying(self, function: Function, retries: int) -> None:
+        self.enqueue.append((self._function(function, retries=retries), (), {}))
+
+    def delayed(self, function: Function, delay_s: float) -> None:
+        self.enqueue.append((self._function(function), (), {"_defer_by": delay_s}))
+
+    def revoke(self, handle: Any) -> None:
+        self.aborted.append(handle)
+
+    def work(self) -> None:
+        asyncio.run(self._work())
+
+    async def _work(self) -> None:
+        pool = await arq.create_pool(self.settings, default_queue_name=self.queue)
+        worker = Worker(
+            list(self.functions.values()),
+            queue_name=self.queue,
+            redis_settings=self.settings,
+            burst=True,
+            handle_signals=False,
+            poll_delay=0.02,
+            max_jobs=1,
+            allow_abort_jobs=True,
+            **self.options,
+        )
+        if self.watched:
+            # Twice each, which changes nothing.
+            for thing in (worker, pool, worker, pool):
+                huoyan.watch(thing)
+        for number, (function, args, kwargs) in enumerate(self.enqueue):
+            job = await pool.enqueue_job(function.name, *args, **kwargs)
+            assert job is not None
+            if number in self.aborted:
+                await pool.zadd("arq:abort", {job.job_id: int(time.time() * 1000)})
+        self.enqueue.clear()
+        await worker.async_run()
+        await worker.close()
+        for thing in (worker, pool):
+            huoyan.unwatch(thing)
+        await pool.aclose()
+
+    def unwatch(self) -> None:
+        self.watched = False
+
+
+class RetryOf(Retry):
+    """Says by its text why the job is tried again."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(defer=0.01)
+        self.error = error
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+def _with_context(function: Function) -> Any:
+    code = function.__code__
+    names = ", ".join(("ctx", *code.co_varnames[: code.co_argcount]))
+    return eval(f"lambda {names}: None")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """arq logs the traceback of every job that fails."""
+    logger = logging.getLogger("arq")
+    before, logger.level = logger.level, logging.CRITICAL + 1
+    yield
+    logger.level = before
+
+
+ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {
+    "arq": lambda request: ArqAdapter(request.getfixturevalue("redis_server")),
+}
+"""How to make them."""

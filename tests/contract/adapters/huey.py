@@ -1,0 +1,68 @@
+"""Huey."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from huey import MemoryHuey
+
+import huoyan
+from huoyan.client.capabilities import Capability
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Function
+
+
+class HueyAdapter(Base):
+    """Huey; the consumer's loops are called by hand."""
+
+    framework = "huey"
+    carries = "pickle"
+    partly = frozenset({Capability.CPU})
+
+    def __init__(self) -> None:
+        self.huey = MemoryHuey("contract")
+        self.tasks: dict[Any, Any] = {}
+        self.watch_again()
+
+    def watch_again(self) -> None:
+        huoyan.watch(self.huey)
+
+    def _task(self, function: Function, **options: Any) -> Any:
+        if function not in self.tasks:
+            self.tasks[function] = self.huey.task(name=f"task_{len(self.tasks)}", **options)(function)
+        return self.tasks[function]
+
+    def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
+        return self._task(function)(*args, **kwargs)
+
+    def retrying(self, function: Function, retries: int) -> None:
+        self._task(function, retries=retries)()
+
+    def delayed(self, function: Function, delay_s: float) -> None:
+        self._task(function).schedule(delay=delay_s)
+
+    def revoke(self, handle: Any) -> None:
+        handle.revoke()
+
+    def work(self) -> None:
+        while self.huey.pending_count() or self.huey.scheduled_count():
+            for task in self.huey.read_schedule():
+                self.huey.enqueue(task)
+            task = self.huey.dequeue()
+            if task is None:
+                time.sleep(0.01)
+            else:
+                try:
+                    self.huey.execute(task)
+                except RuntimeError:
+                    # Huey's own worker logs what it cannot handle and goes on.
+                    pass
+
+    def unwatch(self) -> None:
+        huoyan.unwatch(self.huey)
+
+
+ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {
+    "huey": lambda _: HueyAdapter(),
+}
+"""How to make them."""

@@ -15,7 +15,7 @@ from arq.connections import RedisSettings
 from arq.worker import Worker, func
 
 import huoyan
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Function
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
 from tests.servers import RedisServer
 
 
@@ -23,7 +23,7 @@ class ArqAdapter(Base):
     """arq; jobs are enqueued and worked off inside `work`, each in an event loop of its own."""
 
     framework = "arq"
-    carries = "pickle"
+    carries: Carries = "pickle"
 
     def __init__(self, redis: RedisServer) -> None:
         self.settings = RedisSettings(port=redis.port)

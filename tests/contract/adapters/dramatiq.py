@@ -18,7 +18,7 @@ from dramatiq_abort.middleware import AbortMode
 
 import huoyan
 from huoyan.client.capabilities import Capability
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Function
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
 from tests.servers import RabbitmqServer, RedisServer, wait_until
 
 BROKERS = ("stub", "redis", "rabbitmq")
@@ -60,7 +60,7 @@ class DramatiqAdapter(Base):
     """Dramatiq with one broker; a worker in this process works the messages off."""
 
     framework = "dramatiq"
-    carries = "json"
+    carries: Carries = "json"
     partly = frozenset({Capability.CPU})
 
     def __init__(self, broker: Any) -> None:

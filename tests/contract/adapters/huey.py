@@ -9,14 +9,14 @@ from huey import MemoryHuey
 
 import huoyan
 from huoyan.client.capabilities import Capability
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Function
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
 
 
 class HueyAdapter(Base):
     """Huey; the consumer's loops are called by hand."""
 
     framework = "huey"
-    carries = "pickle"
+    carries: Carries = "pickle"
     partly = frozenset({Capability.CPU})
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from rq.scheduler import RQScheduler
 from rq.timeouts import TimerDeathPenalty
 
 import huoyan
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Function
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
 from tests.servers import RedisServer, wait_until
 
 # RQ finds functions by the path they are imported from; those of tests are put here.
@@ -51,7 +51,7 @@ class RqAdapter(Base):
     """RQ; a worker in this process works a queue off."""
 
     framework = "rq"
-    carries = "pickle"
+    carries: Carries = "pickle"
 
     def __init__(self, server: RedisServer) -> None:
         self.connection: Any = redis.Redis(port=server.port)

@@ -21,7 +21,7 @@ from taskiq.receiver import Receiver
 
 import huoyan
 from huoyan.client.capabilities import Capability
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Function
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
 from tests.integration.taskiq_brokers import ListQueueBroker, RedisStreamBroker
 from tests.servers import RedisServer, wait_until
 
@@ -64,7 +64,7 @@ class TaskiqAdapter(Base):
     """Taskiq with one broker, in an event loop in a thread of its own."""
 
     framework = "taskiq"
-    carries = "json"
+    carries: Carries = "json"
 
     def __init__(self, broker: AsyncBroker, *middlewares: TaskiqMiddleware) -> None:
         self.broker = broker

@@ -105,7 +105,7 @@ def test_a_message_that_is_taken_out_of_a_real_queue_is_missed_and_its_run_named
     store = Store.open(f"sqlite:///{tmp_path / 'huoyan.db'}")
     collector = Collector(store)
     asked = holdings(url)
-    ledger = Ledger(store, SYSTEM_CLOCK, [asked], collector.take, settle_s=0.0)
+    ledger = Ledger(store, SYSTEM_CLOCK, [asked], collector.take, settle_s=0.0, listening_from=0.0)
 
     def look() -> None:
         ledger.run_once()

@@ -184,6 +184,8 @@ class Ledger:
         emit: Takes verdicts on runs, as events.
         every_s: How often, in seconds.
         settle_s: How long a run must have been what it is before anybody asks where it is, in seconds.
+        listening_from: Since when this server listens, seconds since 1970 UTC; default now. What was said before may
+            never have been heard.
     """
 
     name = "ledger"
@@ -197,6 +199,7 @@ class Ledger:
         *,
         every_s: float = 15.0,
         settle_s: float = 30.0,
+        listening_from: float | None = None,
     ) -> None:
         self.interval_s = every_s
         self._store = store
@@ -204,6 +207,7 @@ class Ledger:
         self._brokers = brokers
         self._emit = emit
         self._settle_s = settle_s
+        self._listening_from = clock.now() if listening_from is None else listening_from
         self._lock = threading.Lock()
         self._holdings: dict[str, tuple[float, dict[str, Holding]]] = {}
         self._unreachable: dict[str, str] = {}
@@ -311,7 +315,8 @@ class Ledger:
         return ""
 
     def _judge(self, now: float) -> int:
-        gaps = self._store.gaps.list(since=now - LOOK_BACK_S)
+        began = Gap(0, "server", self._listening_from, self._listening_from, "it was started after that")
+        gaps = [*self._store.gaps.list(since=now - LOOK_BACK_S), began]
         if now < heard_from(gaps) + RECOVERY_S:
             # What was said meanwhile had no chance to arrive yet.
             self._absent = set()

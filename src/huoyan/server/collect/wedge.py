@@ -10,24 +10,34 @@ from huoyan.server.collect.registry import ALIVE, Registry
 from huoyan.server.store import RunFilters, Store
 from huoyan.server.store.workers import Worker
 
-INTERVAL_S = 2.0
+INTERVAL_S = 5.0
+_DELIVERED = 20
 
 Waiting = Mapping[tuple[str, str], float]
 """(service, queue) → since when something has been waiting in it without a break, seconds since 1970 UTC."""
 
 
-def is_wedged(now: float, worker: Worker, waiting: Waiting, worked_at: float, after_s: float) -> bool:
-    """Return whether a worker starts nothing although something waits for it. Pure.
+def is_idle(now: float, worker: Worker, worked_at: float, after_s: float) -> bool:
+    """Return whether a worker that reports has started and ended nothing for a while, and executes nothing by its word.
 
     Args:
         now: Seconds since 1970 UTC.
-        worker: Its own word: how many runs it executes, and which queues it works on.
-        waiting: The queues in which something waits.
+        worker: What it says of itself.
         worked_at: When it last started or ended something.
-        after_s: For how long both must have been so, in seconds.
+        after_s: For how long that must have been so, in seconds.
     """
-    if worker.state not in ALIVE or worker.active or now - worked_at < after_s:
-        return False
+    return worker.state in ALIVE and not worker.active and now - worked_at >= after_s
+
+
+def is_waited_for(now: float, worker: Worker, waiting: Waiting, after_s: float) -> bool:
+    """Return whether something has been waiting in a queue of a worker for a while, without a break.
+
+    Args:
+        now: Seconds since 1970 UTC.
+        worker: Says which queues it works on.
+        waiting: The queues in which something waits.
+        after_s: For how long, in seconds.
+    """
     return any(
         now - since >= after_s
         for (service, queue), since in waiting.items()
@@ -59,20 +69,38 @@ class Wedge:
         """Judge once."""
         now = self._clock.now()
         self._waiting = _still_waiting(self._waiting, self._gauges.depths(), now)
-        candidates = [worker for worker in self._registry.all() if worker.state in ALIVE and worker.queues]
-        if not candidates or (not self._waiting and all(worker.state == "up" for worker in candidates)):
-            return
-        since = heard_from(self._store.gaps.list(since=now - LOOK_BACK_S))
-        for worker in candidates:
-            worked_at = max(self._registry.worked_at(worker.worker), since)
-            wedged = is_wedged(now, worker, self._waiting, worked_at, self._after_s)
-            if wedged and worker.state == "up" and self._is_busy(worker):
+        since = None
+        busy: set[str] = set()
+        taken: set[str] = set()
+        for worker in self._registry.all():
+            if worker.state not in ALIVE:
                 continue
-            if wedged != (worker.state == "wedged") and (wedged or since <= now):
+            wedged = is_idle(now, worker, self._registry.worked_at(worker.worker), self._after_s)
+            if wedged:
+                if since is None:
+                    since = heard_from(self._store.gaps.list(since=now - LOOK_BACK_S))
+                    busy = self._store.truth.workers_with("started")
+                    taken = self._store.truth.workers_with("queued")
+                if now - since < self._after_s:
+                    continue  # What it started may not have been heard.
+                wedged = worker.worker not in busy and (
+                    is_waited_for(now, worker, self._waiting, self._after_s)
+                    or (worker.worker in taken and self._has_taken(now, worker))
+                )
+            if wedged != (worker.state == "wedged"):
                 self._registry.wedge(worker.worker, wedged)
 
-    def _is_busy(self, worker: Worker) -> bool:
-        return bool(self._store.runs.page(RunFilters(worker=(worker.worker,), state=("started",)), 1).items)
+    def _has_taken(self, now: float, worker: Worker) -> bool:
+        """Return whether it took something out of its queues a while ago and did not start it."""
+        delivered = self._store.runs.page(RunFilters(worker=(worker.worker,), state=("queued",)), _DELIVERED).items
+        return any(
+            execution.worker == worker.worker
+            and execution.state() == "received"
+            and execution.seen_at is not None
+            and now - execution.seen_at >= self._after_s
+            for run in delivered
+            for execution in run.executions.values()
+        )
 
 
 def _still_waiting(known: Waiting, readings: Iterable[QueueReading], now: float) -> dict[tuple[str, str], float]:

@@ -122,6 +122,17 @@ class TruthStore:
         with self._engine.connect() as connection:
             return [(row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(query) if row[4]]
 
+    def workers_with(self, state: str) -> set[str]:
+        """Return the workers that have runs in this state."""
+        query = (
+            select(run_counts.c.worker)
+            .where(run_counts.c.state == state, run_counts.c.worker != "")
+            .group_by(run_counts.c.worker)
+            .having(func.sum(run_counts.c.runs) > 0)
+        )
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
     def states(self, run_ids: Collection[str]) -> dict[str, str]:
         """Return the states of those of `run_ids` that are known."""
         found: dict[str, str] = {}

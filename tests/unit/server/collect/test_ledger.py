@@ -58,7 +58,7 @@ def ledger(collector, store, clock, broker) -> Ledger:
     collector.submit([], process=ProcessReport(W, framework="celery", interval_s=2.0), source="celery-events")
     tell(collector, EventKind.STARTED, "peer", worker=W, execution=f"0.1@{W}#1")
     tell(collector, EventKind.SUCCEEDED, "peer", worker=W, execution=f"0.1@{W}#1")
-    return Ledger(store, clock, [broker], collector.take)
+    return Ledger(store, clock, [broker], collector.take, listening_from=0.0)
 
 
 def tell(collector, kind: EventKind, run_id: str, at: float = T, **more) -> None:
@@ -151,6 +151,18 @@ def test_a_run_whose_time_is_over_has_expired_and_one_lost_in_a_cut_is_unknown(l
     assert "expired" in view(store.runs.get("expired")).reason
     assert seen(store, "cut") == ("dead", "unknown")
     assert "refused" in view(store.runs.get("cut")).reason
+
+
+def test_a_run_from_before_the_server_was_started_may_have_been_executed_unheard(
+    ledger, collector, store, clock, broker
+):
+    tell(collector, EventKind.QUEUED, "old")
+    clock.advance(1.0)
+    restarted = Ledger(store, clock, [broker], collector.take)
+    look(restarted, collector, clock, 4)
+    assert seen(store, "old") == ("queued", "reported"), "late news gets its time"
+    look(restarted, collector, clock, 2)
+    assert seen(store, "old") == ("dead", "unknown")
 
 
 def test_the_result_backend_knows_better(ledger, collector, store, clock, broker):

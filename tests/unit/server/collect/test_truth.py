@@ -126,6 +126,15 @@ def test_a_worker_that_reports_and_starts_nothing_of_what_waits_is_wedged_until_
     assert worker_state(store, collector) == "up"
 
 
+def test_a_worker_that_does_not_start_what_it_took_is_wedged_though_its_queue_is_empty(collector, store, clock):
+    report(collector)
+    taken = TaskEvent(EventKind.RECEIVED, "a", T, task="t", service="s", queue="q", worker=W, execution=f"0.1@{W}#1")
+    collector.submit([taken])
+    collector.run_once()
+    pass_time(collector, clock, 64, waiting=0)
+    assert worker_state(store, collector) == "wedged"
+
+
 @pytest.mark.parametrize("case", ["nothing waits", "busy by its own word", "busy with known runs", "cannot be heard"])
 def test_a_worker_is_not_wedged_when(case, collector, store, clock):
     report(collector)

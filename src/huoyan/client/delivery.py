@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from huoyan.model.event import ProcessReport, QueueReading
+from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleReport
 
 
@@ -18,6 +19,7 @@ class Batch:
         queues: Queue depths read since the last batch.
         schedules: What is new about schedules.
         measurements: Numbers and encoded frames of what was measured, oldest first (`huoyan.client.outbox`).
+        examples: Requests kept as examples since the last batch with a report.
     """
 
     events: list[bytes] = field(default_factory=list)
@@ -25,6 +27,7 @@ class Batch:
     queues: list[QueueReading] = field(default_factory=list)
     schedules: list[ScheduleReport] = field(default_factory=list)
     measurements: list[tuple[int, bytes]] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
 
 
 class Answer(StrEnum):

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from huoyan.client.delivery import Answer, Batch, Receipt, Transport
+from huoyan.client.examples import Examples
 from huoyan.client.guard import warn
 from huoyan.client.outbox import Outbox
 from huoyan.client.settings import Settings
 from huoyan.client.wire import encode_event
 from huoyan.clock import Clock
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleReport
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ _MAX_SCHEDULES = 1000
 _SCHEDULES_AGAIN_S = 60.0
 _FIRST_REPORT_S = 1.0
 _ADOPT_EVERY_S = 10.0
+_EXAMPLES_EVERY_S = 3.0
+_MOST_EXAMPLES = 1000
 
 
 class Emitter:
@@ -43,6 +47,7 @@ class Emitter:
         report: Returns what the process says of itself, or None when it does not report. Its arguments: how many events
             were dropped so far, and whether the process closes.
         spool: Keeps what waits for the case that the process is killed; None: memory alone does.
+        examples: Returns where requests are kept that are sent as examples; None: there are none.
         outbox: Keeps what the process measures until it is taken; None: nothing is measured.
     """
 
@@ -54,7 +59,9 @@ class Emitter:
         report: Callable[[int, bool], ProcessReport | None],
         outbox: Outbox | None = None,
         spool: "Spool | None" = None,
+        examples: Callable[[], Examples] | None = None,
     ) -> None:
+        self._examples = examples
         self._outbox = outbox
         self._spool = spool
         self._settings = settings
@@ -85,6 +92,7 @@ class Emitter:
         self._retry_at = 0.0
         self._report_at = 0.0
         self._first_at: float | None = None
+        self._examples_at = self._clock.monotonic()
         self._said_anything = False
         self.dropped = 0
         """Events lost for good: the buffer was full, the server refused them, or the process ended first."""
@@ -307,6 +315,8 @@ class Emitter:
         due = self._report_at
         if self._first_at is not None:
             due = min(due, self._first_at + self._settings.flush_interval_s)
+        if self._examples is not None and self._examples().waiting:
+            due = min(due, self._examples_at + _EXAMPLES_EVERY_S)
         return due - now
 
     def _is_due(self) -> bool:
@@ -325,6 +335,8 @@ class Emitter:
             if self._queues:
                 batch.queues, self._queues = list(self._queues.values()), {}
             batch.schedules = self._take_schedules(again=batch.process is not None)
+            if self._examples is not None and not batch.examples:
+                batch.examples = self._take_examples()
             # Frames stay in the outbox, and what is in it is what is sent, whatever batch they go with.
             batch.measurements = outbox.take() if outbox is not None else []
             if not any((batch.events, batch.queues, batch.schedules, batch.measurements, batch.process)):
@@ -338,6 +350,13 @@ class Emitter:
         receipt = self._transport.send(batch, timeout_s)
         with self._lock:
             return self._settle(batch, receipt)
+
+    def _take_examples(self) -> list[Example]:
+        now = self._clock.monotonic()
+        if self._examples is None or now - self._examples_at < 0.9 * _EXAMPLES_EVERY_S:
+            return []
+        self._examples_at = now
+        return self._examples().take()[:_MOST_EXAMPLES]
 
     def _take_schedules(self, *, again: bool) -> list[ScheduleReport]:
         now = self._clock.monotonic()

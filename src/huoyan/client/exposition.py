@@ -24,22 +24,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _T = TypeVar("_T")
-_REQUESTS = "http_request"
-"""Begin of the names that `RequestCollector` speaks for."""
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class RequestCollector:
-    """http_* of the client of this process."""
-
-    def describe(self) -> Iterable["Family"]:
-        """Return the families without samples, by which the registry recognises names that are taken."""
-        return _requests(Metrics())
-
-    def collect(self) -> Iterable["Family"]:
-        """Return the families as they are now."""
-        client = process.existing()
-        return _requests(client.metrics) if client is not None else ()
 
 
 class TaskCollector:
@@ -90,7 +75,7 @@ def register(registry: "CollectorRegistry | None" = None) -> "CollectorRegistry"
     with _lock:
         if chosen not in _registered:
             _registered[chosen] = None
-            for collector in (RequestCollector(), TaskCollector(), MeasurementCollector()):
+            for collector in (TaskCollector(), MeasurementCollector()):
                 try:
                     chosen.register(collector)
                 except ValueError as error:
@@ -164,21 +149,6 @@ async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], b
     await send({"type": "http.response.body", "body": body})
 
 
-def _requests(metrics: Metrics) -> Iterator["Family"]:
-    from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
-
-    series = list(metrics.requests.series.items())
-    counts = [
-        ((method, endpoint, str(status)), float(count))
-        for (method, endpoint), one in series
-        for status, count in list(one.statuses.items())
-    ]
-    yield _counter(HTTP_REQUESTS, counts)
-    durations = [((method, endpoint), one.duration) for (method, endpoint), one in series]
-    yield _histogram(HTTP_REQUEST_DURATION, durations)
-    yield _gauge(HTTP_REQUESTS_IN_FLIGHT, [((), float(metrics.requests.in_flight))])
-
-
 _COUNT_BOUNDS = tuple(4.0**power for power in range(16))
 """Bounds for what is neither seconds nor otherwise known: 1 to a thousand million, each four times the one before."""
 
@@ -193,8 +163,6 @@ def _measured(measurements: Measurements) -> Iterator["Family"]:
     for metric in (*contract, *own):
         family = families.get(metric.name)
         series = list(family.series()) if family is not None else []
-        if metric.name.startswith(_REQUESTS) and not series:
-            continue
         counts = [(key, one.value) for key, one in series if isinstance(one, Counter)]
         values = [(key, one.value) for key, one in series if isinstance(one, Gauge) and one.value is not None]
         observed = [(key, one) for key, one in series if isinstance(one, Observed)]

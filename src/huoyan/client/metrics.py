@@ -11,9 +11,13 @@ from collections import OrderedDict, defaultdict
 from itertools import accumulate
 from math import inf
 
+from huoyan.client.examples import Examples, Kept
+from huoyan.client.measurements import Counter, Family, Measurements
+from huoyan.client.measurements import Distribution as Exponential
 from huoyan.model.event import EventKind, TaskEvent
 from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.model.labels import Budget, clean_label_value
+from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
 
 _MAX_EXCEPTIONS = 100
 _MAX_PENDING = 50_000
@@ -59,20 +63,38 @@ class Distribution:
 class RequestSeries:
     """What is counted of one method and endpoint."""
 
-    __slots__ = ("duration", "statuses")
+    __slots__ = ("_requests", "duration", "endpoint", "kept", "method", "statuses")
 
-    def __init__(self) -> None:
-        self.duration = Distribution(REQUEST_BOUNDS_S)
-        self.statuses: dict[int, int] = {}
+    def __init__(self, requests: "RequestMetrics", method: str, endpoint: str) -> None:
+        self._requests = requests
+        self.method = method
+        self.endpoint = endpoint
+        self.duration = requests.durations().child((method, endpoint))
+        self.statuses: dict[int, Counter] = {}
+        self.kept: Kept = requests.examples.of(method, endpoint)
+
+    def status(self, status: int) -> Counter:
+        """Return the counter of a status."""
+        found = self.statuses.get(status)
+        if found is None:
+            labels = (self.method, self.endpoint, str(status))
+            found = self.statuses[status] = self._requests.counts().child(labels)
+        return found
 
 
 class RequestMetrics:
     """Requests answered by this process, by method and route template.
 
     Counted in the thread of the event loop, without a lock: two loops in one process may lose a count once in a while.
+
+    Args:
+        measurements: Where the figures are kept that travel to the server and to `/metrics`.
+        examples: Where requests are kept that show where the time goes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, measurements: Measurements, examples: Examples) -> None:
+        self._measurements = measurements
+        self.examples = examples
         self.series: dict[tuple[str, str], RequestSeries] = {}
         self.in_flight = 0
         self._budget = Budget("http_requests_total", ("method", "endpoint"))
@@ -80,7 +102,21 @@ class RequestMetrics:
     def open(self, method: str, endpoint: str) -> RequestSeries:
         """Return the series of a method and endpoint seen for the first time; too many share one."""
         method, endpoint = self._budget.admit((clean_label_value(method), clean_label_value(endpoint)))
-        return self.series.setdefault((method, endpoint), RequestSeries())
+        found = self.series.get((method, endpoint))
+        return found or self.series.setdefault((method, endpoint), RequestSeries(self, method, endpoint))
+
+    def counts(self) -> Family[Counter]:
+        """Return the counter of requests, made when the first one is answered."""
+        return self._measurements.counter(HTTP_REQUESTS)
+
+    def durations(self) -> Family[Exponential]:
+        """Return how long requests took, likewise."""
+        return self._measurements.distribution(HTTP_REQUEST_DURATION)
+
+    def read(self, measurements: Measurements) -> None:
+        """Write down how many are being answered now, before the measurements are sent."""
+        if self.series or self.in_flight:
+            measurements.gauge(HTTP_REQUESTS_IN_FLIGHT).child().set(float(self.in_flight))
 
 
 class TaskMetrics:
@@ -156,11 +192,11 @@ class Metrics:
     """All that one process counts. `expose_tasks` says whether `huoyan_task_*` are exposed here; with a server they are
     there."""
 
-    def __init__(self) -> None:
+    def __init__(self, measurements: Measurements | None = None, examples: Examples | None = None) -> None:
         self.expose_tasks = True
-        self.forked()
+        self.forked(measurements if measurements is not None else Measurements(), examples or Examples())
 
-    def forked(self) -> None:
+    def forked(self, measurements: Measurements, examples: Examples) -> None:
         """Count from zero: what the parent counted is the parent's."""
         self.tasks = TaskMetrics()
-        self.requests = RequestMetrics()
+        self.requests = RequestMetrics(measurements, examples)

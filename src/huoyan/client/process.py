@@ -14,6 +14,7 @@ from huoyan.client import settings as client_settings
 from huoyan.client.capture import Capture
 from huoyan.client.delivery import Transport
 from huoyan.client.emitter import Emitter
+from huoyan.client.examples import Examples
 from huoyan.client.figures import Figures, LoopLag
 from huoyan.client.guard import guard, warn
 from huoyan.client.measurements import Measurements
@@ -166,12 +167,14 @@ class Client:
         self._active: set[tuple[str, str]] = set()
         self._reporting = False
         self._ends_with_child = False
-        self.metrics = Metrics()
         self.measurements = Measurements()
+        self.examples = Examples({"host": self.process.host})
+        self.metrics = Metrics(self.measurements, self.examples)
         self.outbox = Outbox(clock, lambda: self.measurements, lambda: (self.process.service, self.process.name))
         self.loop_lag = LoopLag(lambda: self.measurements, lambda: self.process.name)
         self._figures = Figures(self.process.host)
         self.outbox.readings.append(self._read_figures)
+        self.outbox.readings.append(lambda measurements: self.metrics.requests.read(measurements))
         self._apply(settings, transport)
         _clients.add(self)
 
@@ -197,7 +200,7 @@ class Client:
             transport = HttpTransport(settings.url, settings.token, self.clock.now, VERSION)
             spool = _spool(settings)
         self.emitter = (
-            Emitter(settings, self.clock, transport, self._report, self.outbox, spool)
+            Emitter(settings, self.clock, transport, self._report, self.outbox, spool, lambda: self.examples)
             if transport is not None
             else None
         )
@@ -283,9 +286,10 @@ class Client:
             self._active = set()
             self._ends_with_child = False
             self.process.forked()
-            self.metrics.forked()
             # What the parent measured is the parent's.
             self.measurements = Measurements()
+            self.examples = Examples({"host": self.process.host})
+            self.metrics.forked(self.measurements, self.examples)
             self.outbox.forked()
             self.loop_lag.forked()
             self._figures = Figures(self.process.host)

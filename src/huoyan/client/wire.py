@@ -7,6 +7,7 @@ from typing import Any
 
 from huoyan.client.delivery import Batch
 from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
+from huoyan.model.example import Example
 from huoyan.model.histogram import Histogram
 from huoyan.model.schedule import ScheduleReport
 from huoyan.signals.measured import Frame, Measured
@@ -86,11 +87,31 @@ def encode_batch(batch: Batch, sent_at: float) -> bytes:
         head["queues"] = [_filled(reading) for reading in batch.queues]
     if batch.schedules:
         head["schedules"] = [_schedule_fields(report) for report in batch.schedules]
+    if batch.examples:
+        head["examples"] = [_example_fields(example) for example in batch.examples]
     start = _encode(head).encode("utf-8", "replace")
     parts = [start[:-1]]
     if batch.measurements:
         parts += [b',"measurements":[', b",".join(encoded for _, encoded in batch.measurements), b"]"]
     return b"".join((*parts, b',"events":[', b",".join(batch.events), b"]}"))
+
+
+def _example_fields(example: Example) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "endpoint": example.endpoint[:_NAME_CHARS],
+        "at": example.at,
+        "duration_s": example.duration_s,
+        "method": example.method,
+        "status": example.status,
+        "kind": example.kind,
+        "labels": {name: value[:_NAME_CHARS] for name, value in example.labels.items()},
+        "seen": example.seen,
+    }
+    if example.breakdown is not None:
+        out["breakdown"] = example.breakdown
+    if example.trace_id:
+        out["trace_id"] = example.trace_id
+    return out
 
 
 def encode_frame(frame: Frame) -> bytes:

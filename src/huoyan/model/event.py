@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleReport
 
 
@@ -178,3 +179,4 @@ class EventBatch:
     process: ProcessReport | None = None
     queues: list[QueueReading] = field(default_factory=list)
     schedules: list[ScheduleReport] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)

@@ -21,6 +21,7 @@ from huoyan.server.api.assembly import assemble
 from huoyan.server.api.context import Context
 from huoyan.server.collect import Bus, Collector, CollectorSettings
 from huoyan.server.collect.ledger import Ledger
+from huoyan.server.collect.pipeline import Service
 from huoyan.server.collect.schedules import Schedules
 from huoyan.server.config import Settings
 from huoyan.server.export import Exposition, Reading, Sample
@@ -32,7 +33,7 @@ from huoyan.server.ingest.rq_poll import RqPollIngest
 from huoyan.server.notify.notifier import Notifier
 from huoyan.server.occupancy import listen, occupy
 from huoyan.server.periodic import Schedule
-from huoyan.server.retention import IncidentRetention
+from huoyan.server.retention import ExampleRetention, IncidentRetention
 from huoyan.server.store import Store
 from huoyan.signals.metrics import (
     ALERTS_FIRING,
@@ -50,6 +51,8 @@ REQUEST_TIMEOUT_S = 3
 
 _LOG = logging.getLogger(__name__)
 _DAY_S = 86_400.0
+EXAMPLES_KEPT_S = 3 * _DAY_S
+"""How long requests are kept as examples at most, in seconds."""
 
 
 class Server:
@@ -140,12 +143,14 @@ class Server:
             silent=self.silent,
         )
         retention = IncidentRetention(store.incidents, clock, retention_s)
+        forgetting = ExampleRetention(store.examples, clock, min(retention_s, EXAMPLES_KEPT_S))
         schedules = Schedules(store, clock, retention_s)
         collector.found_by(SCHEDULER_DEAD.name, schedules.dead)
         self.ingests = [*self._celery(collector), *self._rq(collector)]
         ledger = self._ledger(store, collector)
         parts.callback(ledger.close)
-        schedule = Schedule([*collector.services(), ledger, schedules, alerts, incidents, notifier, retention], clock)
+        deciding: list[Service] = [ledger, schedules, alerts, incidents, notifier, retention, forgetting]
+        schedule = Schedule([*collector.services(), *deciding], clock)
         schedule.start()
         parts.callback(schedule.stop)
         for ingest in self.ingests:

@@ -93,6 +93,7 @@ def test_an_eta_is_what_waiting_counts_from(local_client: Client, registry: Coll
 def test_with_a_server_tasks_are_not_exposed_here(client: Client, registry: CollectorRegistry) -> None:
     client.record(event(EventKind.STARTED, "r1", execution="1@w"))
     client.record(event(EventKind.SUCCEEDED, "r1", execution="1@w"))
+    client.metrics.requests.open("GET", "/").status(200).add()
     names = {name for name, _ in samples(registry)}
     assert not any(name.startswith("huoyan_task") for name in names)
     assert "http_requests_in_flight" in names
@@ -118,7 +119,7 @@ def test_exception_types_are_bounded() -> None:
 
 def test_a_child_process_counts_from_zero(local_client: Client) -> None:
     local_client.record(event(EventKind.SUCCEEDED, "r1"))
-    local_client.metrics.forked()
+    local_client.metrics.forked(local_client.measurements, local_client.examples)
     assert local_client.metrics.tasks.runs == {}
 
 
@@ -173,7 +174,7 @@ def test_what_is_exposed_is_what_is_declared(local_client: Client, registry: Col
     local_client.record(event(EventKind.FAILED, "r1", execution="1@w", duration_s=1.0, exception=failure))
     local_client.record(event(EventKind.RETRYING, "r2", execution="1@w", duration_s=1.0))
     series = local_client.metrics.requests.open("GET", "/x")
-    series.statuses[200] = 1
+    series.status(200).add()
     kinds = {MetricKind.COUNTER: "counter", MetricKind.GAUGE: "gauge", MetricKind.DISTRIBUTION: "histogram"}
     families = list(text_string_to_metric_families(render(registry)[1].decode()))
     assert {"http_requests", "huoyan_task_runs", "huoyan_task_wait_seconds"} <= {family.name for family in families}

@@ -326,6 +326,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/causes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List why the slowest are slow
+         * @description Compare the slowest 1 % of an endpoint or task with the typical ones, over the last 15 minutes unless said
+         *     otherwise; without either, every endpoint of the service.
+         */
+        get: operations["listCauses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/signals": {
         parameters: {
             query?: never;
@@ -874,6 +895,269 @@ export interface components {
             rejected: components["schemas"]["Rejection"][];
         };
         /**
+         * Cause
+         * @description Something that the slow ones spend more time on than the typical ones.
+         * @example {
+         *       "service": "orders",
+         *       "endpoint": "GET /orders",
+         *       "task": "",
+         *       "component": "database",
+         *       "operation": "SELECT",
+         *       "target": "orders",
+         *       "share": 0.97,
+         *       "slow_s": 3.1,
+         *       "typical_s": 0.02,
+         *       "p99_s": 2.8,
+         *       "others_p99_s": 0.012,
+         *       "sentence": "97 % of what the slow ones take longer is SELECT on orders: P99 2.8 s, others 12 ms.",
+         *       "sentence_zh": "慢请求多花的时间有 97 % 在对 orders 的 SELECT：P99 为 2.8 s，其他为 12 ms。",
+         *       "evidence": [
+         *         {
+         *           "id": "1042",
+         *           "at": "2026-11-20T21:15:03.123456Z",
+         *           "duration_s": 3.21,
+         *           "status": 200,
+         *           "breakdown": {
+         *             "total_s": 3.21,
+         *             "own_s": 0.02,
+         *             "parts": [
+         *               {
+         *                 "component": "database",
+         *                 "operation": "SELECT",
+         *                 "target": "orders",
+         *                 "calls": 1,
+         *                 "total_s": 3.19,
+         *                 "covered_s": 3.19,
+         *                 "max_s": 3.19,
+         *                 "errors": 0
+         *               }
+         *             ]
+         *           },
+         *           "labels": {
+         *             "host": "host-1"
+         *           },
+         *           "trace_id": ""
+         *         }
+         *       ]
+         *     }
+         */
+        Cause: {
+            /** Service */
+            service: string;
+            /**
+             * Endpoint
+             * @description Method and route template, empty for a task.
+             */
+            endpoint: string;
+            /** Task */
+            task: string;
+            /**
+             * Component
+             * @description `database`, `redis`, `http`, `queue`, `own code`, …
+             */
+            component: string;
+            /** Operation */
+            operation: string;
+            /**
+             * Target
+             * @description Table, host or what else is called.
+             */
+            target: string;
+            /**
+             * Share
+             * @description Its part of what the slow ones take longer, 0 to 1.
+             */
+            share: number;
+            /**
+             * Slow S
+             * @description What it takes in a slow one, on average.
+             */
+            slow_s: number;
+            /** Typical S */
+            typical_s: number;
+            /**
+             * P99 S
+             * @description 99 % of its calls took at most this long, null when calls are not measured apart.
+             */
+            p99_s: number | null;
+            /**
+             * Others P99 S
+             * @description The same of all other calls of this component.
+             */
+            others_p99_s: number | null;
+            /** Sentence */
+            sentence: string;
+            /** Sentence Zh */
+            sentence_zh: string;
+            /** Evidence */
+            evidence: components["schemas"]["CauseExample"][];
+        };
+        /**
+         * CauseExample
+         * @description A slow request or run that shows a cause.
+         * @example {
+         *       "id": "1042",
+         *       "at": "2026-11-20T21:15:03.123456Z",
+         *       "duration_s": 3.21,
+         *       "status": 200,
+         *       "breakdown": {
+         *         "total_s": 3.21,
+         *         "own_s": 0.02,
+         *         "parts": [
+         *           {
+         *             "component": "database",
+         *             "operation": "SELECT",
+         *             "target": "orders",
+         *             "calls": 1,
+         *             "total_s": 3.19,
+         *             "covered_s": 3.19,
+         *             "max_s": 3.19,
+         *             "errors": 0
+         *           }
+         *         ]
+         *       },
+         *       "labels": {
+         *         "host": "host-1"
+         *       },
+         *       "trace_id": ""
+         *     }
+         */
+        CauseExample: {
+            /**
+             * Id
+             * @description Of a run, its id.
+             */
+            id: string;
+            /**
+             * At
+             * Format: date-time
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            at: string;
+            /** Duration S */
+            duration_s: number;
+            /**
+             * Status
+             * @description The HTTP status; 0 for a run.
+             */
+            status: number;
+            /** Breakdown */
+            breakdown: unknown;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Trace Id */
+            trace_id: string;
+        };
+        /**
+         * CauseList
+         * @description Causes, the most important first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "service": "orders",
+         *           "endpoint": "GET /orders",
+         *           "task": "",
+         *           "component": "database",
+         *           "operation": "SELECT",
+         *           "target": "orders",
+         *           "share": 0.97,
+         *           "slow_s": 3.1,
+         *           "typical_s": 0.02,
+         *           "p99_s": 2.8,
+         *           "others_p99_s": 0.012,
+         *           "sentence": "97 % of what the slow ones take longer is SELECT on orders: P99 2.8 s, others 12 ms.",
+         *           "sentence_zh": "慢请求多花的时间有 97 % 在对 orders 的 SELECT：P99 为 2.8 s，其他为 12 ms。",
+         *           "evidence": [
+         *             {
+         *               "id": "1042",
+         *               "at": "2026-11-20T21:15:03.123456Z",
+         *               "duration_s": 3.21,
+         *               "status": 200,
+         *               "breakdown": {
+         *                 "total_s": 3.21,
+         *                 "own_s": 0.02,
+         *                 "parts": [
+         *                   {
+         *                     "component": "database",
+         *                     "operation": "SELECT",
+         *                     "target": "orders",
+         *                     "calls": 1,
+         *                     "total_s": 3.19,
+         *                     "covered_s": 3.19,
+         *                     "max_s": 3.19,
+         *                     "errors": 0
+         *                   }
+         *                 ]
+         *               },
+         *               "labels": {
+         *                 "host": "host-1"
+         *               },
+         *               "trace_id": ""
+         *             }
+         *           ]
+         *         }
+         *       ],
+         *       "next": null,
+         *       "compared": [
+         *         {
+         *           "service": "orders",
+         *           "endpoint": "GET /orders",
+         *           "task": "",
+         *           "verdict": "found",
+         *           "slow": 40,
+         *           "typical": 160,
+         *           "cutoff_s": 2.9,
+         *           "slow_mean_s": 3.2,
+         *           "typical_mean_s": 0.05
+         *         }
+         *       ]
+         *     }
+         */
+        CauseList: {
+            /** Items */
+            items: components["schemas"]["Cause"][];
+            /**
+             * Next
+             * @description Always null: the list is short.
+             */
+            next: null;
+            /** Compared */
+            compared: components["schemas"]["Compared"][];
+        };
+        /**
+         * Compared
+         * @description What was compared for one endpoint or task.
+         */
+        Compared: {
+            /** Service */
+            service: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Task */
+            task: string;
+            /**
+             * Verdict
+             * @description `found`, or why nothing is: too few seen; the slow ones are hardly slower; nothing measured explains it.
+             * @enum {string}
+             */
+            verdict: "found" | "few" | "even" | "unclear";
+            /** Slow */
+            slow: number;
+            /** Typical */
+            typical: number;
+            /**
+             * Cutoff S
+             * @description From this duration on one counts as slow.
+             */
+            cutoff_s: number | null;
+            /** Slow Mean S */
+            slow_mean_s: number | null;
+            /** Typical Mean S */
+            typical_mean_s: number | null;
+        };
+        /**
          * EventBatch
          * @description What a client posts at once. `sent_at` is its clock at sending, from which the server learns the skew.
          */
@@ -890,6 +1174,8 @@ export interface components {
             schedules: components["schemas"]["ScheduleReport"][];
             /** @default [] */
             measurements: components["schemas"]["MeasurementFrame"][];
+            /** @default [] */
+            examples: components["schemas"]["Example"][];
         };
         /**
          * EventKind
@@ -903,6 +1189,49 @@ export interface components {
          * @enum {unknown}
          */
         Evidence: "inferred" | "reported" | "unknown";
+        /**
+         * Example
+         * @description A request kept as an example of where the time goes.
+         */
+        Example: {
+            /** @description Its route template. */
+            endpoint: string;
+            /** @description When it began. */
+            at: number | string;
+            /** @description How long it took. */
+            duration_s: number;
+            /** @default  */
+            method: string;
+            /** @default 0 */
+            status: number;
+            /**
+             * @description Why it was kept: among the slowest of its interval, at random, or because it failed.
+             * @default sampled
+             * @enum {unknown}
+             */
+            kind: "failed" | "sampled" | "slow";
+            /**
+             * @description Where its time went, as of runs.
+             * @default null
+             */
+            breakdown: unknown;
+            /**
+             * @description What may set it apart: host, version, …
+             * @default {}
+             */
+            labels: {
+                [key: string]: string;
+            };
+            /** @default  */
+            trace_id: string;
+            /**
+             * @description How many requests of its endpoint there were in its interval.
+             * @default 0
+             */
+            seen: number;
+            /** @default  */
+            service: string;
+        };
         /**
          * ExceptionInfo
          * @description An exception as text. `fingerprint` is the identity of its failure group; absent: made by the server.
@@ -5371,6 +5700,73 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCauses: {
+        parameters: {
+            query?: {
+                /** @description Service. */
+                service?: string | null;
+                /** @description Method and route template, e.g. `GET /orders/{id}`. */
+                endpoint?: string | null;
+                /** @description Task name. */
+                task?: string | null;
+                /** @description Not before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                since?: string | null;
+                /** @description Before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CauseList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,16 +6,15 @@ an unexpected exception. A request ends with the last byte of its response; back
 """
 
 from asyncio import CancelledError
-from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
-from huoyan.client import context, process
+from huoyan.client import breakdown, context, process
 from huoyan.client.exposition import in_thread, metrics_app, register
 from huoyan.client.guard import guard, warn
-from huoyan.client.metrics import REQUEST_BOUNDS_S, RequestMetrics, RequestSeries
+from huoyan.client.metrics import RequestMetrics, RequestSeries
 from huoyan.client.reporter import Reporter
 from huoyan.client.routes import has_route, template
 from huoyan.errors import ConfigurationError
@@ -69,6 +68,7 @@ class Middleware:
                 context.request.reset(token)
         requests = client.metrics.requests
         requests.in_flight += 1
+        entry = breakdown.enter("request")
         status = 0
         open_ = True
 
@@ -80,7 +80,7 @@ class Middleware:
                 status = message["status"]
             elif open_ and not message.get("more_body", False) and kind != "http.response.debug":
                 open_ = False
-                self._count(requests, scope, root_path, status, perf_counter() - started)
+                self._count(requests, scope, root_path, status, perf_counter() - started, entry)
 
         started = perf_counter()
         try:
@@ -90,18 +90,27 @@ class Middleware:
                 open_ = False
                 cancelled = isinstance(error, CancelledError)
                 status = status or (_CLIENT_CLOSED_REQUEST if cancelled else 500)
-                self._count(requests, scope, root_path, status, perf_counter() - started)
+                self._count(requests, scope, root_path, status, perf_counter() - started, entry)
             raise
         finally:
             if open_:
-                self._count(requests, scope, root_path, status or 500, perf_counter() - started)
+                self._count(requests, scope, root_path, status or 500, perf_counter() - started, entry)
+            breakdown.suspend(entry.token)
             context.request.reset(token)
 
     def _count(
-        self, requests: RequestMetrics, scope: Scope, root_path: str, status: int, duration_s: float
+        self,
+        requests: RequestMetrics,
+        scope: Scope,
+        root_path: str,
+        status: int,
+        duration_s: float,
+        entry: breakdown.Entry,
     ) -> None:
         try:
             requests.in_flight -= 1
+            # Its time is over with the last byte: what background tasks call is not part of it.
+            parts = entry.collector.close()
             fastapi = scope.get("fastapi")
             route = fastapi.get("effective_route_context") if fastapi is not None else None
             if route is None:
@@ -112,11 +121,14 @@ class Middleware:
                 series = self._series(requests, scope, root_path, key, route)
             else:
                 series = known[1]
-            duration = series.duration
-            duration.counts[bisect_left(REQUEST_BOUNDS_S, duration_s)] += 1
-            duration.total += duration_s
-            statuses = series.statuses
-            statuses[status] = statuses.get(status, 0) + 1
+            series.duration.observe(duration_s)
+            counter = series.statuses.get(status) or series.status(status)
+            counter.value += 1
+            kept = series.kept
+            kept.seen += 1
+            if duration_s > kept.floor_s or kept.seen >= kept.next_sample or status >= 500:
+                at = time() - duration_s
+                requests.examples.keep(kept, status, at, duration_s, parts, None, _trace_id(scope))
         except Exception as error:  # noqa: BLE001 - counting must not fail a request
             warn("asgi.count", "huoyan: a request could not be counted", error=error)
 
@@ -197,6 +209,15 @@ class AsgiIntegration:
 
 
 _ROUTE_NAME = "huoyan_metrics"
+
+
+def _trace_id(scope: Scope) -> str:
+    """Return the trace that a request belongs to, by its header (https://www.w3.org/TR/trace-context/)."""
+    for name, value in scope.get("headers") or ():
+        if name == b"traceparent":
+            parts = value.decode("latin-1").split("-")
+            return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""
+    return ""
 
 
 def _expose(app: Any, path: str | None, registry: Any) -> None:

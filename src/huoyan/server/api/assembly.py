@@ -12,6 +12,7 @@ from huoyan.server.api.gate import Gate
 from huoyan.server.api.openapi import describe
 from huoyan.server.api.routes import (
     alerts,
+    causes,
     events,
     failures,
     gaps,
@@ -45,6 +46,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     schedules.router,
     gaps.router,
     failures.router,
+    causes.router,
     signals.router,
     measured.router,
     rules.router,

@@ -23,6 +23,7 @@ TAGS = (
     ("workers", "Who works, and who is gone."),
     ("schedules", "What is due when, and whether it was done."),
     ("failures", "Failures grouped by cause."),
+    ("causes", "What the slowest requests or runs do differently."),
     ("signals", "Quantities that charts, rules and Prometheus share."),
     ("alerting", "Rules and the alerts they raise."),
     ("ledger", "What queues hold, by our books and by their brokers."),

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
+from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleKind, ScheduleReport
 from huoyan.server.ingest.measurements import FrameProblem, frame_of
 from huoyan.server.ingest.wire import (
@@ -23,6 +24,7 @@ from huoyan.server.ingest.wire import (
     MAX_EVENTS,
     Time,
     WireEvent,
+    WireExample,
     WireFrame,
     WireProcess,
     WireQueue,
@@ -53,6 +55,7 @@ class Decoded:
     queues: list[QueueReading] = field(default_factory=list)
     schedules: list[ScheduleReport] = field(default_factory=list)
     measurements: list[Frame] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
     sent_at: float | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -62,6 +65,7 @@ _process = msgspec.json.Decoder(WireProcess)
 _queue = msgspec.json.Decoder(WireQueue)
 _schedule = msgspec.json.Decoder(WireSchedule)
 _frame = msgspec.json.Decoder(WireFrame)
+_example = msgspec.json.Decoder(WireExample)
 _time = msgspec.json.Decoder(Time | None)
 _raw_list = msgspec.json.Decoder(list[Raw])
 _raw_object = msgspec.json.Decoder(dict[str, Raw])
@@ -127,6 +131,7 @@ def decode(body: bytes, received_at: float) -> Decoded:
         decoded.process = _process_report(process)
     decoded.queues = [_queue_reading(q) for q in _items(parts, "queues", _queue, decoded)]
     decoded.schedules = [_schedule_report(s) for s in _items(parts, "schedules", _schedule, decoded)]
+    decoded.examples = [_kept_example(e) for e in _items(parts, "examples", _example, decoded)]
     for place, frame in enumerate(_items(parts, "measurements", _frame, decoded)):
         problems: list[FrameProblem] = []
         decoded.measurements.append(frame_of(frame, _at(frame.at), problems))
@@ -155,7 +160,7 @@ def _envelope(body: bytes, decoded: Decoded) -> tuple[dict[str, Raw], list[Raw]]
         return parts, _raw_list.decode(events)
     if "kind" in parts or "run_id" in parts:
         return {}, [Raw(body)]
-    if "process" in parts or "queues" in parts or "schedules" in parts or "measurements" in parts:
+    if not parts.keys().isdisjoint(("process", "queues", "schedules", "measurements", "examples")):
         return parts, []
     decoded.rejected.append(
         Rejected(None, None, "body", "an object with `events`, or an event with `kind` and `run_id`", _names(parts))
@@ -332,6 +337,22 @@ def _schedule_report(wire: WireSchedule) -> ScheduleReport:
         source=wire.source,
         enabled=wire.enabled,
         at=_at(wire.at),
+    )
+
+
+def _kept_example(wire: WireExample) -> Example:
+    return Example(
+        endpoint=wire.endpoint,
+        at=_at(wire.at),
+        duration_s=wire.duration_s,
+        method=wire.method,
+        status=wire.status,
+        kind=wire.kind,
+        breakdown=wire.breakdown if isinstance(wire.breakdown, dict) else None,
+        labels=wire.labels,
+        trace_id=wire.trace_id,
+        seen=wire.seen,
+        service=wire.service,
     )
 
 

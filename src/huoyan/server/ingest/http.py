@@ -1,6 +1,7 @@
 """Events over HTTP: read the body within bounds, decode it, hand it to the collector, answer when it is stored."""
 
 import asyncio
+import logging
 import zlib
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
@@ -119,6 +120,7 @@ class HttpIngest:
         self._keep(decoded, received_at)
         if decoded.measurements or decoded.process is not None:
             self._measure(decoded, received_at)
+        self._keep_examples(decoded, received_at)
         if not decoded.events and decoded.process is None and not decoded.queues:
             return decoded, None
         try:
@@ -145,6 +147,20 @@ class HttpIngest:
             ) from error
         if decoded.process is not None and decoded.process.closing:
             measured.closed(decoded.process.worker)
+
+    def _keep_examples(self, decoded: Decoded, received_at: float) -> None:
+        """Keep examples by our own clock. Losing some costs nothing but detail, so nobody has to send them again."""
+        if not decoded.examples:
+            return
+        skew_s = 0.0 if decoded.sent_at is None else decoded.sent_at - received_at
+        service = decoded.process.service if decoded.process is not None else ""
+        for example in decoded.examples:
+            example.at -= skew_s
+            example.service = example.service or service
+        try:
+            self._collector.store.examples.add(decoded.examples)
+        except SQLAlchemyError as error:
+            logging.getLogger(__name__).warning("%d examples were not kept: %s", len(decoded.examples), error)
 
     def _keep(self, decoded: Decoded, received_at: float) -> None:
         """Keep what is told of schedules, before anything is acknowledged."""

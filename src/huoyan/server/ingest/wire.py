@@ -6,7 +6,7 @@
 import json
 import sys
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -276,6 +276,25 @@ class WireFrame(Struct, kw_only=True):
     metrics: Annotated[list[WireMeasured], Meta(max_length=1000)] = []
 
 
+class WireExample(Struct, kw_only=True):
+    """A request kept as an example of where the time goes."""
+
+    endpoint: Annotated[str, Meta(min_length=1, max_length=500, description="Its route template.")]
+    at: Annotated[Time, Meta(description="When it began.")]
+    duration_s: Annotated[Seconds, Meta(description="How long it took.")]
+    method: Annotated[str, Meta(max_length=20)] = ""
+    status: Annotated[int, Meta(ge=0, le=999)] = 0
+    kind: Annotated[
+        Literal["slow", "sampled", "failed"],
+        Meta(description="Why it was kept: among the slowest of its interval, at random, or because it failed."),
+    ] = "sampled"
+    breakdown: Annotated[Any, Meta(description="Where its time went, as of runs.")] = None
+    labels: Annotated[Labels, Meta(description="What may set it apart: host, version, …")] = {}
+    trace_id: Annotated[str, Meta(max_length=64)] = ""
+    seen: Annotated[Count, Meta(description="How many requests of its endpoint there were in its interval.")] = 0
+    service: Name = ""
+
+
 class WireBatch(Struct, kw_only=True):
     """What a client posts at once. `sent_at` is its clock at sending, from which the server learns the skew."""
 
@@ -285,6 +304,7 @@ class WireBatch(Struct, kw_only=True):
     queues: Annotated[list[WireQueue], Meta(max_length=10_000)] = []
     schedules: Annotated[list[WireSchedule], Meta(max_length=10_000)] = []
     measurements: Annotated[list[WireFrame], Meta(max_length=1000)] = []
+    examples: Annotated[list[WireExample], Meta(max_length=10_000)] = []
 
 
 _NAMES = {
@@ -295,6 +315,7 @@ _NAMES = {
     "WireQueue": "QueueReading",
     "WireProgress": "Progress",
     "WireSchedule": "ScheduleReport",
+    "WireExample": "Example",
     "WireFrame": "MeasurementFrame",
     "WireMeasured": "MeasuredMetric",
     "WireSeries": "MeasuredSeries",

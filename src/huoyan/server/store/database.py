@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import ConfigurationError, Unreachable
+from huoyan.server.store.examples import ExampleStore
 from huoyan.server.store.failures import FailureStore
 from huoyan.server.store.gaps import GapStore
 from huoyan.server.store.gauges import GaugeStore
@@ -69,6 +70,7 @@ class Store:
         self.clock = clock
         self.texts = TextIndex(engine)
         self.runs = RunStore(engine, self.texts, clock)
+        self.examples = ExampleStore(engine)
         self.workflows = WorkflowStore(engine)
         self.rollups = RollupStore(engine)
         self.gauges = GaugeStore(engine)

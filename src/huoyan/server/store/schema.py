@@ -365,6 +365,22 @@ gaps = Table(
     Column("reason", Text, nullable=False),
 )
 
+examples = Table(
+    "examples",
+    metadata,
+    Column("id", _KEY, primary_key=True, autoincrement=True),
+    Column("service", Text, nullable=False),
+    # Method and route template: `GET /orders/{id}`.
+    Column("endpoint", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("duration_s", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("ix_examples_service_endpoint_at", "service", "endpoint", "at"),
+    Index("ix_examples_at", "at"),
+)
+
 alerts = Table(
     "alerts",
     metadata,

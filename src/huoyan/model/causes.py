@@ -1,0 +1,205 @@
+"""What slow requests or runs do differently from typical ones. Pure.
+
+For every part of the breakdown (a component, operation and target) the time that it covers in the slow ones is compared
+with the time that it covers in the typical ones. The excess of a part is the difference of the means; its share is its
+excess in the sum of all excesses. A part is accused only when three things hold: there are enough of both kinds, the
+excess is worth speaking of, and chance does not explain it. The last is a rank test (Mann and Whitney 1947, "On a test
+of whether one of two random variables is stochastically larger than the other", with the normal approximation and the
+correction for ties), its level divided by the number of parts (Bonferroni), so that noise accuses nobody.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+LEAST_SLOW = 5
+LEAST_TYPICAL = 10
+LEAST_SHARE = 0.1
+"""A part with less of the excess than this is not named."""
+LEAST_EXCESS = 0.25
+"""The slow ones have to take at least this much longer than the typical ones, as a share of the typical time, and"""
+LEAST_EXCESS_S = 0.005
+"""at least this many seconds longer."""
+LEVEL = 0.001
+_OWN = ("own code", "", "")
+_EVIDENCE = 5
+_MOST_CAUSES = 8
+
+Key = tuple[str, str, str]
+"""Component, operation and target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request or run.
+
+    Args:
+        id: By which it is found again.
+        duration_s: How long it took, in seconds.
+        parts: Seconds that each part covers; they add up to the duration.
+        longest_s: The longest single call of each part, in seconds.
+        slow: Whether it is one of the slow ones.
+    """
+
+    id: str
+    duration_s: float
+    parts: Mapping[Key, float]
+    longest_s: Mapping[Key, float] = field(default_factory=dict)
+    slow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that slow ones spend more time on.
+
+    Args:
+        share: Its part of what the slow ones take more, 0 to 1.
+        slow_s: Seconds it covers in a slow one, on average.
+        typical_s: Seconds it covers in a typical one, on average.
+        p99_s: 99 % of its calls took at most this long; None when calls are not known apart.
+        others_p99_s: The same of all other targets of the component.
+        evidence: The slow ones that show it best, the clearest first.
+    """
+
+    component: str
+    operation: str
+    target: str
+    share: float
+    slow_s: float
+    typical_s: float
+    p99_s: float | None = None
+    others_p99_s: float | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found, and out of how much.
+
+    Args:
+        verdict: `found`, or why nothing is: `few` (not enough seen), `even` (the slow ones are not much slower),
+            `unclear` (they are, and nothing measured explains it).
+        slow: How many slow ones were compared with how many `typical` ones.
+    """
+
+    causes: tuple[Cause, ...]
+    verdict: str
+    slow: int
+    typical: int
+    slow_mean_s: float | None = None
+    typical_mean_s: float | None = None
+
+
+def case_of(case_id: str, duration_s: float, breakdown: Any, waited_s: float = 0.0) -> Case:
+    """Read a breakdown as it was told; what cannot be read of it counts as own code.
+
+    Args:
+        case_id: By which it is found again.
+        duration_s: How long it took, in seconds.
+        breakdown: See `huoyan.model.example.Example`.
+        waited_s: Time in the queue before it, in seconds.
+    """
+    parts: dict[Key, float] = {}
+    longest: dict[Key, float] = {}
+    told = breakdown.get("parts") if isinstance(breakdown, Mapping) else None
+    for part in told if isinstance(told, list) else ():
+        if not isinstance(part, Mapping):
+            continue
+        key = (_text(part, "component"), _text(part, "operation"), _text(part, "target"))
+        covered_s = _seconds(part, "covered_s")
+        if key[0] and covered_s is not None:
+            parts[key] = parts.get(key, 0.0) + covered_s
+            longest[key] = max(longest.get(key, 0.0), _seconds(part, "max_s") or 0.0)
+    if waited_s > 0.0:
+        parts["queue", "wait", ""] = waited_s
+    covered_s = sum(parts.values()) - waited_s
+    parts[_OWN] = max(0.0, duration_s - covered_s)
+    return Case(case_id, duration_s + max(0.0, waited_s), parts, longest)
+
+
+def causes_of(cases: Sequence[Case]) -> Findings:
+    """Compare the slow cases with the others.
+
+    Args:
+        cases: Slow and typical ones; the typical ones are a fair sample.
+    """
+    slow = [case for case in cases if case.slow]
+    typical = [case for case in cases if not case.slow]
+    if len(slow) < LEAST_SLOW or len(typical) < LEAST_TYPICAL:
+        return Findings((), "few", len(slow), len(typical))
+    slow_mean_s, typical_mean_s = _mean(slow), _mean(typical)
+    excess_s = slow_mean_s - typical_mean_s
+    found = Findings((), "even", len(slow), len(typical), slow_mean_s, typical_mean_s)
+    if excess_s < max(LEAST_EXCESS_S, LEAST_EXCESS * typical_mean_s):
+        return found
+    keys = sorted({key for case in cases for key in case.parts})
+    excesses = {key: _covered(slow, key) - _covered(typical, key) for key in keys}
+    whole_s = sum(excess for excess in excesses.values() if excess > 0.0)
+    causes = [
+        _cause(key, excesses[key] / whole_s, slow, typical)
+        for key in keys
+        if excesses[key] > 0.0
+        and excesses[key] / whole_s >= LEAST_SHARE
+        and rank_test([c.parts.get(key, 0.0) for c in slow], [c.parts.get(key, 0.0) for c in typical])
+        < LEVEL / len(keys)
+    ]
+    causes.sort(key=lambda cause: (-cause.share, cause.component, cause.operation, cause.target))
+    verdict = "found" if causes else "unclear"
+    return Findings(tuple(causes[:_MOST_CAUSES]), verdict, len(slow), len(typical), slow_mean_s, typical_mean_s)
+
+
+def rank_test(greater: Sequence[float], smaller: Sequence[float]) -> float:
+    """Return the probability that chance alone puts the values of `greater` so far above those of `smaller`."""
+    n, m = len(greater), len(smaller)
+    if not n or not m:
+        return 1.0
+    values = sorted([*((value, True) for value in greater), *((value, False) for value in smaller)])
+    rank_sum, ties, place = 0.0, 0.0, 0
+    while place < len(values):
+        end = place
+        while end < len(values) and values[end][0] == values[place][0]:
+            end += 1
+        same = end - place
+        rank_sum += sum(mark for _, mark in values[place:end]) * (place + 1 + end) / 2
+        ties += same**3 - same
+        place = end
+    u = rank_sum - n * (n + 1) / 2
+    total = n + m
+    variance = n * m / 12 * ((total + 1) - ties / (total * (total - 1)))
+    if variance <= 0.0:
+        return 1.0
+    return 0.5 * math.erfc((u - n * m / 2 - 0.5) / math.sqrt(2 * variance))
+
+
+def _cause(key: Key, share: float, slow: Sequence[Case], typical: Sequence[Case]) -> Cause:
+    component, operation, target = key
+    clearest = sorted(slow, key=lambda case: -case.parts.get(key, 0.0))[:_EVIDENCE]
+    return Cause(
+        component=component,
+        operation=operation,
+        target=target,
+        share=share,
+        slow_s=_covered(slow, key),
+        typical_s=_covered(typical, key),
+        evidence=tuple(case.id for case in clearest),
+    )
+
+
+def _covered(cases: Sequence[Case], key: Key) -> float:
+    return sum(case.parts.get(key, 0.0) for case in cases) / len(cases)
+
+
+def _mean(cases: Iterable[Case]) -> float:
+    durations = [case.duration_s for case in cases]
+    return sum(durations) / len(durations)
+
+
+def _text(part: Mapping[str, Any], name: str) -> str:
+    value = part.get(name)
+    return value[:200] if isinstance(value, str) else ""
+
+
+def _seconds(part: Mapping[str, Any], name: str) -> float | None:
+    value = part.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None

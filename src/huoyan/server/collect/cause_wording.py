@@ -1,0 +1,53 @@
+"""A cause as a sentence, in English and Chinese."""
+
+from huoyan.model.causes import Cause
+
+_NAMES = {
+    "own code": ("the code itself", "自身代码"),
+    "queue": ("waiting in the queue", "排队等待"),
+    "event_loop": ("waiting for the event loop", "等待事件循环"),
+    "pool": ("waiting for a connection of the pool", "等待连接池"),
+    "other": ("other calls", "其他调用"),
+}
+
+
+def sentence(cause: Cause) -> tuple[str, str]:
+    """Return what a cause says, in English and in Chinese."""
+    english, chinese = named(cause)
+    share = f"{round(100 * cause.share)} %"
+    first = f"{share} of what the slow ones take longer is {english}"
+    first_zh = f"慢请求多花的时间有 {share} 在{chinese}"
+    if cause.p99_s is None:
+        spent = f"{span(cause.slow_s)} instead of {span(cause.typical_s)}"
+        return f"{first}: {spent}.", f"{first_zh}：{span(cause.slow_s)}，通常为 {span(cause.typical_s)}。"
+    others = "" if cause.others_p99_s is None else f", others {span(cause.others_p99_s)}"
+    others_zh = "" if cause.others_p99_s is None else f"，其他为 {span(cause.others_p99_s)}"
+    return f"{first}: P99 {span(cause.p99_s)}{others}.", f"{first_zh}：P99 为 {span(cause.p99_s)}{others_zh}。"
+
+
+def named(cause: Cause) -> tuple[str, str]:
+    """Return what the time went into, in English and in Chinese."""
+    if cause.component in _NAMES:
+        return _NAMES[cause.component]
+    what, target = cause.operation or cause.component, cause.target
+    if cause.component == "database":
+        return (
+            (f"{what} on {target}", f"对 {target} 的 {what}")
+            if target
+            else (f"{what} in the database", f"数据库 {what}")
+        )
+    if cause.component == "redis":
+        return f"Redis {what}", f" Redis {what}"
+    if cause.component == "http":
+        return f"requests to {target}", f"对 {target} 的请求"
+    both = " ".join(part for part in (cause.component, cause.operation, target) if part)
+    return both, f" {both}"
+
+
+def span(seconds: float) -> str:
+    """Return a duration as people read it: `2.8 s`, `12 ms`."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 1.0:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"

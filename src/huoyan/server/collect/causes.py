@@ -1,0 +1,202 @@
+"""What the slowest requests of an endpoint, or runs of a task, do differently: from kept examples, runs and rollups."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from huoyan.model.causes import LEAST_SLOW, Case, Cause, Findings, case_of, causes_of
+from huoyan.model.example import Example
+from huoyan.model.histogram import Histogram
+from huoyan.model.run import RunState, view
+from huoyan.server.store import RunFilters, Store
+from huoyan.signals.metrics import (
+    DB_QUERY_DURATION,
+    HTTP_CLIENT_REQUEST_DURATION,
+    HTTP_REQUEST_DURATION,
+    REDIS_COMMAND_DURATION,
+    Metric,
+)
+from huoyan.signals.source import Moments
+
+MOST_RUNS = 3000
+"""Newest runs of a task that are looked at."""
+MOST_ENDPOINTS = 20
+_PAGE = 500
+_SLOW_SHARES = (0.99, 0.95, 0.9)
+"""The slowest 1 %; where those are too few to compare, the slowest 5 or 10 %."""
+
+_MEASURED: dict[str, tuple[Metric, str, str]] = {
+    "database": (DB_QUERY_DURATION, "operation", "table"),
+    "redis": (REDIS_COMMAND_DURATION, "command", ""),
+    "http": (HTTP_CLIENT_REQUEST_DURATION, "", "host"),
+}
+"""Component → where its calls are measured apart: the metric, and its labels for operation and target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found of one endpoint or task.
+
+    Args:
+        cutoff_s: From this duration on a request or run counts as slow, in seconds.
+        evidence: The examples that the causes name, by id.
+    """
+
+    service: str
+    endpoint: str
+    task: str
+    findings: Findings
+    cutoff_s: float | None
+    evidence: Mapping[str, Example]
+
+
+def of_endpoint(
+    store: Store, source: Moments, service: str | None, endpoint: str, since: float, until: float
+) -> Answer:
+    """Work out what makes an endpoint slow.
+
+    Args:
+        store: Where examples are.
+        source: Where distributions are.
+        service: The service, None for any.
+        endpoint: Method and route template, `GET /orders/{id}`.
+        since: Begin of the window, seconds since 1970 UTC.
+        until: Its end.
+    """
+    kept = [one for one in store.examples.of(service, endpoint, since, until) if one.kind != "failed"]
+    name = service if service is not None else next((one.service for one in kept), "")
+    method, _, path = endpoint.partition(" ")
+    where = {"service": (name,), "method": (method,), "endpoint": (path,)}
+    seen = source.distribution(HTTP_REQUEST_DURATION.name, where, (), since, until).get(())
+    cutoff_s = _cutoff(seen, kept)
+    cases = (
+        []
+        if cutoff_s is None
+        else [_case(one, cutoff_s) for one in kept if one.kind == "sampled" or _is_slow(one, cutoff_s)]
+    )
+    findings = _with_percentiles(causes_of(cases), source, name, since, until)
+    named = {case_id for cause in findings.causes for case_id in cause.evidence}
+    return Answer(name, endpoint, "", findings, cutoff_s, {str(one.id): one for one in kept if str(one.id) in named})
+
+
+def of_task(store: Store, source: Moments, service: str | None, task: str, since: float, until: float) -> Answer:
+    """Work out what makes runs of a task slow, the time in the queue included.
+
+    Args:
+        store: Where runs are.
+        source: Where distributions are.
+        service: The service, None for any.
+        task: The task.
+        since: Begin of the window, seconds since 1970 UTC.
+        until: Its end.
+    """
+    filters = RunFilters(
+        task=(task,),
+        state=(RunState.SUCCEEDED.value,),
+        service=() if service is None else (service,),
+        since=since,
+        until=until,
+    )
+    cases: list[Case] = []
+    examples: dict[str, Example] = {}
+    cursor: str | None = None
+    while len(cases) < MOST_RUNS:
+        page = store.runs.page(filters, _PAGE, cursor)
+        for run in page.items:
+            seen = view(run)
+            if seen.duration_s is None:
+                continue
+            breakdown = next((a.breakdown for a in reversed(seen.attempts) if a.breakdown is not None), None)
+            case = case_of(seen.id, seen.duration_s, breakdown, seen.wait_s or 0.0)
+            cases.append(case)
+            examples[case.id] = Example(
+                endpoint=task,
+                at=seen.started_at or seen.first_at,
+                duration_s=case.duration_s,
+                breakdown=breakdown if isinstance(breakdown, dict) else None,
+                labels={"worker": seen.worker},
+                service=seen.service,
+            )
+        cursor = page.next
+        if cursor is None:
+            break
+    durations = sorted(case.duration_s for case in cases)
+    cutoff_s = next(
+        (
+            durations[int(share * len(durations))]
+            for share in _SLOW_SHARES
+            if (1 - share) * len(durations) >= LEAST_SLOW
+        ),
+        None,
+    )
+    marked = [] if cutoff_s is None else [replace(case, slow=case.duration_s >= cutoff_s) for case in cases]
+    name = service if service is not None else next((one.service for one in examples.values()), "")
+    findings = _with_percentiles(causes_of(marked), source, name, since, until)
+    named = {case_id for cause in findings.causes for case_id in cause.evidence}
+    return Answer(name, "", task, findings, cutoff_s, {key: one for key, one in examples.items() if key in named})
+
+
+def of_service(store: Store, source: Moments, service: str | None, since: float, until: float) -> list[Answer]:
+    """Work out the same for every endpoint of a service, or of all services; those that lose most time come first."""
+    found = [
+        of_endpoint(store, source, name, endpoint, since, until)
+        for name, endpoint in store.examples.endpoints(since, until, service)[:MOST_ENDPOINTS]
+    ]
+    return sorted(found, key=lambda answer: -_excess_s(answer.findings))
+
+
+def _excess_s(findings: Findings) -> float:
+    return (findings.slow_mean_s or 0.0) - (findings.typical_mean_s or 0.0) if findings.causes else 0.0
+
+
+def _cutoff(seen: Histogram | None, kept: Sequence[Example]) -> float | None:
+    for share in _SLOW_SHARES:
+        cutoff_s = seen.quantile(share) if seen is not None else _quantile(kept, share)
+        if cutoff_s is not None and sum(_is_slow(one, cutoff_s) for one in kept) >= LEAST_SLOW:
+            return cutoff_s
+    return None
+
+
+def _quantile(kept: Sequence[Example], share: float) -> float | None:
+    durations = sorted(one.duration_s for one in kept if one.kind == "sampled")
+    return durations[int(share * len(durations))] if durations else None
+
+
+def _is_slow(example: Example, cutoff_s: float) -> bool:
+    # The histogram knows a duration to 2 % only.
+    return example.duration_s >= 0.98 * cutoff_s
+
+
+def _case(example: Example, cutoff_s: float) -> Case:
+    case = case_of(str(example.id), example.duration_s, example.breakdown)
+    return replace(case, slow=_is_slow(example, cutoff_s))
+
+
+def _with_percentiles(findings: Findings, source: Moments, service: str, since: float, until: float) -> Findings:
+    measured: dict[str, Mapping[tuple[str, ...], Histogram]] = {}
+    causes: list[Cause] = []
+    for cause in findings.causes:
+        known = _MEASURED.get(cause.component)
+        if known is None:
+            causes.append(cause)
+            continue
+        metric, operation, target = known
+        labels = tuple(label for label in (operation, target) if label)
+        if cause.component not in measured:
+            measured[cause.component] = source.distribution(metric.name, {"service": (service,)}, labels, since, until)
+        own = tuple(value for label, value in ((operation, cause.operation), (target, cause.target)) if label)
+        theirs = [histogram for key, histogram in measured[cause.component].items() if key != own]
+        others: Histogram | None = None
+        for histogram in theirs:
+            if others is None:
+                others = histogram.copy()
+            else:
+                others.merge(histogram)
+        mine = measured[cause.component].get(own)
+        causes.append(
+            replace(
+                cause,
+                p99_s=None if mine is None else mine.quantile(0.99),
+                others_p99_s=None if others is None else others.quantile(0.99),
+            )
+        )
+    return replace(findings, causes=tuple(causes))

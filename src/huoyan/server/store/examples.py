@@ -1,0 +1,93 @@
+"""Requests kept as examples of where the time goes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Row, delete, func, insert, select
+
+from huoyan.model.example import Example
+from huoyan.server.store.schema import examples
+
+MOST_READ = 4000
+"""Examples of one endpoint that are looked at, the newest of each kind."""
+_DETAILS = ("method", "breakdown", "labels", "trace_id", "seen")
+
+
+class ExampleStore:
+    """The table of examples."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, kept: Iterable[Example]) -> int:
+        """Keep examples; return how many."""
+        rows = [
+            {
+                "service": one.service,
+                "endpoint": f"{one.method} {one.endpoint}".strip(),
+                "at": one.at,
+                "duration_s": one.duration_s,
+                "kind": one.kind,
+                "status": one.status,
+                "data": {name: getattr(one, name) for name in _DETAILS},
+            }
+            for one in kept
+        ]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(insert(examples), rows)
+        return len(rows)
+
+    def of(self, service: str | None, endpoint: str, since: float, until: float) -> Sequence[Example]:
+        """Return the examples of an endpoint (`GET /orders/{id}`) that began from `since` to before `until`."""
+        query = select(examples).where(examples.c.endpoint == endpoint, examples.c.at >= since, examples.c.at < until)
+        if service is not None:
+            query = query.where(examples.c.service == service)
+        found: list[Example] = []
+        with self._engine.connect() as connection:
+            for kind in ("sampled", "slow", "failed"):
+                newest = query.where(examples.c.kind == kind).order_by(examples.c.at.desc()).limit(MOST_READ)
+                found += [_example(row) for row in connection.execute(newest)]
+        return found
+
+    def get(self, number: int) -> Example | None:
+        """Return one example, None when there is none of this number."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(examples).where(examples.c.id == number)).one_or_none()
+        return None if row is None else _example(row)
+
+    def endpoints(self, since: float, until: float, service: str | None = None) -> Sequence[tuple[str, str]]:
+        """Return (service, endpoint) of everything there are examples of, those with the slowest first."""
+        query = (
+            select(examples.c.service, examples.c.endpoint, func.max(examples.c.duration_s).label("worst"))
+            .where(examples.c.at >= since, examples.c.at < until)
+            .group_by(examples.c.service, examples.c.endpoint)
+            .order_by(func.max(examples.c.duration_s).desc())
+        )
+        if service is not None:
+            query = query.where(examples.c.service == service)
+        with self._engine.connect() as connection:
+            return [(row.service, row.endpoint) for row in connection.execute(query)]
+
+    def delete_before(self, at: float) -> int:
+        """Forget examples from before `at`; return how many."""
+        with self._engine.begin() as connection:
+            return int(connection.execute(delete(examples).where(examples.c.at < at)).rowcount)
+
+
+def _example(row: Row[Any]) -> Example:
+    details = {name: row.data.get(name) for name in _DETAILS}
+    return Example(
+        endpoint=row.endpoint,
+        at=row.at,
+        duration_s=row.duration_s,
+        kind=row.kind,
+        status=row.status,
+        service=row.service,
+        id=row.id,
+        method=str(details["method"] or ""),
+        breakdown=details["breakdown"],
+        labels=details["labels"] or {},
+        trace_id=str(details["trace_id"] or ""),
+        seen=int(details["seen"] or 0),
+    )

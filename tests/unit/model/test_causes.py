@@ -1,0 +1,121 @@
+"""What slow ones do differently: a planted cause comes first, noise accuses nobody."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from huoyan.model.causes import Case, case_of, causes_of, rank_test
+
+
+def breakdown(**tables: float) -> dict[str, Any]:
+    parts = [
+        {
+            "component": "database",
+            "operation": "SELECT",
+            "target": table,
+            "covered_s": spent,
+            "max_s": spent,
+            "calls": 1,
+        }
+        for table, spent in tables.items()
+    ]
+    return {"total_s": sum(tables.values()), "own_s": 0.0, "parts": parts}
+
+
+def request(number: int, own_s: float, slow: bool = False, **tables: float) -> Case:
+    case = case_of(str(number), own_s + sum(tables.values()), breakdown(**tables))
+    return Case(case.id, case.duration_s, case.parts, case.longest_s, slow)
+
+
+def traffic(seed: int, slow_orders_s: float = 0.0, count: int = 600) -> list[Case]:
+    """Return requests of usual noise; the slowest 1 to 5 % are marked slow. Some search `orders` slowly."""
+    rng = random.Random(seed)
+    cases = []
+    for number in range(count):
+        slowly = slow_orders_s > 0 and rng.random() < 0.04
+        cases.append(
+            request(
+                number,
+                rng.lognormvariate(-4, 0.5),
+                users=rng.lognormvariate(-5, 0.6),
+                orders=slow_orders_s * rng.uniform(0.9, 1.1) if slowly else rng.lognormvariate(-5, 0.6),
+                stock=rng.lognormvariate(-5, 0.6),
+            )
+        )
+    cutoff = sorted(case.duration_s for case in cases)[int(0.97 * count)]
+    return [Case(case.id, case.duration_s, case.parts, {}, case.duration_s >= cutoff) for case in cases]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_slow_table_comes_first_with_nearly_all_of_the_share(seed: int) -> None:
+    findings = causes_of(traffic(seed, slow_orders_s=2.8))
+    assert findings.verdict == "found"
+    first = findings.causes[0]
+    assert (first.component, first.operation, first.target) == ("database", "SELECT", "orders")
+    assert first.share > 0.9
+    assert 1.0 < first.slow_s < 3.1
+    assert len(first.evidence) == 5
+
+
+def test_equal_requests_are_not_told_apart() -> None:
+    same = [request(n, 0.01, slow=n < 20, users=0.002) for n in range(200)]
+    assert causes_of(same).verdict == "even"
+
+
+def test_marks_at_random_accuse_nobody() -> None:
+    """With the slow ones drawn by lot every accusation is false: at most one in a hundred."""
+    accused = 0
+    for seed in range(200):
+        rng = random.Random(seed)
+        cases = traffic(seed, slow_orders_s=0.5 if seed % 2 else 0.0, count=200)
+        lot = set(rng.sample(range(200), 20))
+        cases = [Case(c.id, c.duration_s, c.parts, {}, n in lot) for n, c in enumerate(cases)]
+        accused += bool(causes_of(cases).causes)
+    assert accused <= 2
+
+
+def test_too_few_are_not_compared() -> None:
+    cases = [request(n, 1.0 if n < 4 else 0.01, slow=n < 4) for n in range(100)]
+    assert causes_of(cases).verdict == "few"
+
+
+def test_what_is_not_measured_is_own_code() -> None:
+    cases = [request(n, 1.0 if n < 10 else 0.01, slow=n < 10, users=0.002) for n in range(100)]
+    findings = causes_of(cases)
+    assert [(cause.component, cause.share > 0.95) for cause in findings.causes] == [("own code", True)]
+
+
+def test_waiting_in_the_queue_counts() -> None:
+    cases = [case_of(str(n), 0.01, None, waited_s=5.0 if n < 10 else 0.1) for n in range(100)]
+    cases = [Case(c.id, c.duration_s, c.parts, {}, c.duration_s > 1) for c in cases]
+    assert causes_of(cases).causes[0].component == "queue"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        7,
+        "x",
+        {},
+        {"parts": 3},
+        {"parts": [None, 1, {"component": "database"}, {"covered_s": -1}]},
+        {"parts": [{}]},
+    ],
+)
+def test_a_breakdown_that_cannot_be_read_is_own_code(odd: object) -> None:
+    case = case_of("x", 2.0, odd)
+    assert sum(case.parts.values()) == pytest.approx(2.0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.lists(st.floats(0, 100), min_size=1, max_size=30))
+def test_the_rank_test_is_a_probability_and_fair(left: list[float], right: list[float]) -> None:
+    assert 0.0 <= rank_test(left, right) <= 1.0
+    assert rank_test(left, left) >= 0.4
+    # What is far above comes out small, whichever way the values lie.
+    above = [value + 1000 for value in left]
+    assert rank_test(above, right) <= rank_test(right, above)

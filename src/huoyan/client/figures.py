@@ -7,6 +7,7 @@ psutil otherwise if it is installed.
 import gc
 import os
 import shutil
+import sys
 import threading
 import time
 import weakref
@@ -156,10 +157,11 @@ class LoopLag:
     def watch(self) -> None:
         """Watch the event loop that runs here, once. Without one it does nothing; it never raises."""
         # Whoever has no loop running does not pay for the import.
-        import asyncio
-
+        module: Any = sys.modules.get("asyncio")
+        if module is None:
+            return
         try:
-            loop = asyncio.get_running_loop()
+            loop: asyncio.AbstractEventLoop = module.get_running_loop()
         except RuntimeError:
             return
         if loop in self._watched:

@@ -212,6 +212,7 @@ class Client:
         try:
             kind = event.kind
             if kind is EventKind.STARTED:
+                self.loop_lag.watch()
                 if len(self._active) < _MAX_ACTIVE:
                     self._active.add((event.run_id, event.execution or ""))
             elif kind in _ENDS:

@@ -11,6 +11,8 @@ import pytest
 from huoyan.client.figures import Figures
 from huoyan.client.measurements import Measurements
 from huoyan.client.process import Client
+from huoyan.client.reporter import Reporter
+from huoyan.model.event import EventKind, TaskEvent
 from huoyan.signals.metrics import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
@@ -85,3 +87,24 @@ async def test_a_blocked_event_loop_is_noticed(local_client: Client) -> None:
     worst = observed.histogram().quantile(1.0)
     assert worst is not None
     assert worst > 0.3
+
+
+async def test_the_event_loop_of_a_run_is_watched_by_itself(local_client: Client) -> None:
+    local_client.record(TaskEvent(EventKind.STARTED, "r1", 0.0, task="pay", service="shop"))
+    family = local_client.measurements.distribution(EVENT_LOOP_LAG)
+    while not list(family.series()):
+        await asyncio.sleep(0.01)
+    ((values, _),) = family.series()
+    assert values == (local_client.process.name,)
+
+
+def test_the_processes_of_a_pool_are_told_apart(local_client: Client) -> None:
+    local_client.identify(Reporter(local_client, "celery"), "celery@host", queues=None, reports=True, children=True)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, local_client.process.name.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert local_client.process.name == "celery@host"
+    assert os.read(reading, 100).decode() == f"celery@host/{child}"

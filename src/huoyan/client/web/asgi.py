@@ -152,8 +152,10 @@ class Middleware:
         """
         with guard("asgi.startup"):
             client = process.current()
-            if client is not None and client.emitter is not None:
-                client.emitter.ensure_started()
+            if client is not None:
+                client.loop_lag.watch()
+                if client.emitter is not None:
+                    client.emitter.ensure_started()
 
         async def watched_send(message: Message) -> None:
             if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:

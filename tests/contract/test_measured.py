@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice, product
 
 import pytest
 
@@ -199,6 +199,25 @@ def test_series_over_the_budget_are_folded_and_nothing_is_lost(url):
     assert metric.folded == 3000
     assert metric.samples[0][0].startswith("carrier-")
     store.close()
+
+
+def test_series_that_are_not_heard_of_any_more_give_their_places_back(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+    first: dict[Values, float | Histogram] = {(f"first-{letter}",): 1.0 for letter in _names(2000)}
+    collector.measured.take([_frame(1, NOW, Measured(PARCELS, first))], NOW)
+    clock.at = NOW + 3700
+    collector.measured.take([_frame(2, clock.at, Measured(PARCELS, {("dhl",): 1.0}))], clock.at)
+    collector.measured.take([_frame(3, clock.at, Measured(PARCELS, {("ups",): 1.0}))], clock.at)
+    found = collector.source().increase("parcels_total", {}, ("carrier",), NOW + 3600, clock.at)
+    assert found == {("other",): 1.0, ("ups",): 1.0}
+    store.close()
+
+
+def _names(number: int) -> list[str]:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return ["".join(three) for three in islice(product(letters, repeat=3), number)]
 
 
 def test_minutes_become_coarser_hours_with_age_and_answer_the_same(url):

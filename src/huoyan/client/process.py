@@ -82,6 +82,11 @@ class Process:
         return self.worker if self._reports else f"{self.worker}/{self.pid}"
 
     @property
+    def reports(self) -> bool:
+        """Whether it speaks for itself, rather than the process that it was forked from."""
+        return self._reports
+
+    @property
     def service(self) -> str:
         """Name of the service, empty when unknown."""
         return self._service
@@ -313,8 +318,11 @@ class Client:
         sys.modules["multiprocessing.util"].Finalize(None, self.close, exitpriority=0)
 
     def _read_figures(self, measurements: Measurements) -> None:
-        # A program that reports nothing and measures nothing has nobody who would ask.
-        if self._reporting or measurements.families():
+        # A program that reports nothing and measures nothing has nobody who would ask. A child that lives for one job
+        # would be a series of its own for nothing: those of a pool are told when they have lived for an interval.
+        if (self._reporting or measurements.families()) and (
+            self.process.reports or self.clock.now() - self.process.started_at >= self.settings.report_interval_s
+        ):
             self._figures.read(measurements, self.process.name)
 
     def _report(self, dropped: int, closing: bool) -> ProcessReport | None:

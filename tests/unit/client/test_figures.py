@@ -8,6 +8,7 @@ import time
 import psutil
 import pytest
 
+import huoyan
 from huoyan.client.figures import Figures
 from huoyan.client.measurements import Measurements
 from huoyan.client.process import Client
@@ -101,10 +102,18 @@ async def test_the_event_loop_of_a_run_is_watched_by_itself(local_client: Client
 def test_the_processes_of_a_pool_are_told_apart(local_client: Client) -> None:
     local_client.identify(Reporter(local_client, "celery"), "celery@host", queues=None, reports=True, children=True)
     reading, writing = os.pipe()
+    huoyan.counter("beats").add()
     child = os.fork()
     if child == 0:
-        os.write(writing, local_client.process.name.encode())
+        told = [local_client.process.name]
+        for age_s in (0.0, 11.0):
+            local_client.process.started_at = local_client.clock.now() - age_s
+            measured = local_client.outbox.read()
+            told.append(str(len(list(measured.gauge(PROCESS_RSS).series()))))
+        os.write(writing, " ".join(told).encode())
         os._exit(0)
     os.waitpid(child, 0)
     assert local_client.process.name == "celery@host"
-    assert os.read(reading, 100).decode() == f"celery@host/{child}"
+    name, young, old = os.read(reading, 100).decode().split()
+    # One that lives for a single job would be a series of its own for nothing.
+    assert (name, young, old) == (f"celery@host/{child}", "0", "1")

@@ -165,6 +165,8 @@ class MeasurementCollector:
         self._budget = budget
         self._lock = threading.Lock()
         self._budgets: dict[tuple[str, str], Budget] = {}
+        self._heard: dict[SeriesName, float] = {}
+        self._tidied_at = clock.now()
         self._restored = False
         self.recent = MeasuredRecent(clock.now())
         self.gauges = MeasuredGauges(clock)
@@ -227,6 +229,7 @@ class MeasurementCollector:
                 raise
             self.recent.add(slots)
             self.recent.prune(self._clock.now())
+            self._tidy(self._clock.now())
             for frame, at in fresh:
                 self.gauges.take(frame, at, self._admitted)
         return len(fresh)
@@ -255,7 +258,20 @@ class MeasurementCollector:
                 f"{name.metric} of {name.service}", labels, limit=self._budget, per_label=self._budget
             )
         admitted = budget.admit(values)
+        if admitted == values:
+            self._heard[name] = self._clock.now()
         return name if admitted == values else SeriesName(*name[:2], tuple(zip(labels, admitted, strict=True)))
+
+    def _tidy(self, now: float) -> None:
+        """Give back the places of series that were not heard of for an hour: processes come and go."""
+        if now - self._tidied_at < MINUTE_S:
+            return
+        self._tidied_at = now
+        for name in [name for name, at in self._heard.items() if at < now - HORIZON_S]:
+            del self._heard[name]
+            budget = self._budgets.get(name[:2])
+            if budget is not None:
+                budget.discard(tuple(value for _, value in name.labels))
 
     def _overflow(self, frame: Frame) -> Mapping[tuple[str, str], tuple[int, tuple[str, ...]]]:
         """Return how many series of a frame the server's own budget folds, and one of them."""

@@ -228,7 +228,8 @@ class MeasuredStore:
         begin = self.folded_until()
         done = 0
         while True:
-            with self._engine.begin() as connection:
+            # Read apart from the transaction that writes: adding up takes long, and nobody may wait for it.
+            with self._engine.connect() as connection:
                 first = connection.execute(
                     select(func.min(measured_minutes.c.at)).where(
                         measured_minutes.c.at >= begin, measured_minutes.c.at < until
@@ -240,7 +241,8 @@ class MeasuredStore:
                 whole: dict[int, Amount] = {}
                 for piece in _read(connection, measured_minutes, hour, hour + HOUR_S, ()):
                     whole[piece.series] = merged(whole.get(piece.series), piece.amount)
-                rows = [_row((series, hour), _coarse(amount)) for series, amount in sorted(whole.items())]
+            rows = [_row((series, hour), _coarse(amount)) for series, amount in sorted(whole.items())]
+            with self._engine.begin() as connection:
                 connection.execute(replace_into(connection, measured_hours), rows)
             done += 1
             begin = hour + HOUR_S

@@ -7,10 +7,12 @@ speak of: messages come when they come.
 
 from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
+from time import perf_counter, time
 from typing import Any
 
 from redis.exceptions import NoScriptError, WatchError
 
+from huoyan.client.breakdown import Collector, current
 from huoyan.client.calls import Call, Series, SeriesCache, begin, claim, release, series
 from huoyan.client.guard import guard, warn
 from huoyan.client.reporter import Reporter
@@ -48,30 +50,53 @@ class _Watch:
         thing.pipeline = self._piping(thing.pipeline)
 
     def _wrapped(self, execute: Callable[..., Any]) -> Callable[..., Any]:
-        finish = self._finish
+        fail, get = self._finish, self._series.get
+
+        def finish(collector: Collector | None, started: float, args: tuple[Any, ...]) -> None:
+            # What `begin` and `Series.finish` do, without calling them: a command takes some 25 µs of CPU time, and
+            # two calls less are a tenth of what this adds.
+            ended = perf_counter()
+            try:
+                found = get(args[0])
+                if found is None or found.observe is None or found.last_success is None:
+                    fail((collector, started), args, None)
+                    return
+                found.observe(ended - started)
+                found.last_success.value = time()
+                if collector is not None:
+                    collector.open -= 1
+                    collector.add_alone(started, ended, found.key, False)
+            except Exception as error:  # noqa: BLE001 - the command was executed all the same
+                warn("redis.command", "huoyan: a command could not be measured", error=error)
 
         if iscoroutinefunction(execute):
 
             async def call_async(*args: Any, **options: Any) -> Any:
-                begun = begin()
+                collector = current()
+                if collector is not None:
+                    collector.open += 1
+                started = perf_counter()
                 try:
                     result = await execute(*args, **options)
                 except BaseException as error:
-                    finish(begun, args, error)
+                    fail((collector, started), args, error)
                     raise
-                finish(begun, args, None)
+                finish(collector, started, args)
                 return result
 
             return call_async
 
         def call(*args: Any, **options: Any) -> Any:
-            begun = begin()
+            collector = current()
+            if collector is not None:
+                collector.open += 1
+            started = perf_counter()
             try:
                 result = execute(*args, **options)
             except BaseException as error:
-                finish(begun, args, error)
+                fail((collector, started), args, error)
                 raise
-            finish(begun, args, None)
+            finish(collector, started, args)
             return result
 
         return call
@@ -122,10 +147,6 @@ class _Watch:
     def _finish(self, call: Call, args: tuple[Any, ...], error: BaseException | None) -> None:
         try:
             command = args[0]
-            found = self._series.get(command)
-            if found is not None and error is None:
-                found.finish(call)
-                return
             # XREAD and XREADGROUP are kept under no name of their own, because their arguments matter.
             if command in _BLOCKING_ON_REQUEST:
                 command = (command, _asks_to_wait(args))

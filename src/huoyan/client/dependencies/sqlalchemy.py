@@ -20,7 +20,7 @@ from huoyan.client.calls import Call, Series, SeriesCache, abandon, begin, claim
 from huoyan.client.guard import guard, guarded, warn
 from huoyan.client.measurements import Distribution, Gauge, Measurements
 from huoyan.client.reporter import Reporter
-from huoyan.client.statement import OTHER, Statements
+from huoyan.client.statement import Statements
 from huoyan.signals.metrics import (
     DB_POOL_IN_USE,
     DB_POOL_SIZE,
@@ -267,11 +267,11 @@ def _table(source: Any, depth: int) -> str:
 
 
 def _database(url: Any) -> str:
-    """Return the name of a database: its host and name, of a file the name alone."""
-    name = str(url.database or "").rpartition("/")[2]
+    """Return the name of a database: its host and name, of a file the name alone, in memory that of the program."""
+    name = str(url.database or "").rpartition("/")[2].replace(":memory:", "")
     if url.host:
         return f"{url.host}{f':{url.port}' if url.port else ''}/{name}"
-    return name or OTHER
+    return name or str(url.get_backend_name())
 
 
 class SQLAlchemyIntegration:

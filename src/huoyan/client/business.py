@@ -55,6 +55,7 @@ class Instrument:
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
         self.recorded = True
+        self._advised: set[str] = set()
         self._of: Measurements | None = None
         self._known: dict[tuple[object, ...], Any] = {}
 
@@ -100,7 +101,8 @@ class Instrument:
             return values
         family.budget.refuse(cleaned)
         for name, value, kind in zip(self.metric.labels, cleaned, kinds, strict=True):
-            if kind:
+            if kind and name not in self._advised:
+                self._advised.add(name)
                 warn(
                     f"identifier-{self.metric.name}-{name}",
                     "huoyan: %s: label %s=%r looks like %s and counts as %r: a label holds one of few values. "

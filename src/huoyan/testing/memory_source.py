@@ -113,8 +113,8 @@ class MemorySource:
         self._entries.setdefault(metric.name, []).append(_Entry(at, labels, None if value is None else float(value)))
 
     def _matching(self, metric: str, where: Conditions) -> Iterable[_Entry]:
-        if metric not in METRICS:
-            raise ValueError(f"metric: expected a name of the public contract, got {metric!r}")
+        if metric not in METRICS and metric not in self._entries:
+            raise ValueError(f"metric: expected a name of the public contract, or one entered here, got {metric!r}")
         for entry in self._entries.get(metric, ()):
             if all(entry.labels.get(label, "") in values for label, values in where.items()):
                 yield entry

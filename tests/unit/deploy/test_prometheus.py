@@ -214,3 +214,23 @@ def test_default_conditions_leave_out_signals_without_thresholds():
     assert "task_duration_p95" not in judged
     assert "queue_depth" in judged
     assert all(isinstance(condition, DefaultCondition) for condition in default_conditions())
+
+
+def test_a_rule_on_a_metric_of_the_application_becomes_an_alert_that_prometheus_accepts(tmp_path):
+    written = parse_rule(
+        {
+            "name": "no-orders",
+            "signal": "rate:orders_total",
+            "op": "<",
+            "threshold": 1,
+            "window": "10m",
+            "by": ["kind"],
+        },
+        0,
+    )
+    text = rules([written])
+    (tmp_path / "rules.yml").write_text(text)
+    result = _promtool(tmp_path, "check", "rules", "rules.yml")
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"] if "alert" in rule]
+    assert "(sum by (kind) (rate(orders_total[10m])) * 60) < 1" in [rule["expr"] for rule in found]

@@ -15,6 +15,9 @@ SOURCE = "liveness"
 INTERVAL_S = 1.0
 _PAUSED_S = 5.0
 _LEAST_GOODBYE_S = 2.0
+SWEEP_EVERY_S = 10.0
+"""How often runs are looked for that a process had started which was gone already, in seconds."""
+_SAME_START_S = 1.0
 
 
 class Liveness:
@@ -49,6 +52,7 @@ class Liveness:
         self._judged_goodbyes: dict[str, float] = {}
         self._departures: list[Departure] = []
         self._returned: list[Worker] = []
+        self._swept_at = 0.0
 
     def run_once(self) -> None:
         """Judge once."""
@@ -66,6 +70,10 @@ class Liveness:
         for departure in self._departures:
             runs = self._store.runs
             events += _losses([*runs.started_on(departure.worker), *runs.queued_on(departure.worker)], departure, now)
+        blind = self._blind(now)
+        if now - self._swept_at >= SWEEP_EVERY_S and not blind and now - self._listening_from > SWEEP_EVERY_S:
+            self._swept_at = now
+            events += self._leftovers(now)
         for worker in self._returned:
             events += _signs_of_life(self._store.runs.lost_on(worker.worker), worker, now)
         if events:
@@ -76,6 +84,32 @@ class Liveness:
             self._store.workers.save(changed)
             self._registry.saved(changed)
             self._bus.publish("workers", {"workers": [worker.worker for worker in changed[:200]]})
+
+    def _leftovers(self, now: float) -> list[TaskEvent]:
+        """Return the verdicts on what was heard of too late: that a process which was already gone had started a run.
+
+        Its last words come late when another process sends them for it, or when the server was away.
+        """
+        executing = self._store.runs.executing()
+        if not executing:
+            return []
+        events: list[TaskEvent] = []
+        for worker in self._store.workers.list():
+            earliest = executing.get(worker.worker)
+            if earliest is None:
+                continue
+            if worker.state in ("down", "closed"):
+                if now - worker.last_seen_at > 3 * worker.interval_s + SWEEP_EVERY_S:
+                    departure = Departure(
+                        worker.worker, 0, None, f"worker {worker.worker} was gone before it could end this"
+                    )
+                    events += _losses(self._store.runs.started_on(worker.worker), departure, now)
+            elif worker.pid and worker.started_at:
+                # Its clock may be wrong by as much as is known of it.
+                before = worker.started_at - _SAME_START_S - abs(worker.clock_skew_s)
+                if earliest < before:
+                    events += _of_predecessors(self._store.runs.started_on(worker.worker), worker, before, now)
+        return events
 
     def _pause_s(self) -> float:
         return _PAUSED_S + self.interval_s
@@ -170,6 +204,27 @@ def _of_process(execution: Execution, worker: Worker) -> bool:
     if mark and pid.isdecimal():
         return not worker.pid or int(pid) == worker.pid
     return True
+
+
+def _of_predecessors(runs: Iterable[Run], worker: Worker, before: float, now: float) -> list[TaskEvent]:
+    """Return the verdict for what an earlier process of this worker's name had started and cannot end any more."""
+    reason = f"the process of worker {worker.worker} that executed this is gone, another one has its name"
+    events: list[TaskEvent] = []
+    for run in runs:
+        pids = {
+            _pid(execution): execution for execution in run.executions.values() if execution.worker == worker.worker
+        }
+        for pid, execution in pids.items():
+            old = execution.started_at is not None and execution.started_at < before
+            if pid and pid != worker.pid and old:
+                departure = Departure(worker.worker, pid, None, reason)
+                events += _losses([run], departure, now)
+    return events
+
+
+def _pid(execution: Execution) -> int:
+    _, mark, pid = execution.key.rpartition("#")
+    return int(pid) if mark and pid.isdecimal() else 0
 
 
 def _named(execution: Execution) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, or_, select
 
 from huoyan.clock import Clock
 from huoyan.errors import InvalidQuery
@@ -150,6 +150,16 @@ class RunStore:
         with self._engine.connect() as connection:
             places = self._places(connection, filters, _MOST_IDS, None)
             return _states(connection, [place.n for place in places])
+
+    def executing(self) -> dict[str, float]:
+        """Return the workers that execute runs now, as far as is known, and when the earliest of those started."""
+        query = (
+            select(runs.c.worker, func.min(runs.c.started_at))
+            .where(runs.c.state == "started", runs.c.worker != "")
+            .group_by(runs.c.worker)
+        )
+        with self._engine.connect() as connection:
+            return {worker: float(at) for worker, at in connection.execute(query) if at is not None}
 
     def delete_before(self, at: float, limit: int = 1000) -> int:
         """Delete up to `limit` of the oldest runs from before `at` and return how many; 0 says there are none left."""

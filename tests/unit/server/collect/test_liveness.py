@@ -304,3 +304,28 @@ def test_gone_workers_leave_the_lists_in_time(collector, clock):
     clock.advance(86_400.0)
     retention.run_once()
     assert collector.store.workers.list() == []
+
+
+def test_a_start_that_is_heard_of_after_its_worker_was_given_up_is_lost_too(collector, clock):
+    report(collector, active=1)
+    pass_time(collector, clock, 10)
+    assert worker_state(collector) == "down"
+    # Another process sends what this one could not send any more.
+    collector.submit([started("late", at=T + 1)])
+    collector.run_once()
+    assert state(collector, "late") == ("started", "reported")
+    pass_time(collector, clock, 30)
+    assert state(collector, "late") == ("lost", "inferred")
+
+
+def test_a_start_of_the_process_before_this_one_is_lost_and_those_of_this_one_are_not(collector, clock):
+    clock.advance(100)
+    report(collector, pid=12, started_at=T + 100, active=1)
+    collector.submit([started("old", at=T + 1, pid=11), started("new", at=T + 101, pid=12)])
+    collector.run_once()
+    for _ in range(30):
+        clock.advance(1.0)
+        report(collector, pid=12, started_at=T + 100, active=1)
+        judge(collector)
+    assert state(collector, "old") == ("lost", "inferred")
+    assert state(collector, "new") == ("started", "reported")

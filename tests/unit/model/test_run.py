@@ -59,6 +59,7 @@ def _events(draw: st.DrawFn) -> TaskEvent:
         cpu_s=draw(st.none() | st.sampled_from([-1.0, 0.0, 0.25, 1.5])),
         peak_memory_bytes=draw(st.none() | st.sampled_from([0, 4096, 1 << 31])),
         progress=draw(_progress),
+        heartbeat_s=draw(st.none() | st.sampled_from([1.0, 30.0])),
         labels=draw(st.none() | st.dictionaries(st.sampled_from("xy"), _texts, max_size=2)),
         breakdown=draw(_payloads),
         evidence=draw(st.sampled_from(Evidence)),

@@ -186,16 +186,21 @@ class CeleryHoldings:
         """Return the runs of the messages in these lists, None when they cannot be told."""
         assert self._client is not None
         found: set[str] = set()
-        room = MOST_BYTES
         for key, count in zip(keys, counts, strict=True):
-            for start in range(0, count, _PAGE):
-                page: Any = self._client.lrange(key, start, start + _PAGE - 1)
-                for raw in page:
-                    room -= len(raw)
-                    run_id, _ = _read(raw)
-                    if not run_id or room < 0:
-                        return None
-                    found.add(run_id)
+            if not count:
+                continue
+            size: Any = self._client.memory_usage(key, samples=5)
+            if size is None or size > MOST_BYTES:
+                return None
+            # At once: page by page, what is pushed and taken meanwhile would move others past the reader.
+            messages: Any = self._client.lrange(key, 0, MOST_MESSAGES)
+            if len(messages) > MOST_MESSAGES:
+                return None
+            for raw in messages:
+                run_id, _ = _read(raw)
+                if not run_id:
+                    return None
+                found.add(run_id)
         return found
 
     def _taken(self) -> tuple[list[tuple[str, str]], bool]:

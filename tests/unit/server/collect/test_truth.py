@@ -257,3 +257,19 @@ def test_a_client_gets_time_to_find_a_server_again_that_was_away(store, clock):
     clock.advance(2.0)
     serve(second, "liveness")
     assert store.workers.get("web@h:1").state == "down"
+
+
+def test_two_workers_on_one_host_are_two_workers(collector, store, clock):
+    for name in ("a@host", "b@host"):
+        report(collector, worker=name)
+        collector.submit([started(f"on {name}", worker=name)])
+        collector.run_once()
+    for _ in range(7):
+        clock.advance(1.0)
+        report(collector, worker="b@host")
+        serve(collector, "liveness")
+    assert {worker.worker: worker.state for worker in store.workers.list()} == {"a@host": "down", "b@host": "up"}
+    assert {i: view(store.runs.get(i)).state.value for i in ("on a@host", "on b@host")} == {
+        "on a@host": "lost",
+        "on b@host": "started",
+    }

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import huoyan
+from huoyan.client import breakdown
 from huoyan.client.capabilities import WATCHINGS, Capability
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
@@ -70,6 +71,29 @@ def test_a_success_is_one_run_with_one_attempt(
     assert before <= shown.started_at <= shown.finished_at <= client.clock.now()
     assert shown.exception is None
     assert client.active == 0
+
+
+def test_every_end_of_an_attempt_says_where_its_time_went(
+    adapter: AdapterUnderTest, transport: MemoryTransport
+) -> None:
+    def charge(number: int) -> None:
+        breakdown.finish(breakdown.begin(), "database", "SELECT", "orders", None)
+        time.sleep(0.01)
+        if number:
+            raise ValueError("declined")
+
+    adapter.submit(charge, 0)
+    adapter.submit(charge, 1)
+    adapter.work()
+    attempts = [shown.attempts[-1] for shown, _ in runs(transport)]
+    assert sorted(attempt.state for attempt in attempts) == ["failed", "succeeded"]
+    for attempt in attempts:
+        (part,) = attempt.breakdown["parts"]
+        assert (part["component"], part["target"], part["calls"]) == ("database", "orders", 1)
+        assert attempt.breakdown["own_s"] + part["covered_s"] == pytest.approx(attempt.breakdown["total_s"], abs=1e-6)
+        assert attempt.duration_s is not None
+        assert 0.01 <= attempt.breakdown["total_s"] < attempt.duration_s + 0.05
+    assert breakdown.current() is None
 
 
 def test_a_failure_carries_its_exception(adapter: AdapterUnderTest, client: Client, transport: MemoryTransport) -> None:

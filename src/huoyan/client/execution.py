@@ -130,7 +130,6 @@ class Execution:
             self.key = self._given_key or f"{self.attempt}@{self._reporter.worker}"
             self._emit(EventKind.STARTED, root_id=self.root_id, parent_id=self.parent_id, **self._fields)
             self._fields = {}
-            self._collector = Collector("run", breakdown.current())
             self._started = self._reporter.clock.monotonic()
             if here:
                 self._meter = Meter(self._tenancy, blocking=self._blocking)
@@ -147,8 +146,9 @@ class Execution:
         self._token = context.enter(
             RunContext(self.run_id, self.root_id or self.run_id, self._progress, self._heartbeat)
         )
-        if self._collector is not None:
-            self._collecting = breakdown.resume(self._collector)
+        if self._collector is None:
+            self._collector = Collector("run", breakdown.current())
+        self._collecting = breakdown.resume(self._collector)
         if self._meter is not None:
             self._meter.resume()
 

@@ -63,7 +63,8 @@ def get_signal(
     ] = [],
 ) -> SignalReading:
     """Return the values at the end of the period (default: now) and the series over it (default: the last hour)."""
-    signal = _find(here, signal_id)
+    named = [*by, *(text.partition("=")[0] for text in label)]
+    signal = _find(here, signal_id, [name for name in named if name != "-"])
     if signal is None:
         raise NotFound(f"expected one of {', '.join(CATALOGUE)}, got {signal_id[:100]!r}")
     now = here.clock.now()
@@ -115,12 +116,13 @@ def _declared(here: Here) -> list[Metric]:
     return list(found.values())
 
 
-def _find(here: Here, signal_id: str) -> Signal | None:
+def _find(here: Here, signal_id: str, labels: list[str]) -> Signal | None:
+    """Return a signal; one of a metric that nobody sent yet has the labels that are asked for, and no values."""
     known = CATALOGUE.get(signal_id)
     if known is not None or declared.find(signal_id) is None:
         return known
     every = (signal for metric in _declared(here) for signal in declared.signals_of(metric))
-    return next((signal for signal in every if signal.id == signal_id), declared.find(signal_id))
+    return next((signal for signal in every if signal.id == signal_id), declared.find(signal_id, labels))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,12 +1,15 @@
 """Calls of dependencies: what is kept is bounded, belongs to one process, and what fails stays within Huoyan."""
 
+import gc
 import logging
 import os
+import weakref
 from typing import Any
 
 import httpx
 import pytest
 import redis
+import requests
 from sqlalchemy import create_engine, text
 
 import huoyan
@@ -73,6 +76,22 @@ def test_a_library_is_claimed_while_an_object_of_it_lives() -> None:
     del second
     assert not is_claimed("test")
     release("never claimed", first)
+
+
+def test_what_is_watched_goes_when_its_owner_lets_it_go(client: Client) -> None:
+    def made() -> list[weakref.ref[Any]]:
+        engine = huoyan.watch(create_engine("sqlite://"))
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        things: list[Any] = [engine, engine.pool, redis.Redis(), httpx.Client(), requests.Session()]
+        for thing in things[2:]:
+            huoyan.watch(thing)
+        things[2].pipeline()
+        return [weakref.ref(thing) for thing in things]
+
+    references = made()
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 5
 
 
 def test_hosts_are_labels_with_unusual_ports() -> None:

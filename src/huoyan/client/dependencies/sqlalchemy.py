@@ -10,7 +10,6 @@ commit or the wait for a connection.
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import event
 from sqlalchemy.sql import selectable
@@ -35,6 +34,7 @@ _MAX_NAME_CHARS = 100
 _SHOWN_WAIT_S = 0.001
 _COMMIT = "COMMIT"
 _CONNECT = "CONNECT"
+_KEPT_AS = "_huoyan_watch"
 _REPLACED = ("do_execute", "do_executemany", "do_execute_no_params", "do_commit")
 
 
@@ -281,21 +281,20 @@ class SQLAlchemyIntegration:
     framework = ""
     options: frozenset[str] = frozenset()
 
-    def __init__(self) -> None:
-        self._watched: WeakKeyDictionary[Any, _Watch] = WeakKeyDictionary()
-
     def watch(self, thing: Any, reporter: Reporter, options: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Put hooks into an engine."""
         engine = getattr(thing, "sync_engine", thing)
-        if engine.dialect not in self._watched:
-            watch = self._watched[engine.dialect] = _Watch(engine, reporter)
+        if _KEPT_AS not in vars(engine.dialect):
+            watch = _Watch(engine, reporter)
+            # With the engine, so that it goes when the engine goes.
+            setattr(engine.dialect, _KEPT_AS, watch)
             watch.attach(engine)
             claim("sqlalchemy", engine.dialect)
 
     def unwatch(self, thing: Any) -> None:
         """Take the hooks out again."""
         engine = getattr(thing, "sync_engine", thing)
-        watch = self._watched.pop(engine.dialect, None)
+        watch = vars(engine.dialect).pop(_KEPT_AS, None)
         if watch is not None:
             watch.detach(engine)
             release("sqlalchemy", engine.dialect)

@@ -112,6 +112,9 @@ class Collector:
         """Count one call, at less cost where no other one can overlap it."""
         if self.open or self._calls or self.parent is not None or self._closed:
             self.add(started, ended, key, failed)
+            if not self.open and not self._closed:
+                # Nothing that comes can overlap what is held.
+                self._settle(ended)
             return
         part = self._parts.get(key) or self._part(key)
         duration_s = ended - started

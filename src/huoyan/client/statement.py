@@ -57,7 +57,14 @@ _NAMED_FIRST = re.compile(
     re.IGNORECASE,
 )
 
-_DIALECTS = {"postgresql": "postgres", "mariadb": "mysql", "mssql": "tsql", "cockroachdb": "postgres"}
+_DIALECTS = {
+    "postgresql": "postgres",
+    "cockroachdb": "postgres",
+    "mariadb": "mysql",
+    "mssql": "tsql",
+    "microsoft.sql_server": "tsql",
+    "oracle.db": "oracle",
+}
 
 
 class Statements:

@@ -85,6 +85,43 @@ def test_a_breakdown_adds_up_whatever_the_calls_were(given: list[tuple[float, fl
     assert all(part["max_s"] <= part["total_s"] + 1e-9 for part in parts)
 
 
+steps = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5), st.booleans()), max_size=80)
+
+
+@given(steps)
+@settings(deadline=None)
+def test_calls_that_are_begun_and_finished_get_their_exact_shares(given: list[tuple[float, int, bool]]) -> None:
+    """Summing up as soon as nothing is open gives the same as looking at all calls at the end."""
+    collector = Collector("run")
+    now = collector._started
+    open_calls: list[tuple[float, str]] = []
+    done: list[tuple[float, float, str]] = []
+
+    def finish(at: int) -> None:
+        started, target = open_calls.pop(at % len(open_calls))
+        collector.open -= 1
+        collector.add_alone(started, now, ("http", "GET", target), False)
+        done.append((started, now, target))
+
+    for passed_s, number, begins in given:
+        now += passed_s
+        if begins or not open_calls:
+            open_calls.append((now, f"host-{number}"))
+            collector.open += 1
+        else:
+            finish(number)
+    while open_calls:
+        finish(0)
+    assert not collector._calls
+    collector._stopped = now
+    told = collector.close()
+    exact: dict[str, float] = {}
+    for (_, _, target), share in zip(done, shares([call[:2] for call in done]), strict=True):
+        exact[target] = exact.get(target, 0.0) + share
+    parts = {} if told is None else {part["target"]: part["covered_s"] for part in told["parts"]}
+    assert parts == pytest.approx(exact, abs=1e-6)
+
+
 def test_the_largest_parts_are_named_and_the_rest_folded() -> None:
     collector = Collector("run")
     begin = collector._started

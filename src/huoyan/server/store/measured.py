@@ -18,6 +18,7 @@ from huoyan.server.store.schema import (
 )
 from huoyan.server.store.upsert import insert_into, replace_into
 from huoyan.signals.measured import Frame
+from huoyan.signals.metrics import Metric
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -79,6 +80,7 @@ class MeasuredStore:
         self._lock = threading.Lock()
         self._ids: dict[SeriesName, int] = {}
         self._fresh_at: dict[SeriesName, float] = {}
+        self._described: dict[tuple[str, str], tuple[Metric, float]] = {}
 
     def fresh(self, connection: Connection, frame: Frame, at: float) -> bool:
         """Book the number of a frame in the transaction that stores it; return False when it was taken before."""
@@ -138,8 +140,13 @@ class MeasuredStore:
     def describe(self, connection: Connection, frame: Frame, at: float) -> None:
         """Keep what a frame says of its metrics, in the transaction that stores it."""
         table = measured_metrics
-        for measured in frame.metrics.values():
+        # In one order, so that two servers do not wait for each other.
+        for _, measured in sorted(frame.metrics.items()):
             metric = measured.metric
+            known = self._described.get((metric.name, frame.service))
+            if known is not None and known[0] == metric and at - known[1] < _FRESH_S / 2 and not measured.folded:
+                continue
+            self._described[(metric.name, frame.service)] = (metric, at)
             statement = insert_into(connection, table)
             changed: dict[str, Any] = {
                 "kind": metric.kind.value,
@@ -264,6 +271,7 @@ class MeasuredStore:
                 deleted += connection.execute(delete(table).where(table.c.last_at < at)).rowcount
             connection.execute(delete(measured_sources).where(measured_sources.c.at < at - _SOURCE_KEPT_S))
         with self._lock:
+            self._described.clear()
             self._fresh_at = {name: fresh for name, fresh in self._fresh_at.items() if fresh >= at}
         return deleted
 
@@ -308,6 +316,7 @@ class MeasuredStore:
     def forget_numbers(self) -> None:
         """Read the numbers of series anew: a transaction that gave some was rolled back."""
         with self._lock:
+            self._described.clear()
             self._ids.clear()
             self._fresh_at.clear()
 

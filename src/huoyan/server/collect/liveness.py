@@ -6,6 +6,7 @@ from huoyan.clock import Clock
 from huoyan.model.event import EventKind, Evidence, TaskEvent
 from huoyan.model.execution import Execution
 from huoyan.model.run import Run
+from huoyan.server.collect.attempts import OpenAttempts
 from huoyan.server.collect.live import Bus
 from huoyan.server.collect.registry import Departure, Registry
 from huoyan.server.store import Store
@@ -29,6 +30,7 @@ class Liveness:
 
     Args:
         emit: Takes the verdicts on runs, as events.
+        attempts: Attempts that go on beside the one that decides their run.
     """
 
     name = "liveness"
@@ -41,12 +43,15 @@ class Liveness:
         bus: Bus,
         clock: Clock,
         emit: Callable[[list[TaskEvent]], None],
+        attempts: OpenAttempts,
     ) -> None:
         self._store = store
         self._registry = registry
         self._bus = bus
         self._clock = clock
         self._emit = emit
+        self._attempts = attempts
+        self._others: dict[str, list[str]] = {}
         self._last_monotonic: float | None = None
         self._listening_from = 0.0
         self._judged_goodbyes: dict[str, float] = {}
@@ -68,8 +73,7 @@ class Liveness:
         self._returned += self._registry.returned()
         events: list[TaskEvent] = []
         for departure in self._departures:
-            runs = self._store.runs
-            events += _losses([*runs.started_on(departure.worker), *runs.queued_on(departure.worker)], departure, now)
+            events += _losses(self._runs_of(departure.worker), departure, now)
         blind = self._blind(now)
         if now - self._swept_at >= SWEEP_EVERY_S and not blind and now - self._listening_from > SWEEP_EVERY_S:
             self._swept_at = now
@@ -78,12 +82,21 @@ class Liveness:
             events += _signs_of_life(self._store.runs.lost_on(worker.worker), worker, now)
         if events:
             self._emit(events)
-        self._departures, self._returned = [], []
+        self._departures, self._returned, self._others = [], [], {}
         changed = self._registry.unsaved()
         if changed:
             self._store.workers.save(changed)
             self._registry.saved(changed)
             self._bus.publish("workers", {"workers": [worker.worker for worker in changed[:200]]})
+
+    def _runs_of(self, worker: str) -> list[Run]:
+        """Return the runs that a worker executes or holds, those included that another worker has decided since."""
+        runs = self._store.runs
+        # Kept until the verdicts are given: the store may fail in between.
+        others = self._others.setdefault(worker, [])
+        others += self._attempts.take(worker)
+        found = {run.id: run for run in (*runs.started_on(worker), *runs.queued_on(worker))}
+        return list((runs.load(others) | found).values())
 
     def _leftovers(self, now: float) -> list[TaskEvent]:
         """Return the verdicts on what was heard of too late: that a process which was already gone had started a run.
@@ -91,24 +104,26 @@ class Liveness:
         Its last words come late when another process sends them for it, or when the server was away.
         """
         executing = self._store.runs.executing()
-        if not executing:
+        others = self._attempts.workers()
+        if not executing and not others:
             return []
         events: list[TaskEvent] = []
         for worker in self._store.workers.list():
             earliest = executing.get(worker.worker)
-            if earliest is None:
+            if earliest is None and worker.worker not in others:
                 continue
             if worker.state in ("down", "closed"):
                 if now - worker.last_seen_at > 3 * worker.interval_s + SWEEP_EVERY_S:
                     departure = Departure(
                         worker.worker, 0, None, f"worker {worker.worker} was gone before it could end this"
                     )
-                    events += _losses(self._store.runs.started_on(worker.worker), departure, now)
+                    events += _losses(self._runs_of(worker.worker), departure, now)
             elif worker.pid and worker.started_at:
                 # Its clock may be wrong by as much as is known of it.
                 before = worker.started_at - _SAME_START_S - abs(worker.clock_skew_s)
-                if earliest < before:
-                    events += _of_predecessors(self._store.runs.started_on(worker.worker), worker, before, now)
+                started = self._store.runs.started_on(worker.worker) if (earliest or before) < before else []
+                started += self._store.runs.load(self._attempts.of(worker.worker)).values()
+                events += _of_predecessors(started, worker, before, now)
         return events
 
     def _pause_s(self) -> float:

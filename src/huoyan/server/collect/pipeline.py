@@ -23,6 +23,7 @@ from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
 from huoyan.model.rollup import slot_of
 from huoyan.server.collect.active import Active
 from huoyan.server.collect.announcer import Announcer
+from huoyan.server.collect.attempts import OpenAttempts
 from huoyan.server.collect.fold import Bounds
 from huoyan.server.collect.gauges import Gauges
 from huoyan.server.collect.host import Host
@@ -95,7 +96,8 @@ class Collector:
         self._recorder = Recorder(store, clock, self._bounds, self._registry, skew, self.settings.live_runs)
         samples = Samples(clock.now())
         self._source = LiveSource(store, self._recent, samples, self._gauges, clock, self.measured.recent)
-        self._liveness = Liveness(store, self._registry, self.bus, clock, self._emit)
+        self._attempts = OpenAttempts()
+        self._liveness = Liveness(store, self._registry, self.bus, clock, self._emit, self._attempts)
         self._sampler = GaugeSampler(store, self._gauges, samples, self.metrics, clock)
         self._pulses = Pulses(self.settings.heartbeats)
         stuck = Stuck(store, self._pulses, self.bus, clock, self.settings.missed_heartbeats)
@@ -408,6 +410,7 @@ class Collector:
             self._active.add(changes.active.items())
             self._registry.worked(changes.workers, now)
             self._pulses.note(changes.entries, now)
+            self._attempts.note(changes.entries)
         self._gauges.readings(outcome.queues)
         self._recent.prune(now)
 

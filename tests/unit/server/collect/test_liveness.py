@@ -1,5 +1,7 @@
 """Who is gone, and what is lost with them: judged by when reports were received, corrected by the worker's own word."""
 
+from typing import Any
+
 import pytest
 
 from huoyan.errors import Unreachable
@@ -329,3 +331,21 @@ def test_a_start_of_the_process_before_this_one_is_lost_and_those_of_this_one_ar
         judge(collector)
     assert state(collector, "old") == ("lost", "inferred")
     assert state(collector, "new") == ("started", "reported")
+
+
+def test_an_attempt_that_ended_with_its_worker_is_lost_though_another_has_succeeded_since(collector, store, clock):
+    """A late acknowledged run: its worker is killed, and it is executed elsewhere before that worker is missed."""
+    other = "celery@host-2"
+    report(collector)
+    report(collector, worker=other, pid=22)
+    collector.submit([started("a")])
+    collector.run_once()
+    again: dict[str, Any] = {"worker": other, "execution": f"0.1@{other}#22", "attempt": 1}
+    collector.submit([TaskEvent(kind, "a", T + 1, **again) for kind in (EventKind.STARTED, EventKind.SUCCEEDED)])
+    collector.run_once()
+    for _ in range(7):
+        report(collector, worker=other, pid=22)
+        pass_time(collector, clock, 1)
+    seen = view(store.runs.get("a"))
+    assert seen.state.value == "succeeded"
+    assert [(attempt.worker, attempt.state) for attempt in seen.attempts] == [(W, "lost"), (other, "succeeded")]

@@ -88,7 +88,7 @@ class Collector:
 
     def __init__(self, kind: str, parent: "Collector | None" = None) -> None:
         self.kind = kind
-        self.parent = parent
+        self.parent = parent if parent is not None and not parent._closed else None
         self.open = 0
         self._calls: list[Call] = []
         self._parts: dict[Key, _Part] = {}
@@ -112,6 +112,8 @@ class Collector:
         """Count one call, at less cost where no other one can overlap it."""
         if self.open or self._calls or self.parent is not None or self._closed:
             self.add(started, ended, key, failed)
+            if self.parent is not None and self.parent._closed:
+                self.parent = None
             if not self.open and not self._closed:
                 # Nothing that comes can overlap what is held.
                 self._settle(ended)

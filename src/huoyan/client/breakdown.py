@@ -87,12 +87,12 @@ class Collector:
     __slots__ = ("_calls", "_closed", "_parts", "_settled_until", "_started", "_stopped", "kind", "open", "parent")
 
     def __init__(self, kind: str, parent: "Collector | None" = None) -> None:
+        self._closed = False
         self.kind = kind
         self.parent = parent if parent is not None and not parent._closed else None
         self.open = 0
         self._calls: list[Call] = []
         self._parts: dict[Key, _Part] = {}
-        self._closed = False
         self._started = self._settled_until = perf_counter()
         self._stopped: float | None = None
 

@@ -8,8 +8,11 @@ if TYPE_CHECKING:
     from huoyan.client.business import counter, distribution, funnel, gauge, operation, record_many
     from huoyan.client.exposition import metrics_app
     from huoyan.client.function import task
+    from huoyan.client.metrics_port import serve_metrics
     from huoyan.client.progress import heartbeat, progress
     from huoyan.client.watch import configure, flush, unwatch, watch
+    from huoyan.client.web.asgi import asgi
+    from huoyan.client.web.wsgi import wsgi
     from huoyan.errors import ConfigurationError, HuoyanError
 
 __version__ = "0.1.0"
@@ -18,6 +21,7 @@ __all__ = [
     "ConfigurationError",
     "HuoyanError",
     "__version__",
+    "asgi",
     "backlog",
     "configure",
     "counter",
@@ -30,9 +34,11 @@ __all__ = [
     "operation",
     "progress",
     "record_many",
+    "serve_metrics",
     "task",
     "unwatch",
     "watch",
+    "wsgi",
 ]
 
 # Loaded when first used: a program pays for what it uses, and `import huoyan` costs next to nothing.
@@ -52,8 +58,11 @@ _PLACES = {
     "metrics_app": "huoyan.client.exposition",
     "progress": "huoyan.client.progress",
     "task": "huoyan.client.function",
+    "asgi": "huoyan.client.web.asgi",
+    "serve_metrics": "huoyan.client.metrics_port",
     "unwatch": "huoyan.client.watch",
     "watch": "huoyan.client.watch",
+    "wsgi": "huoyan.client.web.wsgi",
 }
 
 

@@ -1,9 +1,6 @@
 """What a program measures reaches a real server, its signals, rules and lists, whatever dies in between."""
 
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +11,6 @@ from huoyan.client.settings import Settings
 from huoyan.signals.metrics import DB_QUERY_DURATION, HTTP_REQUESTS
 from tests.servers import wait_until
 from tests.servers.huoyan import HuoyanServer
-from tests.servers.process import ServerProcess, free_port
 from tests.unit.client.conftest import installed
 
 CONFIG = """
@@ -26,21 +22,6 @@ threshold = 1
 window = "1m"
 by = ["reason"]
 level = "critical"
-"""
-
-APPLICATION = """
-from fastapi import FastAPI
-import huoyan
-
-app = huoyan.watch(FastAPI(), service="web")
-
-@app.get("/ready")
-async def ready() -> bool:
-    return True
-
-@app.get("/orders/{number}")
-async def order(number: int) -> int:
-    return 100 // (number % 4)
 """
 
 
@@ -79,44 +60,6 @@ def test_requests_and_queries_become_signals_by_service(server: HuoyanServer, cl
     ((labels, p99),) = _now(server, "db_query_p99", **query).items()
     assert labels == (service, "SELECT", "orders")
     assert p99 == pytest.approx(2.8, rel=0.022)
-
-
-def test_requests_to_every_worker_of_a_web_server_add_up_by_route(server: HuoyanServer) -> None:
-    port = free_port()
-    process = ServerProcess("uvicorn")
-    (process.folder / "shop.py").write_text(APPLICATION)
-    arguments = ["shop:app", "--app-dir", str(process.folder), "--port", str(port), "--workers", "2"]
-    env = {"HUOYAN_URL": server.url, "HUOYAN_REPORT_INTERVAL_S": "1"}
-
-    def get(path: str) -> int:
-        # A connection of its own for each, so that both workers get some.
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            return error.code
-
-    try:
-        process.run([sys.executable, "-m", "uvicorn", *arguments], lambda: get("/ready") == 200, env=env, timeout_s=60)
-        assert {get(f"/orders/{number}") for number in range(40)} == {200, 500}
-        query = {"service": "web", "window_s": 300}
-
-        def told() -> dict[tuple[str, ...], float | None]:
-            return _now(
-                server, "rate:http_requests_total", **query, by="http_status", label="endpoint=/orders/{number}"
-            )
-
-        wait_until(lambda: told() == {("200",): 6.0, ("500",): 2.0}, 20, message=lambda: str(told()))
-        ratio = _now(server, "http_error_ratio", **query, label="endpoint=/orders/{number}", by="endpoint")
-        assert ratio == {("/orders/{number}",): 0.25}
-        # The loop of each worker is looked at as well.
-        wait_until(
-            lambda: len(_now(server, "event_loop_lag_p99", service="web", by="worker", min_samples=1)) == 2,
-            20,
-            message="both event loops are seen",
-        )
-    finally:
-        process.close()
 
 
 def test_metrics_of_ones_own_are_signals_that_are_listed_and_judged_by_rules(

@@ -87,12 +87,12 @@ class Collector:
     __slots__ = ("_calls", "_closed", "_parts", "_settled_until", "_started", "_stopped", "kind", "open", "parent")
 
     def __init__(self, kind: str, parent: "Collector | None" = None) -> None:
-        self._closed = False
         self.kind = kind
-        self.parent = parent if parent is not None and not parent._closed else None
+        self.parent = parent
         self.open = 0
         self._calls: list[Call] = []
         self._parts: dict[Key, _Part] = {}
+        self._closed = False
         self._started = self._settled_until = perf_counter()
         self._stopped: float | None = None
 
@@ -112,8 +112,6 @@ class Collector:
         """Count one call, at less cost where no other one can overlap it."""
         if self.open or self._calls or self.parent is not None or self._closed:
             self.add(started, ended, key, failed)
-            if self.parent is not None and self.parent._closed:
-                self.parent = None
             if not self.open and not self._closed:
                 # Nothing that comes can overlap what is held.
                 self._settle(ended)

@@ -1,24 +1,33 @@
-"""`/metrics` of the application: collectors for prometheus-client, and the ASGI application that serves a registry."""
+"""`/metrics` of the application: what Huoyan counts and what else is in a registry, and the applications that serve it.
+
+What Huoyan counts is written by its own writers, which remember the label strings between scrapes; prometheus-client
+writes the rest. Whoever reads the registry with prometheus-client alone gets the same figures through a collector.
+"""
 
 import asyncio
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from huoyan.client import process
+from huoyan.client import process, totals
+from huoyan.client.access import access
 from huoyan.client.guard import warn
-from huoyan.client.measurements import Counter, Gauge, Measurements
-from huoyan.client.measurements import Distribution as Observed
-from huoyan.client.metrics import TASK_BOUNDS_S, Distribution, Key, Metrics
-from huoyan.signals.metrics import MetricKind
+from huoyan.client.settings import Settings
+from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
+from huoyan.signals.exposition import Buckets, Family, Format, ProtobufWriter, TextWriter, negotiate
+from huoyan.signals.metrics import (
+    METRICS,
+    TASK_FAILURES,
+    TASK_RETRIES,
+    TASKS_ENQUEUED,
+    Metric,
+    MetricKind,
+)
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-    from prometheus_client.core import Metric as Family
-
-    from huoyan.signals.metrics import Metric
+    from prometheus_client.core import Metric as ClientMetric
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,38 +35,88 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _T = TypeVar("_T")
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-
-class TaskCollector:
-    """huoyan_task_* of the client of this process, when no server speaks for it."""
-
-    def describe(self) -> Iterable["Family"]:
-        """Return the families without samples."""
-        return _tasks(Metrics())
-
-    def collect(self) -> Iterable["Family"]:
-        """Return the families as they are now; none while a server exposes them."""
-        client = process.existing()
-        return _tasks(client.metrics) if client is not None and client.metrics.expose_tasks else ()
+_REQUEST_BOUNDS_S = tuple(bound for bound in DEFAULT_CLASSIC_BOUNDS_S if bound <= 64)
+_COUNT_BOUNDS = tuple(4.0**power for power in range(16))
+"""Bounds for what is neither seconds nor otherwise known: 1 to a thousand million, each four times the one before."""
 
 
-class MeasurementCollector:
-    """What the client of this process measures besides, and what the application declares itself."""
-
-    def describe(self) -> Iterable["Family"]:
-        """Return the families of the public contract without samples; the application declares others later."""
-        return _measured(Measurements())
-
-    def collect(self) -> Iterable["Family"]:
-        """Return the families as they are now, with what has to be read for it."""
-        client = process.existing()
-        if client is None:
-            return ()
-        client.outbox.read()
-        return _measured(client.measurements)
+def _bounds(metric: Metric) -> tuple[float, ...] | None:
+    if metric.unit != "seconds":
+        return _COUNT_BOUNDS
+    client = process.existing()
+    if client is not None and client.settings.buckets:
+        return client.settings.buckets
+    return _REQUEST_BOUNDS_S if metric.name.startswith("http_") else None
 
 
-_registered: "weakref.WeakKeyDictionary[CollectorRegistry, None]" = weakref.WeakKeyDictionary()
+_TASK_METRICS = frozenset(
+    {
+        *(
+            name
+            for name in METRICS
+            if name.startswith(("huoyan_task_runs", "huoyan_task_duration", "huoyan_task_wait"))
+        ),
+        *(metric.name for metric in (TASK_FAILURES, TASK_RETRIES, TASKS_ENQUEUED)),
+        "huoyan_tasks_active",
+    }
+)
+
+
+def _group(metric: Metric) -> str:
+    if metric.name in _TASK_METRICS:
+        return "tasks"
+    return "requests" if metric.name.startswith("http_request") else "measurements"
+
+
+class Collector:
+    """One group of what is counted, for prometheus-client.
+
+    Args:
+        group: `requests`, `tasks` or `measurements`: names that something else uses already cost one group only.
+    """
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+
+    def describe(self) -> Iterable["ClientMetric"]:
+        """Return the families without samples, by which the registry recognises names that are taken."""
+        declared = [metric for metric in METRICS.values() if metric.measured or metric.name in _TASK_METRICS]
+        return [_converted(Family(metric, [])) for metric in declared if _group(metric) == self.group]
+
+    def collect(self) -> Iterator["ClientMetric"]:
+        """Return the families as they are now; nothing while `render` writes them itself."""
+        if getattr(_apart, "on", False):
+            return
+        for family in _families({self.group}):
+            yield _converted(family)
+
+
+def _families(groups: Container[str]) -> list[Family]:
+    found = [family for family in totals.families() if _group(family.metric) in groups]
+    names = {family.metric.name for family in found}
+    # Those of the contract are there before anything is measured, so that nothing else takes their names.
+    missing = [metric for metric in METRICS.values() if metric.measured and metric.name not in names]
+    return found + [Family(metric, []) for metric in missing if _group(metric) in groups]
+
+
+class _Registered(NamedTuple):
+    """What a registry has of Huoyan.
+
+    Args:
+        groups: Those that its names left room for.
+        text: Remembers label strings, as `protobuf` does.
+    """
+
+    groups: frozenset[str]
+    text: TextWriter
+    protobuf: ProtobufWriter
+
+
+_apart = threading.local()
+_registered: "weakref.WeakKeyDictionary[CollectorRegistry, _Registered]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
+_writing = threading.Lock()
+_buckets = Buckets(chosen=_bounds)
 
 
 def register(registry: "CollectorRegistry | None" = None) -> "CollectorRegistry":
@@ -72,19 +131,113 @@ def register(registry: "CollectorRegistry | None" = None) -> "CollectorRegistry"
     from prometheus_client import REGISTRY
 
     chosen = REGISTRY if registry is None else registry
+    totals.want()
     with _lock:
         if chosen not in _registered:
-            _registered[chosen] = None
-            for collector in (TaskCollector(), MeasurementCollector()):
+            groups = []
+            for group in ("requests", "tasks", "measurements"):
                 try:
-                    chosen.register(collector)
+                    chosen.register(Collector(group))
+                    groups.append(group)
                 except ValueError as error:
                     warn(
-                        f"register-{type(collector).__name__}",
+                        f"register-{group}",
                         "huoyan: metrics of the same names are there already, Huoyan leaves them alone: %s",
                         error,
                     )
+            _registered[chosen] = _Registered(frozenset(groups), TextWriter(_buckets), ProtobufWriter(_buckets))
     return chosen
+
+
+def render(registry: "CollectorRegistry", accept: str = "") -> tuple[str, bytes]:
+    """Return the content type and body of a scrape, in the format that `accept` asks for."""
+    from prometheus_client import generate_latest
+    from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+    known = _registered.get(registry)
+    chosen = negotiate(accept)
+    families = _families(known.groups) if known is not None else []
+    _apart.on = known is not None
+    rest: list[ClientMetric] = []
+    written = b""
+    try:
+        if chosen is Format.PROTOBUF:
+            rest = list(registry.collect())
+        elif chosen is Format.OPENMETRICS:
+            written = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
+        else:
+            written = generate_latest(registry)
+    finally:
+        _apart.on = False
+    if known is None:
+        known = _Registered(frozenset(), TextWriter(_buckets), ProtobufWriter(_buckets))
+    with _writing:  # The writers remember what they wrote; two scrapes at once must not change it together.
+        if chosen is Format.PROTOBUF:
+            return chosen.value, known.protobuf.write(families, rest)
+        return chosen.value, known.text.write(families, (), chosen).removesuffix(b"# EOF\n") + written
+
+
+def _converted(family: Family) -> "ClientMetric":
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+    from prometheus_client.utils import floatToGoString
+
+    metric = family.metric
+    if metric.kind is MetricKind.DISTRIBUTION:
+        to_text: Callable[[float], str] = floatToGoString
+        made = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+        bounds = [to_text(bound) for bound in _buckets.bounds(metric)]
+        for key, histogram in zip(family.keys, family.distributions, strict=True):
+            counts = [float(count) for count in histogram.classic(_buckets.bounds(metric))]
+            made.add_metric(key, list(zip(bounds, counts, strict=True)), histogram.sum)
+        return made
+    if metric.kind is MetricKind.COUNTER:
+        plain: Any = CounterMetricFamily(metric.name.removesuffix("_total"), metric.help, labels=metric.labels)
+    else:
+        plain = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for key, value in zip(family.keys, family.numbers, strict=True):
+        plain.add_metric(key, value)
+    return plain  # type: ignore[no-any-return]
+
+
+class Answer(NamedTuple):
+    """What a scraper gets.
+
+    Args:
+        status: The HTTP status.
+        headers: Names and values.
+        body: The metrics, empty when it is refused.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def answer(registry: "CollectorRegistry", method: str, accept: str, authorization: str) -> Answer:
+    """Answer a scrape: who may, how often, and in the format that is asked for.
+
+    Args:
+        registry: What is served.
+        method: `GET` or `HEAD`; others are refused.
+        accept: The header of that name, empty when there is none.
+        authorization: Likewise.
+    """
+    client = process.existing()
+    settings = Settings() if client is None else client.settings
+    if not settings.metrics:
+        return _empty(404)
+    if method not in {"GET", "HEAD"}:
+        return _empty(405, ("Allow", "GET, HEAD"))
+    refusal = access(settings).refusal(authorization)
+    if refusal is not None:
+        return _empty(refusal.status, refusal.header)
+    content_type, body = render(registry, accept)
+    headers = [("Content-Type", content_type), ("Cache-Control", "no-store"), ("Content-Length", str(len(body)))]
+    return Answer(200, headers, b"" if method == "HEAD" else body)
+
+
+def _empty(status: int, *headers: tuple[str, str]) -> Answer:
+    return Answer(status, [*headers, ("Content-Length", "0")], b"")
 
 
 def metrics_app(registry: "CollectorRegistry | None" = None) -> "MetricsApp":
@@ -106,24 +259,17 @@ class MetricsApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
-        elif scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"}:
-            await _answer(send, 405, [(b"allow", b"GET, HEAD")], b"")
         elif scope["type"] == "http":
             if self._registry is None:
                 self._registry = register(self._given)
-            accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
-            # Off the event loop: ten thousand series take tens of milliseconds.
-            content_type, body = await in_thread(render, self._registry, accept)
-            headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store")]
-            await _answer(send, 200, headers, b"" if scope["method"] == "HEAD" else body)
-
-
-def render(registry: "CollectorRegistry", accept: str = "") -> tuple[str, bytes]:
-    """Return the content type and body of a scrape, in the format that `accept` asks for."""
-    from prometheus_client.exposition import choose_encoder
-
-    encoder, content_type = choose_encoder(accept)
-    return content_type, encoder(registry)
+            headers = scope["headers"]
+            accept = b",".join(value for name, value in headers if name == b"accept").decode("latin-1")
+            presented = b"".join(value for name, value in headers if name == b"authorization").decode("latin-1")
+            # Off the event loop: ten thousand series take milliseconds.
+            status, given, body = await in_thread(answer, self._registry, scope["method"], accept, presented)
+            encoded = [(name.lower().encode(), value.encode()) for name, value in given]
+            await send({"type": "http.response.start", "status": status, "headers": encoded})
+            await send({"type": "http.response.body", "body": body})
 
 
 async def in_thread(function: Callable[..., _T], *args: Any) -> _T:
@@ -141,95 +287,3 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
-
-
-async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    headers = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-_COUNT_BOUNDS = tuple(4.0**power for power in range(16))
-"""Bounds for what is neither seconds nor otherwise known: 1 to a thousand million, each four times the one before."""
-
-
-def _measured(measurements: Measurements) -> Iterator["Family"]:
-    from huoyan.signals.metrics import METRICS, Endpoint
-
-    families = {family.metric.name: family for family in measurements.families()}
-    # Those of the contract are there before anything is measured, so that nothing else takes their names.
-    contract = [metric for metric in METRICS.values() if metric.endpoint is Endpoint.APPLICATION]
-    own = [family.metric for name, family in families.items() if name not in METRICS]
-    for metric in (*contract, *own):
-        family = families.get(metric.name)
-        series = list(family.series()) if family is not None else []
-        counts = [(key, one.value) for key, one in series if isinstance(one, Counter)]
-        values = [(key, one.value) for key, one in series if isinstance(one, Gauge) and one.value is not None]
-        observed = [(key, one) for key, one in series if isinstance(one, Observed)]
-        if metric.kind is MetricKind.COUNTER:
-            yield _counter(metric, counts)
-        elif metric.kind is MetricKind.GAUGE:
-            yield _gauge(metric, values)
-        else:
-            yield _exponential(metric, observed)
-
-
-def _exponential(metric: "Metric", values: Iterable[tuple[Key, Observed]]) -> "Family":
-    from prometheus_client.core import HistogramMetricFamily
-    from prometheus_client.utils import floatToGoString
-
-    written: Callable[[float], str] = floatToGoString
-    bounds = TASK_BOUNDS_S if metric.unit == "seconds" else _COUNT_BOUNDS
-    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-    for key, observed in values:
-        histogram = observed.histogram()
-        counts = zip((*bounds, inf), (*histogram.classic(bounds), histogram.count), strict=True)
-        buckets = [(written(bound), float(count)) for bound, count in counts]
-        family.add_metric(key, buckets, histogram.sum)
-    return family
-
-
-def _tasks(metrics: Metrics) -> Iterator["Family"]:
-    from huoyan.signals import metrics as declared
-
-    tasks = metrics.tasks
-    for metric, counter in (
-        (declared.TASK_RUNS, tasks.runs),
-        (declared.TASK_FAILURES, tasks.failures),
-        (declared.TASK_RETRIES, tasks.retries),
-        (declared.TASKS_ENQUEUED, tasks.enqueued),
-    ):
-        yield _counter(metric, [(key, float(count)) for key, count in list(counter.items())])
-    yield _histogram(declared.TASK_DURATION, list(tasks.duration.items()))
-    yield _histogram(declared.TASK_WAIT, list(tasks.wait.items()))
-    yield _gauge(declared.TASKS_ACTIVE, [(key, float(count)) for key, count in tasks.active().items()])
-
-
-def _counter(metric: "Metric", values: Iterable[tuple[Key, float]]) -> "Family":
-    from prometheus_client.core import CounterMetricFamily
-
-    family = CounterMetricFamily(metric.name.removesuffix("_total"), metric.help, labels=metric.labels)
-    for key, value in values:
-        family.add_metric(key, value)
-    return family
-
-
-def _gauge(metric: "Metric", values: Iterable[tuple[Key, float]]) -> "Family":
-    from prometheus_client.core import GaugeMetricFamily
-
-    family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-    for key, value in values:
-        family.add_metric(key, value)
-    return family
-
-
-def _histogram(metric: "Metric", values: Iterable[tuple[Key, Distribution]]) -> "Family":
-    from prometheus_client.core import HistogramMetricFamily
-    from prometheus_client.utils import floatToGoString
-
-    written: Callable[[float], str] = floatToGoString
-    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-    for key, distribution in values:
-        buckets = [(written(bound), float(count)) for bound, count in distribution.cumulative()]
-        family.add_metric(key, buckets, distribution.total)
-    return family

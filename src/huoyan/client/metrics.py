@@ -2,27 +2,20 @@
 for.
 
 prometheus-client is imported only when metrics are registered or served. Its own counters cost several times as much
-per request as these (see `bench/request_overhead.py`), so it does the exposition alone, through one collector.
+per request as these (see `bench/request_overhead.py`).
 """
 
 import threading
-from bisect import bisect_left
 from collections import OrderedDict, defaultdict
-from itertools import accumulate
-from math import inf
 
 from huoyan.client.examples import Examples, Kept
-from huoyan.client.measurements import Counter, Family, Measurements
-from huoyan.client.measurements import Distribution as Exponential
+from huoyan.client.measurements import Counter, Distribution, Family, Measurements
 from huoyan.model.event import EventKind, TaskEvent
-from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.model.labels import Budget, clean_label_value
 from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
 
 _MAX_EXCEPTIONS = 100
 _MAX_PENDING = 50_000
-REQUEST_BOUNDS_S = tuple(bound for bound in DEFAULT_CLASSIC_BOUNDS_S if bound <= 64)
-TASK_BOUNDS_S = DEFAULT_CLASSIC_BOUNDS_S
 
 _FINAL = frozenset(
     {
@@ -36,28 +29,6 @@ _FINAL = frozenset(
 )
 
 Key = tuple[str, ...]
-
-
-class Distribution:
-    """Counts between fixed bounds, in the unit of the bounds."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count one value; negative ones count as zero."""
-        if value < 0.0:
-            value = 0.0
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def cumulative(self) -> list[tuple[float, int]]:
-        """Return (upper bound, count up to there), the last one for infinity."""
-        return list(zip((*self.bounds, inf), accumulate(self.counts), strict=True))
 
 
 class RequestSeries:
@@ -109,7 +80,7 @@ class RequestMetrics:
         """Return the counter of requests, made when the first one is answered."""
         return self._measurements.counter(HTTP_REQUESTS)
 
-    def durations(self) -> Family[Exponential]:
+    def durations(self) -> Family[Distribution]:
         """Return how long requests took, likewise."""
         return self._measurements.distribution(HTTP_REQUEST_DURATION)
 
@@ -134,8 +105,8 @@ class TaskMetrics:
         self.failures: defaultdict[Key, int] = defaultdict(int)
         self.retries: defaultdict[Key, int] = defaultdict(int)
         self.enqueued: defaultdict[Key, int] = defaultdict(int)
-        self.duration: defaultdict[Key, Distribution] = defaultdict(lambda: Distribution(TASK_BOUNDS_S))
-        self.wait: defaultdict[Key, Distribution] = defaultdict(lambda: Distribution(TASK_BOUNDS_S))
+        self.duration: defaultdict[Key, Distribution] = defaultdict(Distribution)
+        self.wait: defaultdict[Key, Distribution] = defaultdict(Distribution)
 
     def record(self, event: TaskEvent) -> None:
         """Count one event."""

@@ -271,6 +271,8 @@ class Client:
 
     def flush(self, timeout_s: float | None = None, *, closing: bool = False) -> bool:
         """Wait until what was reported has left, see `huoyan.flush`."""
+        if closing:
+            _tell_of_end()
         if self.emitter is None:
             return True
         try:
@@ -283,6 +285,7 @@ class Client:
     def close(self) -> None:
         """Send the last events and stop, within `exit_timeout_s`."""
         with guard("close"):
+            _tell_of_end()
             if self.emitter is not None:
                 self.emitter.close(self.settings.exit_timeout_s)
 
@@ -397,6 +400,20 @@ _after_fork: list[Callable[[], None]] = []
 def after_fork(renew: Callable[[], None]) -> None:
     """Let a module renew its locks in every child process, before anything is measured there."""
     _after_fork.append(renew)
+
+
+_before_close: list[Callable[[], None]] = []
+
+
+def before_close(settle: Callable[[], None]) -> None:
+    """Let a module write down what it has before the process ends, however the end is learnt of."""
+    _before_close.append(settle)
+
+
+def _tell_of_end() -> None:
+    for settle in _before_close:
+        with guard("close"):
+            settle()
 
 
 def _forked() -> None:

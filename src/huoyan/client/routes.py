@@ -1,7 +1,18 @@
-"""Route templates: the `endpoint` label of a request, read from what the framework's router left in the scope."""
+"""What the middlewares of all kinds of applications share: route templates, which are the `endpoint` label of requests,
+read from what the framework's router left in the scope; what is not counted; where metrics are served."""
 
-from collections.abc import Iterable, MutableMapping
+import re
+from collections.abc import Container, Iterable, Mapping, MutableMapping
 from typing import Any
+
+from huoyan.client.settings import Settings
+from huoyan.errors import ConfigurationError
+
+EXCLUDED = ("/metrics", "/health", "/favicon.ico")
+"""Paths that do not measure themselves."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+OTHER_METHOD = "OTHER"
 
 UNMATCHED = "unmatched"
 """Label of every request that no route took: paths are not labels."""
@@ -61,3 +72,67 @@ def _search(routes: Iterable[Any], endpoint: object, prefix: str, depth: int) ->
             if found is not None:
                 return found
     return None
+
+
+class _Patterns:
+    """Paths, exact or with `*` for any characters."""
+
+    def __init__(self, exact: frozenset[str], patterns: Iterable[str]) -> None:
+        self._exact = exact
+        written = "|".join(re.escape(pattern).replace(r"\*", ".*") for pattern in patterns)
+        self._matches = re.compile(written, re.DOTALL).fullmatch
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._exact or self._matches(str(path)) is not None
+
+
+def excluded(metrics_path: str | None, given: object) -> Container[str]:
+    """Return the paths that are not counted.
+
+    Args:
+        metrics_path: Where metrics are served, if they are.
+        given: The option `exclude`: paths, exact or with `*` for any characters.
+
+    Raises:
+        ConfigurationError: The option is something else.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ConfigurationError("exclude", "a list of paths", given)
+    paths = list(given)
+    for path in paths:
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise ConfigurationError("exclude", "paths that start with /", path)
+    patterns = [path for path in paths if "*" in path]
+    exact = frozenset({*EXCLUDED, *paths, *([metrics_path] if metrics_path else [])})
+    return _Patterns(exact, patterns) if patterns else exact
+
+
+def metrics_path(options: Mapping[str, Any], settings: Settings) -> str | None:
+    """Return where the application serves metrics, None when it does not.
+
+    Raises:
+        ConfigurationError: The option `metrics_path` is no path.
+    """
+    # With a port of their own they are no business of those who reach the application, unless somebody says so.
+    path = options.get("metrics_path", None if settings.metrics_port else "/metrics")
+    if path and (not isinstance(path, str) or not path.startswith("/")):
+        raise ConfigurationError("metrics_path", "a path that starts with /, or None", path)
+    return path if path and settings.metrics else None
+
+
+def registry(options: Mapping[str, Any]) -> Any:
+    """Return the registry that is served, None for prometheus-client's own.
+
+    Raises:
+        ConfigurationError: The option `registry` is none.
+    """
+    chosen = options.get("registry")
+    if chosen is not None and not hasattr(chosen, "collect"):
+        raise ConfigurationError("registry", "a prometheus_client.CollectorRegistry", chosen)
+    return chosen
+
+
+def trace_id(traceparent: str) -> str:
+    """Return the trace that a request belongs to, by its header (https://www.w3.org/TR/trace-context/), else empty."""
+    parts = traceparent.split("-")
+    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""

@@ -6,6 +6,7 @@ keyword argument that is not known is refused.
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -38,6 +39,13 @@ class Settings:
             user alone, `off`, or `auto` (default): memory-backed storage, else the folder for temporary files.
         timeout_s: How long one request to the server may take, in seconds (default 5).
         exit_timeout_s: How long the end of the process waits for the last events at most, in seconds (default 2).
+        metrics: Serve `/metrics`; False serves it nowhere, and measures all the same.
+        metrics_port: A port of its own for `/metrics`; 0 (default): it is a route of the application.
+        metrics_host: The address that this port is opened on (default 127.0.0.1); others want `metrics_auth`.
+        metrics_auth: Who may scrape: `user:password`, or a token without a colon; empty: everybody. Never shown in a
+            repr.
+        metrics_per_minute: Scrapes answered in any minute at most; 0 (default): any number.
+        buckets: Upper bounds in seconds of the classic buckets on `/metrics`; empty: the defaults.
     """
 
     url: str = ""
@@ -54,6 +62,12 @@ class Settings:
     spool: str = "auto"
     timeout_s: float = 5.0
     exit_timeout_s: float = 2.0
+    metrics: bool = True
+    metrics_port: int = 0
+    metrics_host: str = "127.0.0.1"
+    metrics_auth: str = field(default="", repr=False)
+    metrics_per_minute: int = 0
+    buckets: tuple[float, ...] = ()
 
     @property
     def connected(self) -> bool:
@@ -65,6 +79,7 @@ NAMES: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(Settings))
 """Every setting, in the order of the documentation."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
+_MOST_BOUNDS = 100
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
@@ -185,6 +200,19 @@ def _seconds(least: float, most: float) -> Callable[[str, object], float]:
     return check
 
 
+def _bounds_s(written: str, value: object) -> tuple[float, ...]:
+    items = [item for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+    expected = f"at most {_MOST_BOUNDS} rising numbers of seconds above 0, separated by commas"
+    try:
+        bounds = tuple(float(item) for item in items)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise ConfigurationError(written, expected, value) from None
+    rising = all(0.0 < low < high for low, high in zip((sys.float_info.min, *bounds), bounds, strict=False))
+    if not rising or len(bounds) > _MOST_BOUNDS or (bounds and bounds[-1] > sys.float_info.max):
+        raise ConfigurationError(written, expected, value)
+    return bounds
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "url": _url,
     "token": _text,
@@ -200,4 +228,10 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "spool": _text,
     "timeout_s": _seconds(0.1, 120),
     "exit_timeout_s": _seconds(0, 60),
+    "metrics": _switch,
+    "metrics_port": _whole(0, 65_535),
+    "metrics_host": _text,
+    "metrics_auth": _text,
+    "metrics_per_minute": _whole(0, 10_000),
+    "buckets": _bounds_s,
 }

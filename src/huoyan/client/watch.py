@@ -29,6 +29,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         "huoyan.client.frameworks.background:integration",
         "huoyan.client.web.asgi:integration",
     ),
+    "flask.app.Flask": ("huoyan.client.web.wsgi:integration",),
     "httpx.AsyncClient": ("huoyan.client.dependencies.httpx:integration",),
     "httpx.Client": ("huoyan.client.dependencies.httpx:integration",),
     "huey.api.Huey": ("huoyan.client.frameworks.huey:integration",),
@@ -155,6 +156,10 @@ def watch(thing: _T, **options: Any) -> _T:
                 integration.unwatch(target)
             raise
         _watched[id(target)] = _Watched(_reference(target), done)
+        if client.settings.metrics_port:
+            from huoyan.client.metrics_port import serve_metrics
+
+            serve_metrics(registry=options.get("registry"))
     return thing
 
 

@@ -167,22 +167,6 @@ def test_what_a_part_calls_is_the_time_of_the_whole_too() -> None:
     assert {part["operation"] for part in outer["parts"]} == {"GET", "SET"}
 
 
-def test_what_begins_after_the_end_of_the_whole_is_no_part_of_it() -> None:
-    request = breakdown.enter("request")
-    context = contextvars.copy_context()
-    breakdown.leave(request)
-    run = context.run(breakdown.enter, "run")
-    assert run.collector.parent is None
-    outer = breakdown.enter("request")
-    inner = breakdown.enter("run")
-    outer.collector.close()
-    breakdown.finish(breakdown.begin(), "redis", "GET", "", None)
-    assert inner.collector.parent is None
-    assert breakdown.leave(inner) is not None
-    breakdown.suspend(outer.token)
-    assert breakdown.current() is None
-
-
 def test_what_goes_on_after_the_end_counts_nowhere() -> None:
     entry = breakdown.enter("request")
     breakdown.finish(breakdown.begin(), "redis", "GET", "", None)

@@ -6,18 +6,17 @@ an unexpected exception. A request ends with the last byte of its response; back
 """
 
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
 from functools import partial
 from time import perf_counter, time
 from typing import Any
 
-from huoyan.client import breakdown, context, process
+from huoyan.client import breakdown, context, process, routes
 from huoyan.client.exposition import in_thread, metrics_app, register
 from huoyan.client.guard import guard, warn
 from huoyan.client.metrics import RequestMetrics, RequestSeries
 from huoyan.client.reporter import Reporter
-from huoyan.client.routes import has_route, template
-from huoyan.errors import ConfigurationError
+from huoyan.client.routes import METHODS, OTHER_METHOD, has_route, template, trace_id
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,11 +24,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-EXCLUDED = ("/metrics", "/health", "/favicon.ico")
-"""Paths that do not measure themselves."""
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
-_OTHER_METHOD = "OTHER"
 _CLIENT_CLOSED_REQUEST = 499
 _MAX_ROUTES = 10_000
 
@@ -43,7 +37,7 @@ class Middleware:
         excluded: Paths that are not counted.
     """
 
-    def __init__(self, app: App, owner: Any, excluded: frozenset[str]) -> None:
+    def __init__(self, app: App, owner: Any, excluded: Container[str]) -> None:
         self.app = app
         self._owner = owner
         self._excluded = excluded
@@ -138,9 +132,9 @@ class Middleware:
         if self._known_of is not requests or len(self._known) >= _MAX_ROUTES:
             self._known = {}
             self._known_of = requests
-        method = scope["method"] if scope["method"] in METHODS else _OTHER_METHOD
+        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
         series = requests.open(method, template(scope, root_path, self._owner))
-        if method is not _OTHER_METHOD:
+        if method is not OTHER_METHOD:
             # The route is kept with the series so that its id cannot pass to another one.
             self._known[key] = (route, series)
         return series
@@ -177,13 +171,9 @@ class AsgiIntegration:
 
     def watch(self, thing: Any, reporter: Reporter, options: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Put the middleware around the application, whether or not its stack is built yet."""
-        metrics_path = options.get("metrics_path", "/metrics")
-        if metrics_path and (not isinstance(metrics_path, str) or not metrics_path.startswith("/")):
-            raise ConfigurationError("metrics_path", "a path that starts with /, or None", metrics_path)
-        excluded = frozenset({*EXCLUDED, *_paths(options.get("exclude", ())), *([metrics_path] if metrics_path else [])})
-        registry = options.get("registry")
-        if registry is not None and not hasattr(registry, "collect"):
-            raise ConfigurationError("registry", "a prometheus_client.CollectorRegistry", registry)
+        metrics_path = routes.metrics_path(options, process.client().settings)
+        excluded = routes.excluded(metrics_path, options.get("exclude", ()))
+        registry = routes.registry(options)
         register(registry)
         build = thing.build_middleware_stack
 
@@ -214,11 +204,9 @@ _ROUTE_NAME = "huoyan_metrics"
 
 
 def _trace_id(scope: Scope) -> str:
-    """Return the trace that a request belongs to, by its header (https://www.w3.org/TR/trace-context/)."""
     for name, value in scope.get("headers") or ():
         if name == b"traceparent":
-            parts = value.decode("latin-1").split("-")
-            return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""
+            return trace_id(value.decode("latin-1"))
     return ""
 
 
@@ -232,14 +220,42 @@ def _expose(app: Any, path: str | None, registry: Any) -> None:
     app.router.routes.insert(0, Route(path, metrics_app(registry), name=_ROUTE_NAME, include_in_schema=False))
 
 
-def _paths(given: object) -> Iterable[str]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise ConfigurationError("exclude", "a list of paths", given)
-    paths = list(given)
-    for path in paths:
-        if not isinstance(path, str) or not path.startswith("/"):
-            raise ConfigurationError("exclude", "paths that start with /", path)
-    return paths
+def asgi(
+    app: App,
+    *,
+    metrics_path: str | None = "/metrics",
+    exclude: Iterable[str] = (),
+    registry: Any = None,
+) -> App:
+    """Return an ASGI application that answers as `app` does and counts its requests.
+
+    Args:
+        app: Any ASGI application; those of FastAPI and Starlette are given to `watch`.
+        metrics_path: Where `/metrics` is served; None: nowhere.
+        exclude: Paths that are not counted: exact, or with `*` for any characters.
+        registry: What is served; prometheus-client's default registry when None.
+
+    Raises:
+        ConfigurationError: An option has a wrong value.
+    """
+    client = process.client()
+    options = {"metrics_path": metrics_path, "registry": registry}
+    path = routes.metrics_path(options, client.settings)
+    excluded = routes.excluded(path, exclude)
+    served = metrics_app(routes.registry(options))
+    if not client.settings.enabled:
+        return app
+    register(registry)
+    client.watched(Reporter(client, "asgi", client.settings.service, None))
+    counted = Middleware(app, app, excluded)
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == path:
+            await served(scope, receive, send)
+        else:
+            await counted(scope, receive, send)
+
+    return watched
 
 
 integration = AsgiIntegration()

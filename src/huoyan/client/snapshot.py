@@ -1,0 +1,138 @@
+"""Everything that one process counts at a moment, and how several of them are added up.
+
+As families of Prometheus, so that they can be exposed; as JSON between the processes of one machine.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from huoyan.client.measurements import Distribution, Measurements
+from huoyan.client.metrics import TaskMetrics
+from huoyan.model.histogram import Histogram
+from huoyan.model.labels import OTHER
+from huoyan.signals import metrics as declared
+from huoyan.signals.exposition import Family, Key
+from huoyan.signals.metrics import METRICS, Metric, MetricKind
+
+_MOST_SERIES = 5_000
+"""Series of one metric that are added up; those of further ones share one. Processes that come and go may each bring
+other label values within their own budgets."""
+
+
+def measured(measurements: Measurements) -> list[Family]:
+    """Return what a process measures."""
+    families = []
+    for family in measurements.families():
+        keys: list[Key] = []
+        numbers: list[float] = []
+        distributions: list[Histogram] = []
+        for key, child in family.series():
+            if isinstance(child, Distribution):
+                distributions.append(child.histogram())
+            else:
+                value = child.value
+                if value is None:
+                    continue
+                numbers.append(value)
+            keys.append(key)
+        if keys:
+            families.append(Family(family.metric, keys, numbers, distributions))
+    return families
+
+
+def tasks(counted: TaskMetrics) -> list[Family]:
+    """Return what a process counts of its runs."""
+    families = []
+    for metric, counter in (
+        (declared.TASK_RUNS, counted.runs),
+        (declared.TASK_FAILURES, counted.failures),
+        (declared.TASK_RETRIES, counted.retries),
+        (declared.TASKS_ENQUEUED, counted.enqueued),
+        (declared.TASKS_ACTIVE, counted.active()),
+    ):
+        series = list(counter.items())
+        if series:
+            families.append(Family(metric, [key for key, _ in series], [float(count) for _, count in series]))
+    for metric, durations in ((declared.TASK_DURATION, counted.duration), (declared.TASK_WAIT, counted.wait)):
+        observed = list(durations.items())
+        if observed:
+            histograms = [distribution.histogram() for _, distribution in observed]
+            families.append(Family(metric, [key for key, _ in observed], distributions=histograms))
+    return families
+
+
+def add_up(snapshots: Iterable[Iterable[Family]], *, over: Iterable[Iterable[Family]] = ()) -> list[Family]:
+    """Add up what several processes count.
+
+    Args:
+        snapshots: Of processes that live.
+        over: Of processes that are gone: what they counted counts, what they stood at does not.
+
+    Returns:
+        Counters and distributions as sums. Gauges too, but for moments in time (`…_timestamp_seconds`), of which the
+        latest holds.
+    """
+    sums: dict[str, tuple[Metric, dict[Key, float | Histogram]]] = {}
+    for gone, group in ((False, snapshots), (True, over)):
+        for families in group:
+            for family in families:
+                if not gone or family.metric.kind is not MetricKind.GAUGE:
+                    _add(sums.setdefault(family.metric.name, (family.metric, {})), family)
+    added = []
+    for metric, series in sums.values():
+        numbers = [value for value in series.values() if not isinstance(value, Histogram)]
+        distributions = [value for value in series.values() if isinstance(value, Histogram)]
+        added.append(Family(metric, list(series), numbers, distributions))
+    return added
+
+
+def _add(into: tuple[Metric, dict[Key, float | Histogram]], family: Family) -> None:
+    metric, series = into
+    if metric.kind is not family.metric.kind or metric.labels != family.metric.labels:
+        return  # Processes of two versions of a program declare it differently; the first one holds.
+    values: Iterable[float | Histogram] = family.distributions or family.numbers
+    for given, value in zip(family.keys, values, strict=True):
+        key = given if given in series or len(series) < _MOST_SERIES else (OTHER,) * len(metric.labels)
+        before = series.get(key)
+        if before is None:
+            series[key] = value.copy() if isinstance(value, Histogram) else value
+        elif isinstance(before, Histogram) and isinstance(value, Histogram):
+            before.merge(value)
+        elif not isinstance(before, Histogram) and not isinstance(value, Histogram):
+            latest = metric.kind is MetricKind.GAUGE and metric.name.endswith("_timestamp_seconds")
+            series[key] = max(before, value) if latest else before + value
+
+
+def encode(families: Iterable[Family]) -> bytes:
+    """Write families as JSON."""
+    written = []
+    for family in families:
+        metric = family.metric
+        values: Iterable[Any] = (
+            [histogram.to_parts() for histogram in family.distributions] if family.distributions else family.numbers
+        )
+        about = [metric.name, metric.kind.value, metric.help, metric.labels, metric.unit, metric.endpoint.value]
+        written.append([about, family.keys, list(values)])
+    return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def decode(data: bytes) -> list[Family]:
+    """Read families that `encode` wrote.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        return [_decoded(*one) for one in json.loads(data)]
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ValueError(f"expected families of a process, got {data[:40]!r}") from error
+
+
+def _decoded(about: list[Any], keys: list[list[str]], values: list[Any]) -> Family:
+    name, kind, text, labels, unit, endpoint = about
+    metric = METRICS.get(name) or Metric(name, MetricKind(kind), text, tuple(labels), unit, declared.Endpoint(endpoint))
+    found = [tuple(key) for key in keys]
+    if metric.kind is MetricKind.DISTRIBUTION:
+        return Family(metric, found, distributions=[Histogram.from_parts(tuple(parts)) for parts in values])
+    return Family(metric, found, [float(value) for value in values])

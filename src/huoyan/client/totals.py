@@ -1,0 +1,185 @@
+"""What `/metrics` shows: what this process counts, and where a server runs several of them, the sum of all.
+
+Workers of a server (uvicorn, gunicorn, anything that forks or uses multiprocessing) share a scrape: whichever answers
+must speak for all. Each writes down what it has counted every second; the one that answers adds up.
+"""
+
+import atexit
+import os
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from huoyan.client import process, snapshot
+from huoyan.client.guard import guard, warn
+from huoyan.signals.exposition import Family
+from huoyan.signals.metrics import HTTP_REQUESTS_IN_FLIGHT
+
+if TYPE_CHECKING:
+    from huoyan.client.pool import Pool
+
+INTERVAL_S = 1.0
+"""How often a process writes, in seconds; less often where writing takes more than a fiftieth of the time."""
+
+_lock = threading.Lock()
+_pool: "Pool | None" = None
+_children: "Pool | None" = None
+_wanted = False
+_root_pid: int | None = None
+_thread: threading.Thread | None = None
+_written = b""
+_left = False
+
+
+def want() -> None:
+    """Make what this process counts part of the sum, if it is one of several. Never raises."""
+    global _wanted, _root_pid
+    with guard("totals"):
+        if _wanted:
+            return
+        _wanted = True
+        _root_pid = os.getppid() if _is_worker() else None
+        process.after_fork(_forked)
+        process.before_close(_write_last)
+        atexit.register(_leave)
+        _start()
+
+
+def families() -> list[Family]:
+    """Return what is counted by this process and by those that it stands for."""
+    client = process.existing()
+    if client is None:
+        return []
+    own = _own(client)
+    with _lock:
+        pools = [pool for pool in (_place(), _descendants()) if pool is not None]
+        if not pools:
+            return own
+        living, gone = [own], []
+        for pool in pools:
+            with guard("totals"):
+                others, total = pool.others()
+                living += [snapshot.decode(data) for data in others]
+                if total:
+                    gone.append(snapshot.decode(total))
+    return snapshot.add_up(living, over=gone) if len(living) > 1 or gone else own
+
+
+def _own(client: process.Client) -> list[Family]:
+    counted = snapshot.measured(client.outbox.read())
+    if all(family.metric is not HTTP_REQUESTS_IN_FLIGHT for family in counted):
+        counted.append(Family(HTTP_REQUESTS_IN_FLIGHT, [()], [float(client.metrics.requests.in_flight)]))
+    return counted + snapshot.tasks(client.metrics.tasks) if client.metrics.expose_tasks else counted
+
+
+def _is_worker() -> bool:
+    """Tell whether a server started this process as one of several."""
+    multiprocessing: Any = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return True
+    if "gunicorn.arbiter" not in sys.modules:
+        return False
+    # The arbiter of gunicorn loads the application itself when it is told to preload it; only a worker does so while it
+    # is being spawned.
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "spawn_worker" and frame.f_globals.get("__name__") == "gunicorn.arbiter":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _place() -> "Pool | None":
+    global _pool
+    if _pool is None and _root_pid is not None:
+        _pool = _opened(_root_pid)
+    return _pool
+
+
+def _descendants() -> "Pool | None":
+    """Return the pool of the processes that this one forked, once there is one."""
+    global _children
+    if _children is None and _root_pid is None:
+        _children = _opened(os.getpid())
+    return _children
+
+
+def _opened(root_pid: int) -> "Pool | None":
+    try:
+        from huoyan.client import pool
+    except ImportError:
+        return None  # No fcntl: files cannot be told to belong to a process that lives.
+    with guard("totals"):
+        folder = pool.folder(root_pid)
+        if folder is not None:
+            return pool.Pool(folder, _added)
+        warn("totals-folder", "huoyan: the folder for metrics of several processes is not this user's alone; unused")
+    return None
+
+
+def _added(written: "list[bytes] | tuple[bytes, ...] | Any") -> bytes:
+    return snapshot.encode(snapshot.add_up((), over=[snapshot.decode(data) for data in written]))
+
+
+def _start() -> None:
+    global _thread
+    if _root_pid is not None and (_thread is None or not _thread.is_alive()):
+        _thread = threading.Thread(target=_write_on, name="huoyan-totals", daemon=True)
+        _thread.start()
+
+
+def _write_on() -> None:
+    while True:
+        began = time.monotonic()
+        _write()
+        time.sleep(max(INTERVAL_S, 50 * (time.monotonic() - began)))
+
+
+def _write() -> None:
+    global _written
+    with guard("totals.write"), _lock:
+        client, place = process.existing(), _place()
+        if client is None or place is None or _left:
+            return
+        data = snapshot.encode(_own(client))
+        if data != _written:
+            place.write(data)
+            _written = data
+
+
+def _write_last() -> None:
+    # Once it has left its place, a process must not take another one: it would count twice.
+    if _root_pid is not None and not _left:
+        _write()
+
+
+def _leave() -> None:
+    global _left
+    _write_last()
+    _left = True
+    with guard("totals.leave"), _lock:
+        if _pool is not None:
+            _pool.close()
+        if _children is not None:
+            import shutil
+
+            shutil.rmtree(_children.folder, ignore_errors=True)
+
+
+def _forked() -> None:
+    global _lock, _pool, _children, _root_pid, _thread, _written
+    _lock = threading.Lock()
+    if _root_pid is None:
+        _root_pid = os.getppid()
+    if _pool is not None:
+        _pool.forked()
+    _pool, _children, _thread, _written = None, None, None, b""
+    _start()
+
+
+def is_one_of_several() -> bool:
+    """Tell whether this process shares what it counts with others that the same server started."""
+    want()
+    return _root_pid is not None

@@ -1,6 +1,5 @@
 """What one execution takes of its process: CPU time and peak memory, where that can be told and never guessed."""
 
-import asyncio
 import importlib
 import os
 import sys
@@ -101,7 +100,9 @@ def _highest_bytes() -> int:
 
 
 def _in_event_loop() -> bool:
-    return asyncio._get_running_loop() is not None
+    # A program that did not import asyncio runs no loop, and need not load it for this.
+    asyncio: Any = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _is_greenlet() -> bool:

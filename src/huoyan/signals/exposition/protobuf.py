@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from prometheus_client import Metric as ClientMetric
 
 _DOUBLE = struct.Struct("<d")
-_COUNTER, _GAUGE, _HISTOGRAM = 0, 1, 4
+_COUNTER, _GAUGE, _SUMMARY, _UNTYPED, _HISTOGRAM = range(5)
 _TYPES = {MetricKind.COUNTER: _COUNTER, MetricKind.GAUGE: _GAUGE, MetricKind.DISTRIBUTION: _HISTOGRAM}
 # Field of `Metric` that holds a value of the type.
-_FIELDS = {_COUNTER: 3, _GAUGE: 2, _HISTOGRAM: 7}
+_FIELDS = {_COUNTER: 3, _GAUGE: 2, _SUMMARY: 4, _UNTYPED: 5, _HISTOGRAM: 7}
+# Of what prometheus-client collects: the type, the ending of its name, and the label that tells the parts of one value.
+_FOREIGN = {
+    "counter": (_COUNTER, "_total", ""),
+    "gauge": (_GAUGE, "", ""),
+    "info": (_GAUGE, "_info", ""),
+    "stateset": (_GAUGE, "", ""),
+    "histogram": (_HISTOGRAM, "", "le"),
+    "summary": (_SUMMARY, "", "quantile"),
+}
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
 
 
@@ -63,11 +72,7 @@ class ProtobufWriter:
             put(out, len(message))
             out += message
         for found in process:
-            counter = found.type == "counter"
-            kind = _COUNTER if counter else _GAUGE
-            message = _head(f"{found.name}_total" if counter else found.name, found.documentation, kind)
-            for sample in found.samples:
-                _field(message, 4, _message(_FIELDS[kind], _double(1, float(sample.value))))
+            message = _foreign(found)
             put(out, len(message))
             out += message
         return bytes(out)
@@ -108,6 +113,39 @@ class ProtobufWriter:
         return bytes(out)
 
 
+def _foreign(found: "ClientMetric") -> bytearray:
+    """Write a family that prometheus-client collected; when its series were created is left out."""
+    kind, ending, part = _FOREIGN.get(found.type, (_UNTYPED, "", ""))
+    name = f"{found.name}{ending}"
+    message = _head(name, found.documentation, kind)
+    compound: dict[Key, bytearray] = {}
+    for sample in found.samples:
+        labels = {label: value for label, value in sample.labels.items() if label != part}
+        pairs = _pairs(labels.items())
+        if not part:
+            if sample.name == name:
+                _field(message, 4, pairs + _message(_FIELDS[kind], _double(1, float(sample.value))))
+            continue
+        value = compound.setdefault(tuple(label for pair in labels.items() for label in pair), bytearray())
+        if sample.name == f"{name}_count":
+            _number(value, 1, int(sample.value))
+        elif sample.name == f"{name}_sum":
+            value += _double(2, float(sample.value))
+        elif part in sample.labels:
+            bound, number = float(sample.labels[part]), sample.value
+            whole = bytearray()
+            if kind == _HISTOGRAM:
+                _number(whole, 1, int(number))
+                whole += _double(2, bound)
+            else:
+                whole += _double(1, bound) + _double(2, float(number))
+            _field(value, 3, whole)
+    for key, value in compound.items():
+        pairs = _pairs(zip(key[::2], key[1::2], strict=True))
+        _field(message, 4, pairs + _message(_FIELDS[kind], value))
+    return message
+
+
 def _head(name: str, help_text: str, kind: int) -> bytearray:
     message = bytearray()
     _field(message, 1, name.encode())
@@ -117,8 +155,12 @@ def _head(name: str, help_text: str, kind: int) -> bytearray:
 
 
 def _label_pairs(metric: Metric, key: Key) -> bytes:
+    return _pairs(zip(metric.labels, key, strict=True))
+
+
+def _pairs(labels: Iterable[tuple[str, str]]) -> bytes:
     out = bytearray()
-    for label, value in zip(metric.labels, key, strict=True):
+    for label, value in labels:
         pair = bytearray()
         _field(pair, 1, label.encode())
         _field(pair, 2, value.encode())
@@ -141,7 +183,7 @@ def _field(out: bytearray, field: int, content: bytes | bytearray) -> None:
     out += content
 
 
-def _message(field: int, content: bytes) -> bytes:
+def _message(field: int, content: bytes | bytearray) -> bytes:
     out = bytearray()
     _field(out, field, content)
     return bytes(out)

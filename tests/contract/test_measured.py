@@ -70,8 +70,14 @@ class _Case:
     grid_s: int
 
 
-@pytest.fixture(params=["live", "store"])
-def case(request: pytest.FixtureRequest, url: str) -> Iterator[_Case]:
+@pytest.fixture(
+    scope="module", params=["live on sqlite", "live on postgresql", "store on sqlite", "store on postgresql"]
+)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Case]:
+    if "sqlite" in request.param:
+        url = f"sqlite:///{tmp_path_factory.mktemp('measured') / 'huoyan.db'}"
+    else:
+        url = request.getfixturevalue("postgres_server").make_database(f"measured_{next(_databases)}")
     clock = _Clock(NOW - 4000)
     store = Store.open(url, clock)
     collector = Collector(store, clock)
@@ -99,7 +105,7 @@ def case(request: pytest.FixtureRequest, url: str) -> Iterator[_Case]:
                     reference.observe(DB_QUERY_DURATION, _labels(DB_QUERY_DURATION, values, service), at, middle)
         frame = _frame(sequence, at, counted, observed, source=f"{service}-{sequence}", service=service)
         assert collector.measured.take([frame], NOW) == 1
-    live = request.param == "live"
+    live = request.param.startswith("live")
     yield _Case(collector.source() if live else store.source(), reference, 5 if live else 60)
     store.close()
 

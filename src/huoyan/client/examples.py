@@ -99,6 +99,9 @@ class Examples:
                 kind, where = "sampled", kept.sampled
                 kept.next_sample = kept.seen + random.randint(1, 2 * kept.stride - 1)
                 if len(where) >= 4 * SAMPLED:
+                    # Far more than were expected, or nobody takes them: look at ever fewer.
+                    kept.stride = min(2 * kept.stride, _LONGEST_STRIDE)
+                    kept.next_sample = kept.seen + random.randint(1, 2 * kept.stride - 1)
                     return
             elif duration_s > kept.floor_s:
                 where = kept.slowest
@@ -121,6 +124,15 @@ class Examples:
                 where.sort(key=lambda one: -one.duration_s)
                 del where[SLOWEST:]
                 kept.floor_s = where[-1].duration_s
+
+    def traced(self) -> dict[tuple[str, str], list[Example]]:
+        """Return the examples that wait and belong to a trace, by method and endpoint."""
+        with self._lock:
+            found = {
+                key: [one for one in (*kept.sampled, *kept.slowest, *kept.failed) if one.trace_id]
+                for key, kept in self._kept.items()
+            }
+        return {key: examples for key, examples in found.items() if examples}
 
     @property
     def waiting(self) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, MutableMapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from huoyan.client import process, totals
@@ -15,8 +16,9 @@ from huoyan.client.access import access
 from huoyan.client.guard import warn
 from huoyan.client.settings import Settings
 from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
-from huoyan.signals.exposition import Buckets, Family, Format, ProtobufWriter, TextWriter, negotiate
+from huoyan.signals.exposition import Buckets, Exemplar, Family, Format, Key, ProtobufWriter, TextWriter, negotiate
 from huoyan.signals.metrics import (
+    HTTP_REQUEST_DURATION,
     METRICS,
     TASK_FAILURES,
     TASK_RETRIES,
@@ -92,11 +94,22 @@ class Collector:
 
 
 def _families(groups: Container[str]) -> list[Family]:
-    found = [family for family in totals.families() if _group(family.metric) in groups]
+    found = [_traced(family) for family in totals.families() if _group(family.metric) in groups]
     names = {family.metric.name for family in found}
     # Those of the contract are there before anything is measured, so that nothing else takes their names.
     missing = [metric for metric in METRICS.values() if metric.measured and metric.name not in names]
     return found + [Family(metric, []) for metric in missing if _group(metric) in groups]
+
+
+def _traced(family: Family) -> Family:
+    client = process.existing()
+    if family.metric is not HTTP_REQUEST_DURATION or client is None:
+        return family
+    exemplars: dict[Key, list[Exemplar]] = {
+        key: [Exemplar(one.duration_s, one.trace_id, one.at + one.duration_s) for one in examples]
+        for key, examples in client.examples.traced().items()
+    }
+    return replace(family, exemplars=exemplars) if exemplars else family
 
 
 class _Registered(NamedTuple):

@@ -8,6 +8,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 from flask import Blueprint, Flask, Response, abort
 from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import huoyan
 from huoyan.client.process import Client
@@ -207,3 +208,27 @@ def test_wrong_options_are_refused(local_client: Client, options: dict[str, Any]
         huoyan.watch(Flask("wrong"), **options)
     with pytest.raises(ConfigurationError):
         huoyan.wsgi(lambda environ, start_response: [], **options)
+
+
+def test_the_trace_of_a_request_is_an_exemplar_where_the_scraper_reads_openmetrics(app: Flask) -> None:
+    http = app.test_client()
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    http.get("/orders/1", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}).close()
+    exposed = http.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}).text
+    exemplars = [
+        sample.exemplar
+        for family in text_string_to_metric_families(exposed)  # type: ignore[no-untyped-call]
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+    assert [exemplar.labels for exemplar in exemplars] == [{"trace_id": trace}]
+    assert trace not in http.get("/metrics").text
+
+
+def test_requests_that_nobody_takes_as_examples_are_looked_at_ever_less(app: Flask, local_client: Client) -> None:
+    http = app.test_client()
+    for _ in range(300):
+        http.get("/orders/1").close()
+    kept = local_client.examples.of("GET", "/orders/<int:order>")
+    assert len(kept.sampled) <= 16
+    assert kept.stride > 8

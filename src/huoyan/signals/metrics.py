@@ -248,6 +248,20 @@ HTTP_REQUESTS_IN_FLIGHT = Metric(
     "HTTP requests being answered now.",
     endpoint=Endpoint.APPLICATION,
 )
+HTTP_WEBSOCKETS = Metric(
+    "http_websockets_total",
+    MetricKind.COUNTER,
+    "WebSocket connections accepted; they are no requests.",
+    ("endpoint",),
+    endpoint=Endpoint.APPLICATION,
+)
+HTTP_WEBSOCKETS_OPEN = Metric(
+    "http_websockets_open",
+    MetricKind.GAUGE,
+    "WebSocket connections that are open now.",
+    ("endpoint",),
+    endpoint=Endpoint.APPLICATION,
+)
 DB_QUERY_DURATION = Metric(
     "db_query_duration_seconds",
     MetricKind.DISTRIBUTION,

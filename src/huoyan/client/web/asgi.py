@@ -14,9 +14,11 @@ from typing import Any
 from huoyan.client import breakdown, context, process, routes
 from huoyan.client.exposition import in_thread, metrics_app, register
 from huoyan.client.guard import guard, warn
+from huoyan.client.measurements import Gauge
 from huoyan.client.metrics import RequestMetrics, RequestSeries
 from huoyan.client.reporter import Reporter
 from huoyan.client.routes import METHODS, OTHER_METHOD, has_route, template, trace_id
+from huoyan.signals.metrics import HTTP_WEBSOCKETS, HTTP_WEBSOCKETS_OPEN
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,6 +50,8 @@ class Middleware:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 return await self._lifespan(scope, receive, send)
+            if scope["type"] == "websocket":
+                return await self._websocket(scope, receive, send)
             return await self.app(scope, receive, send)
         client = process.current()
         if client is None:
@@ -138,6 +142,30 @@ class Middleware:
             # The route is kept with the series so that its id cannot pass to another one.
             self._known[key] = (route, series)
         return series
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a connection from when it is accepted until the application is done with it."""
+        client = process.current()
+        if client is None:
+            return await self.app(scope, receive, send)
+        root_path = scope.get("root_path", "")
+        accepted: Gauge | None = None
+
+        async def watched_send(message: Message) -> None:
+            nonlocal accepted
+            await send(message)
+            if message["type"] == "websocket.accept" and accepted is None:
+                with guard("asgi.websocket"):
+                    endpoint = template(scope, root_path, self._owner)
+                    client.measurements.counter(HTTP_WEBSOCKETS).child((endpoint,)).add()
+                    accepted = client.measurements.gauge(HTTP_WEBSOCKETS_OPEN).child((endpoint,))
+                    accepted.add()
+
+        try:
+            await self.app(scope, receive, watched_send)
+        finally:
+            if accepted is not None:
+                accepted.add(-1.0)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start reporting with the application, and send the last events before the server ends the process.

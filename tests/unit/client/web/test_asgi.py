@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
+from starlette.websockets import WebSocketDisconnect
 
 import huoyan
 from huoyan.client.process import Client
@@ -23,6 +25,7 @@ from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.client.web.asgi import Middleware
 from huoyan.errors import ConfigurationError
+from huoyan.signals.metrics import HTTP_WEBSOCKETS, HTTP_WEBSOCKETS_OPEN
 from tests.unit.client.conftest import installed
 
 
@@ -353,6 +356,57 @@ def test_websockets_pass_through(local_client: Client) -> None:
     with TestClient(app).websocket_connect("/ws") as connection:
         assert connection.receive_text() == "hello"
     assert counted(local_client) == {}
+
+
+def test_websockets_are_counted_apart_from_requests(local_client: Client) -> None:
+    app = FastAPI()
+
+    @app.websocket("/rooms/{room}")
+    async def socket(websocket: WebSocket, room: int) -> None:
+        await websocket.accept()
+        await websocket.receive_text()
+        raise ZeroDivisionError
+
+    @app.websocket("/closed")
+    async def closed(websocket: WebSocket) -> None:
+        await websocket.close()
+
+    watched(app)
+    total = local_client.measurements.counter(HTTP_WEBSOCKETS)
+    still_open = local_client.measurements.gauge(HTTP_WEBSOCKETS_OPEN)
+    with pytest.raises(ZeroDivisionError), TestClient(app).websocket_connect("/rooms/7") as connection:
+        assert {key: child.value for key, child in still_open.series()} == {("/rooms/{room}",): 1}
+        connection.send_text("hello")
+        connection.receive_text()
+    with pytest.raises(WebSocketDisconnect), TestClient(app).websocket_connect("/closed"):
+        pass
+    assert {key: child.value for key, child in total.series()} == {("/rooms/{room}",): 1}
+    assert {key: child.value for key, child in still_open.series()} == {("/rooms/{room}",): 0}
+    assert counted(local_client) == {}
+
+
+def test_a_hundred_thousand_paths_fill_no_memory(local_client: Client) -> None:
+    async def anything(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    app = huoyan.asgi(anything, registry=CollectorRegistry())
+
+    async def receive() -> Any: ...
+
+    async def send(_: Any) -> None: ...
+
+    async def ask(count: int) -> None:
+        for number in range(count):
+            await app({"type": "http", "method": "GET", "path": f"/x/{number}", "headers": []}, receive, send)
+
+    asyncio.run(ask(1_000))
+    tracemalloc.start()
+    asyncio.run(ask(100_000))
+    grown_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown_bytes < 100_000
+    assert counted(local_client) == {("GET", "unmatched", 200): 101_000}
 
 
 def test_a_mistake_while_counting_does_not_reach_the_client(

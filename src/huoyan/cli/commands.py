@@ -6,6 +6,7 @@ import sys
 import typer
 
 from huoyan.cli import demo, deploy, incidents
+from huoyan.cli.buckets import buckets
 from huoyan.cli.check import check
 from huoyan.cli.run import run as show_run
 from huoyan.cli.runs import runs
@@ -33,6 +34,7 @@ app.command("check")(check)
 app.command("runs")(runs)
 app.command("run")(show_run)
 app.command("schedules")(schedules)
+app.command("buckets")(buckets)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(deploy.app, name="deploy")
 app.command("version")(version)

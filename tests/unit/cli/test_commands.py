@@ -23,7 +23,7 @@ from huoyan.server.api.schemas.run import EXAMPLE as RUN
 from huoyan.server.api.schemas.schedule import EXAMPLE as SCHEDULE
 from tests.servers import free_port
 
-COMMANDS = {"serve", "demo", "check", "runs", "run", "schedules", "incidents", "deploy", "version"}
+COMMANDS = {"serve", "demo", "check", "runs", "run", "schedules", "buckets", "incidents", "deploy", "version"}
 
 
 class Answers(BaseHTTPRequestHandler):

@@ -347,6 +347,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/buckets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Propose bounds for classic buckets
+         * @description Compare the bounds used now with what was observed of an endpoint or task, or of all tasks, over the last day
+         *     unless said otherwise.
+         */
+        get: operations["adviseBuckets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/signals": {
         parameters: {
             query?: never;
@@ -893,6 +914,78 @@ export interface components {
             errors?: components["schemas"]["ProblemField"][] | null;
             /** Rejected */
             rejected: components["schemas"]["Rejection"][];
+        };
+        /**
+         * Bounds
+         * @description Upper bounds, and how far off the quantiles are that Prometheus computes from them, as shares of the true.
+         * @example {
+         *       "bounds": [
+         *         0.25,
+         *         1,
+         *         4
+         *       ],
+         *       "p50": 0.12,
+         *       "p95": 0.36,
+         *       "p99": 0.98
+         *     }
+         */
+        Bounds: {
+            /**
+             * Bounds
+             * @description Upper bounds in seconds, rising, without infinity.
+             */
+            bounds: number[];
+            /**
+             * P50
+             * @description Error of the median; null without observations, as the others.
+             */
+            p50: number | null;
+            /** P95 */
+            p95: number | null;
+            /** P99 */
+            p99: number | null;
+        };
+        /**
+         * BucketAdvice
+         * @description Bounds used now and better ones, for what was observed.
+         * @example {
+         *       "metric": "huoyan_task_duration_seconds",
+         *       "observed": 5000,
+         *       "present": {
+         *         "bounds": [
+         *           0.25,
+         *           1,
+         *           4
+         *         ],
+         *         "p50": 0.12,
+         *         "p95": 0.36,
+         *         "p99": 0.98
+         *       },
+         *       "proposed": {
+         *         "bounds": [
+         *           0.25,
+         *           1,
+         *           4
+         *         ],
+         *         "p50": 0.12,
+         *         "p95": 0.36,
+         *         "p99": 0.98
+         *       }
+         *     }
+         */
+        BucketAdvice: {
+            /**
+             * Metric
+             * @description What was observed.
+             */
+            metric: string;
+            /**
+             * Observed
+             * @description How many observations there were.
+             */
+            observed: number;
+            present: components["schemas"]["Bounds"];
+            proposed: components["schemas"]["Bounds"];
         };
         /**
          * Cause
@@ -5745,6 +5838,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CauseList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    adviseBuckets: {
+        parameters: {
+            query?: {
+                /** @description Service. */
+                service?: string | null;
+                /** @description Method and route template, e.g. `GET /orders/{id}`. */
+                endpoint?: string | null;
+                /** @description Task name. */
+                task?: string | null;
+                /** @description Bounds used now, in seconds, comma separated; Huoyan's own by default. */
+                bounds?: string | null;
+                /** @description How many bounds to propose; as many as now by default. */
+                count?: number | null;
+                /** @description Not before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                since?: string | null;
+                /** @description Before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BucketAdvice"];
                 };
             };
             /** @description A parameter is wrong; the problem names it. */

@@ -12,6 +12,7 @@ from huoyan.server.api.gate import Gate
 from huoyan.server.api.openapi import describe
 from huoyan.server.api.routes import (
     alerts,
+    buckets,
     causes,
     events,
     failures,
@@ -47,6 +48,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     gaps.router,
     failures.router,
     causes.router,
+    buckets.router,
     signals.router,
     measured.router,
     rules.router,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from huoyan.client import guard, process, watch
+from huoyan.client import guard, process, totals, watch
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
@@ -22,6 +22,12 @@ def _warnings_are_heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     guard.logger.setLevel("WARNING")
     yield
     guard.logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _children_of_other_tests_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what processes counted that another test forked out of the figures of this one."""
+    monkeypatch.setattr(totals, "_descendants", lambda: None)
 
 
 @pytest.fixture

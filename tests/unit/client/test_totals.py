@@ -1,0 +1,44 @@
+"""A process speaks for the children that it forked, also after they are gone, and cleans up after itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import os, sys
+import huoyan
+from huoyan.client import process, totals
+from huoyan.client.exposition import register
+from huoyan.signals.metrics import DB_POOL_IN_USE, HTTP_REQUESTS
+
+huoyan.configure(service="shop")
+register()
+
+def count(n):
+    measurements = process.client().measurements
+    measurements.counter(HTTP_REQUESTS).child(("GET", "/a", "200")).add(n)
+    measurements.gauge(DB_POOL_IN_USE).child(("main",)).set(n)
+
+def totals_now():
+    found = {family.metric.name: list(family.numbers) for family in totals.families()}
+    return found["http_requests_total"], found["db_pool_connections_in_use"]
+
+count(2)
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        count(10)
+        sys.exit(0)
+    os.waitpid(child, 0)
+assert totals_now() == ([32.0], [2.0]), totals_now()
+assert totals_now() == ([32.0], [2.0]), totals_now()
+print(totals._children.folder)
+"""
+
+
+def test_a_process_speaks_for_the_children_that_it_forked() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert folder.name
+    assert not folder.exists()

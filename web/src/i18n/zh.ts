@@ -96,7 +96,7 @@ export const zh: typeof en = {
     attempts: "尝试次数",
     attempt: "第 {{number}} 次尝试",
     duplicate: "成功后又执行了一次",
-    cpu: "CPU {{time}}",
+    cpu: "CPU 用时 {{time}}",
     peakMemory: "内存峰值 {{size}}",
     arguments: "参数",
     noArguments: "调用时没有参数。",

@@ -234,7 +234,7 @@ def test_a_delay_is_no_waiting(adapter: AdapterUnderTest, transport: MemoryTrans
     assert shown.started_at is not None
     assert shown.started_at >= shown.eta
     assert shown.wait_s is not None
-    assert shown.wait_s < 0.25
+    assert shown.wait_s < 1.5
     assert shown.enqueued_at is not None
     # APScheduler hands a job over when it is due, not before.
     assert shown.wait_s == pytest.approx(shown.started_at - max(shown.eta, shown.enqueued_at))

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -33,6 +33,8 @@ class Deployment:
 
     prefork = False
     """Whether there are children that can be killed while their worker goes on."""
+    asked_all = False
+    """Whether everything was asked for that will be, where what was accepted may vanish with its process."""
     unheard_s = 0.1
     """What a process says this shortly before it is killed may be on its way inside the machine, in seconds."""
 
@@ -182,12 +184,18 @@ class WebDeployment(Deployment):
         super().__init__(server, broker, hooks=hooks)
         self.port = free_port()
         self._pool = ThreadPoolExecutor(4)
+        self._asked: list[Future[None]] = []
         self._closing = False
 
     def submit(self, count: int, seconds: float) -> None:
         """Send requests while the application lives; one that is refused is sent again."""
-        for _ in range(count):
-            self._pool.submit(self._request, seconds)
+        self._asked = [self._pool.submit(self._request, seconds) for _ in range(count)]
+
+    @property
+    def asked_all(self) -> bool:  # type: ignore[override]
+        """Whether every request was answered: a background task that had not begun when its process was killed never
+        will."""
+        return all(future.done() for future in self._asked)
 
     def start(self) -> None:
         """Start the application."""

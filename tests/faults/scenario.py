@@ -97,7 +97,8 @@ def _over(deployment: Deployment, count: int) -> bool:
     killed = {kill.pid for kill in deployment.kills}
     ended = {line["run"] for line in lines if line["what"] == "end"}
     last = {line["run"]: line["pid"] for line in lines if line["what"] == "start"}
-    return len(last) >= count and all(run_id in ended or pid in killed for run_id, pid in last.items())
+    begun = len(last) >= count or deployment.asked_all
+    return begun and all(run_id in ended or pid in killed for run_id, pid in last.items())
 
 
 def _open(server: HuoyanServer) -> list[dict[str, Any]]:

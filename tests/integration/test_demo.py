@@ -334,7 +334,8 @@ def test_an_order_of_what_is_not_sold_is_a_successful_request_and_a_failed_task(
 
         def failed() -> bool:
             with urllib.request.urlopen(f"{orders.url}/metrics", timeout=5) as answer:
-                return 'state="failed",task="orders.validate"' in answer.read().decode()
+                lines = answer.read().decode().splitlines()
+            return any('task="orders.validate"' in line and 'state="failed"' in line for line in lines)
 
         wait_until(failed, 15, "a failed run of orders.validate")
 

@@ -1,6 +1,7 @@
 """A real Prometheus scrapes the port that a process opens: native histograms, and what else is in the registry."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,7 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
 import huoyan
-from huoyan.client import process
+from huoyan.client import process, totals
+from huoyan.client.pool import Pool
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.errors import ConfigurationError
@@ -20,8 +22,10 @@ SLOW_S = [0.01 * number for number in range(1, 101)]
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
+def port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
     """Give the port of a process that measured requests, with metrics of its own beside them."""
+    # Children that other tests forked from this process are none of this one's.
+    monkeypatch.setattr(totals, "_children", Pool(tmp_path / "pool", totals._added))
     client = Client(Settings(service="shop", metrics_auth="prom:secret"))
     before = process.install(client)
     registry = CollectorRegistry()

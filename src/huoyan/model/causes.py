@@ -3,7 +3,8 @@
 For every part of the breakdown (a component, operation and target) the time that it covers in the slow ones is compared
 with the time that it covers in the typical ones. The excess of a part is the difference of the means; its share is its
 excess in the sum of all excesses. A part is accused only when three things hold: there are enough of both kinds, the
-excess is worth speaking of, and chance does not explain it. The last is a rank test (Mann and Whitney 1947, "On a test
+excess is worth speaking of (a part that merely varies is greater in the slow ones too, see OUTSTANDING), and chance
+does not explain it. The last is a rank test (Mann and Whitney 1947, "On a test
 of whether one of two random variables is stochastically larger than the other", with the normal approximation and the
 correction for ties), its level divided by the number of parts (Bonferroni), so that noise accuses nobody.
 """
@@ -21,6 +22,10 @@ LEAST_EXCESS = 0.25
 """The slow ones have to take at least this much longer than the typical ones, as a share of the typical time, and"""
 LEAST_EXCESS_S = 0.005
 """at least this many seconds longer."""
+OUTSTANDING = 6.0
+"""In a slow one a part has to cover this many times what it covers in a typical one. The slow ones are chosen by their
+duration, so every part that varies is greater in them, and that is no cause: a lognormal one with a sigma of 0.6 about
+four times in the slowest 1 %."""
 LEVEL = 0.001
 _OWN = ("own code", "", "")
 _EVIDENCE = 5
@@ -140,6 +145,7 @@ def causes_of(cases: Sequence[Case]) -> Findings:
         _cause(key, excesses[key] / whole_s, slow, typical)
         for key in keys
         if excesses[key] > 0.0
+        and _covered(slow, key) >= OUTSTANDING * _covered(typical, key)
         and excesses[key] / whole_s >= LEAST_SHARE
         and rank_test([c.parts.get(key, 0.0) for c in slow], [c.parts.get(key, 0.0) for c in typical])
         < LEVEL / len(keys)

@@ -77,6 +77,28 @@ def test_marks_at_random_accuse_nobody() -> None:
     assert accused <= 2
 
 
+@pytest.mark.parametrize("sigma", [0.1, 0.2, 0.3, 0.5, 0.6])
+def test_traffic_that_only_varies_accuses_nobody(sigma: float) -> None:
+    """The slow ones chosen as the product chooses them, by their duration, among requests without any cause."""
+    accused = 0
+    for seed in range(20):
+        rng = random.Random(seed)
+        cases = [
+            request(
+                n,
+                0.018 * rng.lognormvariate(0, sigma),
+                users=0.0067 * rng.lognormvariate(0, sigma),
+                orders=0.0067 * rng.lognormvariate(0, sigma),
+                stock=0.0067 * rng.lognormvariate(0, sigma),
+            )
+            for n in range(1000)
+        ]
+        cutoff = sorted(case.duration_s for case in cases)[990]
+        cases = [Case(case.id, case.duration_s, case.parts, {}, case.duration_s >= cutoff) for case in cases]
+        accused += bool(causes_of(cases).causes)
+    assert accused <= 1
+
+
 def test_too_few_are_not_compared() -> None:
     cases = [request(n, 1.0 if n < 4 else 0.01, slow=n < 4) for n in range(100)]
     assert causes_of(cases).verdict == "few"

@@ -339,7 +339,8 @@ class Emitter:
                 batch.examples = self._take_examples()
             # Frames stay in the outbox, and what is in it is what is sent, whatever batch they go with.
             batch.measurements = outbox.take() if outbox is not None else []
-            if not any((batch.events, batch.queues, batch.schedules, batch.measurements, batch.process)):
+            told = (batch.events, batch.queues, batch.schedules, batch.measurements, batch.examples, batch.process)
+            if not any(told):
                 self._urgent = False
                 self._first_at = None
                 self._report_at = self._clock.monotonic() + self._settings.report_interval_s

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.faults import diary
-from tests.faults.account import FINAL, Account, compare
+from tests.faults.account import FINAL, NEAR_S, Account, compare
 from tests.faults.deployments import Deployment
 from tests.servers import HuoyanServer, wait_until
 
@@ -59,9 +59,12 @@ def run(
         fault()
     wait_until(lambda: _over(deployment, count), limit_s, lambda: f"all to be over; {_begun(deployment)} began")
     ended = time.time()
-    wait_until(
-        lambda: not _open(server), limit_s, lambda: f"no run to be open, still {_open(server)[:5]}", interval_s=0.3
-    )
+    unsure = _cut_off(deployment)
+
+    def still() -> list[dict[str, Any]]:
+        return [one for one in _open(server) if one["id"] not in unsure]
+
+    wait_until(lambda: not still(), limit_s, lambda: f"no run to be open, still {still()[:5]}", interval_s=0.3)
     account = _settled(deployment, server)
     return Outcome(account, time.time() - ended, len(faults))
 
@@ -99,6 +102,17 @@ def _over(deployment: Deployment, count: int) -> bool:
     last = {line["run"]: line["pid"] for line in lines if line["what"] == "start"}
     begun = len(last) >= count or deployment.asked_all
     return begun and all(run_id in ended or pid in killed for run_id, pid in last.items())
+
+
+def _cut_off(deployment: Deployment) -> set[str]:
+    """Return the runs whose last word was on its way inside the machine when its process was killed."""
+    killed = {kill.pid: kill.at for kill in deployment.kills}
+    last = {line["run"]: line for line in diary.read(deployment.diary)}
+    return {
+        run_id
+        for run_id, line in last.items()
+        if 0 <= killed.get(line["pid"], float("inf")) - line["at"] < max(NEAR_S, deployment.unheard_s)
+    }
 
 
 def _open(server: HuoyanServer) -> list[dict[str, Any]]:

@@ -206,6 +206,8 @@ def deployment() -> Iterator[Deployment]:
                 interval_s=0.1,
             )
             wait_until(lambda: len([run for run in server.runs() if run["task"] == "cron:tick"]) >= 2, 10)
+            # A due time is judged some seconds after it; a worker that is gone keeps no schedule.
+            wait_until(lambda: any(item["state"] == "ok" for item in server.get("/schedules")["items"]), 40)
             worker.send_signal(signal.SIGTERM)
             worker.wait(15)
             deployment.wait_for(interrupted="retrying", doomed="lost")

@@ -8,6 +8,7 @@ from typing import Any
 from huoyan.client import process
 from huoyan.client.guard import guard, warn
 from huoyan.client.measurements import Measurements
+from huoyan.client.thread import start as start_thread
 from huoyan.model.labels import clean_label_value
 from huoyan.signals.metrics import BACKLOG
 
@@ -44,7 +45,7 @@ class Backlog:
             self._done.clear()
             self._began = monotonic()
             try:
-                threading.Thread(target=self._run, name="huoyan-backlog", daemon=True).start()
+                start_thread(threading.Thread(target=self._run, name="huoyan-backlog", daemon=True))
             except RuntimeError:
                 # No more threads, or the interpreter ends.
                 self._done.set()

@@ -12,6 +12,7 @@ from huoyan.client.examples import Examples
 from huoyan.client.guard import warn
 from huoyan.client.outbox import Outbox
 from huoyan.client.settings import Settings
+from huoyan.client.thread import start as start_thread
 from huoyan.client.wire import encode_event
 from huoyan.clock import Clock
 from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
@@ -255,7 +256,7 @@ class Emitter:
         self._thread = thread
         self._report_at = self._clock.monotonic() + min(self._settings.flush_interval_s, _FIRST_REPORT_S)
         try:
-            thread.start()
+            start_thread(thread)
         except RuntimeError as error:
             # Too late in the life of the interpreter, or no more threads: `flush` and `close` send from their own
             # thread.

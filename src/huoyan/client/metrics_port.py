@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from huoyan.client import process, totals
 from huoyan.client.exposition import answer, register
 from huoyan.client.guard import guard, warn
+from huoyan.client.thread import start as start_thread
 from huoyan.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class MetricsPort(ThreadingHTTPServer):
         # Workers of one server all open it, and whichever the kernel picks speaks for all.
         self.allow_reuse_port = totals.is_one_of_several()
         super().__init__((host, port), _Handler)
-        threading.Thread(target=self.serve_forever, name="huoyan-metrics", daemon=True).start()
+        start_thread(threading.Thread(target=self.serve_forever, name="huoyan-metrics", daemon=True))
 
     def server_bind(self) -> None:
         """Bind, without asking a name server for the own name as HTTPServer does."""

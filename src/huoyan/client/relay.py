@@ -13,6 +13,7 @@ from typing import Any
 
 from huoyan.client.guard import warn
 from huoyan.client.reporter import Reporter
+from huoyan.client.thread import start as start_thread
 from huoyan.client.wire import decode_events, encode_event
 from huoyan.model.event import EventKind, TaskEvent
 
@@ -46,7 +47,7 @@ class Relay:
         far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._near, self._far, self._take = near, far, take
         self._thread = threading.Thread(target=self._receive, args=(near,), name="huoyan-relay", daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     def in_child(self) -> None:
         """Take the child's end, after the fork."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from huoyan.client import process, snapshot
 from huoyan.client.guard import guard, warn
+from huoyan.client.thread import start as start_thread
 from huoyan.signals.exposition import Family
 from huoyan.signals.metrics import HTTP_REQUESTS_IN_FLIGHT
 
@@ -127,7 +128,7 @@ def _start() -> None:
     global _thread
     if _root_pid is not None and (_thread is None or not _thread.is_alive()):
         _thread = threading.Thread(target=_write_on, name="huoyan-totals", daemon=True)
-        _thread.start()
+        start_thread(_thread)
 
 
 def _write_on() -> None:

@@ -63,7 +63,11 @@ def _check_chord(server: HuoyanServer, last: str, gate: Path) -> None:
     def pages() -> list[dict[str, Any]]:
         return [run for run in server.runs(task="canvas.page") if run["group_id"]]
 
-    wait_until(lambda: sum(run["state"] == "succeeded" for run in pages()) == SIZE - 1, 40, interval_s=0.2)
+    def waits() -> bool:
+        found = [run["state"] for run in pages()]
+        return found.count("succeeded") == SIZE - 1 and "started" in found
+
+    wait_until(waits, 60, interval_s=0.2)
     header = pages()
     assert len({run["group_id"] for run in header}) == 1
     graph = server.get(f"/runs/{header[0]['id']}/workflow")

@@ -8,6 +8,7 @@ from typing import Any
 
 from huoyan.client.guard import guard
 from huoyan.client.reporter import Reporter
+from huoyan.client.thread import start as start_thread
 
 _INTERVAL_S = 5.0
 
@@ -27,7 +28,7 @@ class Depths:
         self._connection = connection
         self._queues = list(queues)
         self._stopping = threading.Event()
-        threading.Thread(target=self._run, name="huoyan-rq-depths", daemon=True).start()
+        start_thread(threading.Thread(target=self._run, name="huoyan-rq-depths", daemon=True))
 
     def stop(self) -> None:
         """End it, without waiting."""

@@ -5,6 +5,7 @@ from functools import cache
 
 import httpx
 
+import huoyan
 from examples.orders.settings import settings
 
 TIMEOUT_S = 3.0
@@ -46,4 +47,4 @@ def confirm(order_id: str, email: str, title: str, total_cents: int) -> str:
 
 @cache
 def _client() -> httpx.Client:
-    return httpx.Client(base_url=settings().mail_url, timeout=TIMEOUT_S, limits=LIMITS)
+    return huoyan.watch(httpx.Client(base_url=settings().mail_url, timeout=TIMEOUT_S, limits=LIMITS))

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, ForeignKey, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+import huoyan
 from examples.orders.settings import settings
 
 LOCK_TIMEOUT_S = 4.0
@@ -128,4 +129,4 @@ def _engine(name: str) -> Engine:
     def _tune(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
-    return engine
+    return huoyan.watch(engine)

@@ -6,6 +6,7 @@ from functools import cache
 
 import httpx
 
+import huoyan
 from examples.orders.settings import settings
 
 TIMEOUT_S = 1.5
@@ -63,4 +64,4 @@ def _charge_inside() -> str:
 
 @cache
 def _client() -> httpx.Client:
-    return httpx.Client(base_url=settings().payment_url, timeout=TIMEOUT_S, limits=LIMITS)
+    return huoyan.watch(httpx.Client(base_url=settings().payment_url, timeout=TIMEOUT_S, limits=LIMITS))

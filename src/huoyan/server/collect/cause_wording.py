@@ -3,7 +3,7 @@
 from huoyan.model.causes import Cause
 
 _NAMES = {
-    "own code": ("the code itself", "自身代码"),
+    "own code": ("the code itself, or something it calls that is not watched", "自身代码或未被监视的调用"),
     "queue": ("waiting in the queue", "排队等待"),
     "event_loop": ("waiting for the event loop", "等待事件循环"),
     "pool": ("waiting for a connection of the pool", "等待连接池"),

@@ -31,9 +31,18 @@ def test_a_worker_whose_children_stand_still_is_wedged_until_they_go_on(redis_se
         def succeeded() -> int:
             return int(server.get("/runs/counts")["state"].get("succeeded", 0))
 
+        sent = 0
+
         def heard() -> bool:
-            app.send_task("orders.work", ("ok", 0))
+            nonlocal sent
+            sent += 1
+            app.send_task("orders.work", ("ok", 0), task_id=f"heard-{sent}")
             return succeeded() > 0
+
+        def last_ended() -> bool:
+            return any(
+                run["id"] == f"heard-{sent}" and run["state"] == "succeeded" for run in server.get("/runs")["items"]
+            )
 
         try:
             worker.run(
@@ -45,6 +54,8 @@ def test_a_worker_whose_children_stand_still_is_wedged_until_they_go_on(redis_se
                 env={"TEST_BROKER": url, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
             )
             wait_until(heard, 40, "the worker to be heard", interval_s=0.5)
+            # A child that is stopped in the middle of a run would be busy, not wedged.
+            wait_until(last_ended, 40, "the last run to end")
             assert state() == "up"
             assert worker.pid is not None
             children = psutil.Process(worker.pid).children(recursive=True)

@@ -90,7 +90,7 @@ def _seen(*events: TaskEvent) -> RunView:
 
 
 @given(st.lists(_events(), min_size=1, max_size=12), st.randoms(use_true_random=False))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_order_and_repetition_of_events_gives_the_same_run(events: list[TaskEvent], rng: random.Random) -> None:
     shuffled = [*events, *rng.choices(events, k=rng.randint(0, 8))]
     rng.shuffle(shuffled)
@@ -99,7 +99,7 @@ def test_any_order_and_repetition_of_events_gives_the_same_run(events: list[Task
 
 
 @given(st.lists(st.tuples(_events(), st.integers(0, 2)), min_size=1, max_size=12), st.permutations([0, 1, 2]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_parts_of_the_events_folded_apart_merge_into_the_same_run(
     parted: list[tuple[TaskEvent, int]], order: list[int]
 ) -> None:
@@ -114,20 +114,20 @@ def test_parts_of_the_events_folded_apart_merge_into_the_same_run(
 
 
 @given(st.lists(_events(), min_size=1, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_run_merged_with_itself_stays_what_it_is(events: list[TaskEvent]) -> None:
     run = _fold(events)
     assert merge(copy.deepcopy(run), copy.deepcopy(run)) == run
 
 
 @given(st.lists(_events(), min_size=1, max_size=8), st.lists(_events(), min_size=1, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_merging_is_commutative(left: list[TaskEvent], right: list[TaskEvent]) -> None:
     assert merge(_fold(left), _fold(right)) == merge(_fold(right), _fold(left))
 
 
 @given(st.lists(_events(), min_size=1, max_size=10))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_looking_at_a_run_does_not_change_it(events: list[TaskEvent]) -> None:
     run = _fold(events)
     before = copy.deepcopy(run)

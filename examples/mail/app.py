@@ -7,18 +7,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Literal
 
-from fastapi import BackgroundTasks, FastAPI, Header
+from fastapi import BackgroundTasks, FastAPI, Header, HTTPException
 from huey.consumer import Consumer
 from pydantic import BaseModel, Field
 
 import huoyan
-from examples.mail.delivery import enqueue, queue, send_newsletter
+from examples.mail.delivery import enqueue, send_newsletter
+from examples.mail.figures import CLIENTS
 from examples.mail.settings import settings
+from examples.mail.templates import TEMPLATES, render
+from examples.mail.waiting import queue, watch_backlog
 from examples.naming import named
 
-CLIENTS = frozenset({"web", "app", "partner"})
-"""Programs that are known; whoever else asks is `unknown`, so that the names stay few."""
-
+Client = Annotated[str, Header(alias="X-Client", max_length=100)]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=200)]
 
 
@@ -36,6 +37,8 @@ class Newsletter(BaseModel):
     """The same mail for many."""
 
     recipients: Annotated[list[Address], Field(min_length=1, max_length=1000)]
+    campaign: str = Field("spring", max_length=100)
+    region: Literal["cn", "eu", "us"] = "eu"
 
 
 class Accepted(BaseModel):
@@ -74,25 +77,39 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="Mail", lifespan=lifespan)
-huoyan.watch(app)
+# Looking at a template is nobody's mail, and /healthz is asked all the time.
+huoyan.watch(app, exclude=["/healthz", "/previews/*"])
+watch_backlog()
+
+
+def known(client: str) -> str:
+    """Return the name of a client as it goes into labels: a header may say anything."""
+    return client if client in CLIENTS else "unknown"
 
 
 @app.post("/send", status_code=202)
-def send_mail(
-    mail: Mail, background: BackgroundTasks, x_client: Annotated[str, Header(max_length=100)] = ""
-) -> Accepted:
+def send_mail(mail: Mail, background: BackgroundTasks, x_client: Client = "") -> Accepted:
     """Take a mail. It leaves later, the urgent ones first."""
-    client = x_client if x_client in CLIENTS else "unknown"
+    client = known(x_client)
     mail_id = enqueue(mail.to, mail.template, mail.values, client=client, region=mail.region, urgency=mail.priority)
     background.add_task(count_quota, client)
     return Accepted(id=mail_id, client=client)
 
 
 @app.post("/newsletters", status_code=202)
-def start_newsletter(newsletter: Newsletter) -> dict[str, int]:
+def start_newsletter(newsletter: Newsletter, x_client: Client = "") -> dict[str, int]:
     """Send the newsletter to many, behind everything else."""
-    send_newsletter(newsletter.recipients)
+    send_newsletter(newsletter.recipients, newsletter.campaign, known(x_client), newsletter.region)
     return {"recipients": len(newsletter.recipients)}
+
+
+@app.get("/previews/{template}")
+def preview(template: str) -> dict[str, str]:
+    """Show what a mail says."""
+    if template not in TEMPLATES:
+        raise HTTPException(404, f"expected one of {', '.join(TEMPLATES)}")
+    subject, text = render(template, {})
+    return {"subject": subject, "text": text}
 
 
 @named("mail.count_quota")

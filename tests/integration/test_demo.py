@@ -357,3 +357,13 @@ def test_the_mail_application_alone_sends_what_known_and_unknown_clients_ask_for
         assert arrived.subject == "Welcome, Ada"
         assert arrived.recipients == ("ada@customers.example",)
         relay.wait_for(lambda sent: sent.message["X-Client"] == "unknown", 20)
+
+        def written() -> str:
+            with urllib.request.urlopen(f"{mail.url}/metrics", timeout=5) as answer:
+                text: str = answer.read().decode()
+            return text
+
+        labels = 'client="app",status="success",region="eu",template="welcome",priority="high"'
+        wait_until(lambda: f"mails_sent_total{{{labels}}} 1" in written(), 10, written, 0.2)
+        # Without Redis the backlog is read from the queue's SQLite file.
+        wait_until(lambda: 'huoyan_backlog{backlog="mail.high"} 0' in written(), 10, written, 0.2)

@@ -13,7 +13,7 @@ from huoyan.model.histogram import Histogram
 from huoyan.model.labels import OTHER
 from huoyan.signals import metrics as declared
 from huoyan.signals.exposition import Family, Key
-from huoyan.signals.metrics import METRICS, Metric, MetricKind
+from huoyan.signals.metrics import BACKLOG, METRICS, Metric, MetricKind
 
 _MOST_SERIES = 5_000
 """Series of one metric that are added up; those of further ones share one. Processes that come and go may each bring
@@ -71,7 +71,7 @@ def add_up(snapshots: Iterable[Iterable[Family]], *, over: Iterable[Iterable[Fam
 
     Returns:
         Counters and distributions as sums. Gauges too, but for moments in time (`…_timestamp_seconds`), of which the
-        latest holds.
+        latest holds, and backlogs, which all processes read alike: of those the greatest.
     """
     sums: dict[str, tuple[Metric, dict[Key, float | Histogram]]] = {}
     for gone, group in ((False, snapshots), (True, over)):
@@ -100,8 +100,9 @@ def _add(into: tuple[Metric, dict[Key, float | Histogram]], family: Family) -> N
         elif isinstance(before, Histogram) and isinstance(value, Histogram):
             before.merge(value)
         elif not isinstance(before, Histogram) and not isinstance(value, Histogram):
-            latest = metric.kind is MetricKind.GAUGE and metric.name.endswith("_timestamp_seconds")
-            series[key] = max(before, value) if latest else before + value
+            # Every process that reads a backlog reads the same one.
+            same = metric is BACKLOG or (metric.kind is MetricKind.GAUGE and metric.name.endswith("_timestamp_seconds"))
+            series[key] = max(before, value) if same else before + value
 
 
 def encode(families: Iterable[Family]) -> bytes:

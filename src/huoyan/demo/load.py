@@ -27,6 +27,7 @@ _TIMEOUT_S = 10.0
 _SKUS = ("TEA-LONGJING-100", "TEA-PUER-357", "TEA-JASMINE-100", "POT-YIXING-200", "CUP-CELADON-2", "TRAY-BAMBOO")
 _NAMES = ("Ada", "Chen Wei", "Grace", "Li Na", "Linus", "Margaret", "Sun Yu", "Wang Fang", "Zhang Min")
 _DOMAINS = ("customers.example", "mail.cn", "post.example")
+_CAMPAIGNS = ("spring teas", "new teapots", "winter sale")
 _REFERRERS = ("https://search.example/", "https://news.example/tea", "")
 
 
@@ -104,7 +105,8 @@ class Customers:
 
     async def _send_newsletter(self) -> None:
         readers = [f"reader{number}@customers.example" for number in range(NEWSLETTER_RECIPIENTS)]
-        await self._client.post(f"{self._mail_url}/newsletters", json={"recipients": readers})
+        body = {"recipients": readers, "campaign": random.choice(_CAMPAIGNS)}
+        await self._client.post(f"{self._mail_url}/newsletters", json=body, headers={"X-Client": "web"})
 
     async def _quietly(self, visit: Callable[[], Awaitable[None]]) -> None:
         try:

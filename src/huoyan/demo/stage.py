@@ -88,6 +88,7 @@ class Stage:
             "PAYMENT_URL": self.url("provider"),
             "MAIL_URL": self.url("mail"),
             "MAIL_DATA_DIR": str(self.folder / "mail"),
+            "MAIL_REDIS_URL": self.celery_url,
             "MAIL_ALL_IN_ONE": "0",
             "SMTP_HOST": HOST,
             "SMTP_PORT": str(self.ports["smtp"]),

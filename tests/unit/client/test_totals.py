@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from huoyan.client import snapshot
+from huoyan.signals.exposition import Family
+from huoyan.signals.metrics import BACKLOG, DB_POOL_IN_USE
+
 PROGRAM = """
 import os, sys
 import huoyan
@@ -42,3 +46,9 @@ def test_a_process_speaks_for_the_children_that_it_forked() -> None:
     folder = Path(done.stdout.strip())
     assert folder.name
     assert not folder.exists()
+
+
+def test_a_backlog_that_several_processes_read_is_there_once() -> None:
+    process = [Family(BACKLOG, [("mails",)], [7.0]), Family(DB_POOL_IN_USE, [("main",)], [2.0])]
+    written = snapshot.decode(snapshot.encode(process))
+    assert [family.numbers for family in snapshot.add_up([process, written])] == [[7.0], [4.0]]

@@ -20,6 +20,10 @@ export type Workflow = Schemas["Workflow"];
 export type WorkflowNode = Schemas["WorkflowNode"];
 export type WorkflowEdge = Schemas["WorkflowEdge"];
 export type WorkflowMember = Schemas["WorkflowMember"];
+export type Service = Schemas["Service"];
+export type Endpoint = Schemas["Endpoint"];
+export type Cause = Schemas["Cause"];
+export type Compared = Schemas["Compared"];
 export type SignalReading = Schemas["SignalReading"];
 
 /** What a list of runs can be narrowed by; empty means any. `since` is relative (`-1h`) or absent. */
@@ -187,6 +191,8 @@ export interface SignalQuery {
   by?: string[];
   service?: string;
   task?: string;
+  /** `name=value`, for any other label. */
+  label?: string[];
 }
 
 export function useSignal(id: string, query: SignalQuery) {
@@ -198,6 +204,42 @@ export function useSignal(id: string, query: SignalQuery) {
           params: { path: { signal_id: id }, query: query as object },
         }),
       ),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useServices(window_s: number) {
+  return useQuery({
+    queryKey: ["services", window_s],
+    queryFn: async () => unwrap(await api.GET("/api/v1/services", { params: { query: { window_s } } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+export function useEndpoints(window_s: number, service: string) {
+  return useQuery({
+    queryKey: ["endpoints", window_s, service],
+    queryFn: async () => unwrap(await api.GET("/api/v1/endpoints", { params: { query: { window_s, service: [service] } } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** Of what the slowest are asked: an endpoint, a task, or every endpoint of a service. */
+export interface CauseQuery {
+  service?: string;
+  endpoint?: string;
+  task?: string;
+  since?: string;
+  until?: string;
+}
+
+export function useCauses(query: CauseQuery) {
+  return useQuery({
+    queryKey: ["causes", query],
+    queryFn: async () => unwrap(await api.GET("/api/v1/causes", { params: { query } })),
     placeholderData: keepPreviousData,
     refetchInterval: REFRESH_MS,
   });

@@ -266,6 +266,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List services with their HTTP figures
+         * @description List every service that answered an HTTP request in the window: rate, shares of errors, percentiles.
+         */
+        get: operations["listServices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List endpoints with their figures
+         * @description List every method and route template that was answered in the window, those that took most time first.
+         */
+        get: operations["listEndpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/gaps": {
         parameters: {
             query?: never;
@@ -1249,6 +1289,93 @@ export interface components {
             slow_mean_s: number | null;
             /** Typical Mean S */
             typical_mean_s: number | null;
+        };
+        /**
+         * Endpoint
+         * @description A method and route template of a service.
+         * @example {
+         *       "service": "orders",
+         *       "method": "GET",
+         *       "endpoint": "/orders",
+         *       "requests": 1240,
+         *       "requests_per_minute": 20.7,
+         *       "client_error_ratio": 0.012,
+         *       "server_error_ratio": 0.002,
+         *       "p50_s": 0.011,
+         *       "p95_s": 0.34,
+         *       "p99_s": 3.1,
+         *       "total_s": 96.7
+         *     }
+         */
+        Endpoint: {
+            /** Requests */
+            requests: number;
+            /** Requests Per Minute */
+            requests_per_minute: number;
+            /**
+             * Client Error Ratio
+             * @description Share answered with a status from 400 to 499.
+             */
+            client_error_ratio: number | null;
+            /**
+             * Server Error Ratio
+             * @description Share answered with a status from 500 on.
+             */
+            server_error_ratio: number | null;
+            /** P50 S */
+            p50_s: number | null;
+            /** P95 S */
+            p95_s: number | null;
+            /** P99 S */
+            p99_s: number | null;
+            /**
+             * Total S
+             * @description Time of all requests together: what a shorter one would save.
+             */
+            total_s: number;
+            /** Service */
+            service: string;
+            /** Method */
+            method: string;
+            /**
+             * Endpoint
+             * @description The route template.
+             */
+            endpoint: string;
+        };
+        /**
+         * EndpointList
+         * @description Every endpoint that answered in the window, those that took most time together first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "service": "orders",
+         *           "method": "GET",
+         *           "endpoint": "/orders",
+         *           "requests": 1240,
+         *           "requests_per_minute": 20.7,
+         *           "client_error_ratio": 0.012,
+         *           "server_error_ratio": 0.002,
+         *           "p50_s": 0.011,
+         *           "p95_s": 0.34,
+         *           "p99_s": 3.1,
+         *           "total_s": 96.7
+         *         }
+         *       ],
+         *       "next": null,
+         *       "window_s": 3600
+         *     }
+         */
+        EndpointList: {
+            /** Items */
+            items: components["schemas"]["Endpoint"][];
+            /**
+             * Next
+             * @description Always null: the list is whole.
+             */
+            next: null;
+            /** Window S */
+            window_s: number;
         };
         /**
          * EventBatch
@@ -3822,6 +3949,96 @@ export interface components {
             too_fast: boolean;
         };
         /**
+         * Service
+         * @description A service that answered HTTP requests in the window.
+         * @example {
+         *       "service": "orders",
+         *       "endpoints": 7,
+         *       "in_flight": 3,
+         *       "requests": 1240,
+         *       "requests_per_minute": 20.7,
+         *       "client_error_ratio": 0.012,
+         *       "server_error_ratio": 0.002,
+         *       "p50_s": 0.011,
+         *       "p95_s": 0.34,
+         *       "p99_s": 3.1,
+         *       "total_s": 96.7
+         *     }
+         */
+        Service: {
+            /** Requests */
+            requests: number;
+            /** Requests Per Minute */
+            requests_per_minute: number;
+            /**
+             * Client Error Ratio
+             * @description Share answered with a status from 400 to 499.
+             */
+            client_error_ratio: number | null;
+            /**
+             * Server Error Ratio
+             * @description Share answered with a status from 500 on.
+             */
+            server_error_ratio: number | null;
+            /** P50 S */
+            p50_s: number | null;
+            /** P95 S */
+            p95_s: number | null;
+            /** P99 S */
+            p99_s: number | null;
+            /**
+             * Total S
+             * @description Time of all requests together: what a shorter one would save.
+             */
+            total_s: number;
+            /** Service */
+            service: string;
+            /**
+             * Endpoints
+             * @description How many different methods and route templates it answered.
+             */
+            endpoints: number;
+            /**
+             * In Flight
+             * @description Requests that are being answered now.
+             */
+            in_flight: number | null;
+        };
+        /**
+         * ServiceList
+         * @description Every service that answered in the window, the busiest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "service": "orders",
+         *           "endpoints": 7,
+         *           "in_flight": 3,
+         *           "requests": 1240,
+         *           "requests_per_minute": 20.7,
+         *           "client_error_ratio": 0.012,
+         *           "server_error_ratio": 0.002,
+         *           "p50_s": 0.011,
+         *           "p95_s": 0.34,
+         *           "p99_s": 3.1,
+         *           "total_s": 96.7
+         *         }
+         *       ],
+         *       "next": null,
+         *       "window_s": 3600
+         *     }
+         */
+        ServiceList: {
+            /** Items */
+            items: components["schemas"]["Service"][];
+            /**
+             * Next
+             * @description Always null: the list is whole.
+             */
+            next: null;
+            /** Window S */
+            window_s: number;
+        };
+        /**
          * Session
          * @description Whether a token is needed, and whether this request carried a valid one.
          * @example {
@@ -3978,6 +4195,7 @@ export interface components {
          * @example {
          *       "id": "task_failure_ratio",
          *       "title": "Failure ratio",
+         *       "title_zh": "失败率",
          *       "unit": "ratio",
          *       "window_s": 300,
          *       "since": 1795204800,
@@ -4022,6 +4240,8 @@ export interface components {
             id: string;
             /** Title */
             title: string;
+            /** Title Zh */
+            title_zh: string;
             /** Unit */
             unit: string;
             /**
@@ -5594,6 +5814,128 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listServices: {
+        parameters: {
+            query?: {
+                /** @description Window of every value, in seconds. */
+                window_s?: number | null;
+                /** @description Service. Comma separated or repeated: any of them. */
+                service?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listEndpoints: {
+        parameters: {
+            query?: {
+                /** @description Window of every value, in seconds. */
+                window_s?: number | null;
+                /** @description Service. Comma separated or repeated: any of them. */
+                service?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -12,6 +12,7 @@ import {
   IconStack2,
   IconSubtask,
   IconSun,
+  IconWorld,
 } from "@tabler/icons-react";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
@@ -27,6 +28,7 @@ const PAGES = [
   { to: "/queues", key: "queues", icon: IconStack2 },
   { to: "/workers", key: "workers", icon: IconServer2 },
   { to: "/schedules", key: "schedules", icon: IconCalendarTime },
+  { to: "/services", key: "services", icon: IconWorld },
   { to: "/failures", key: "failures", icon: IconBug },
   { to: "/incidents", key: "incidents", icon: IconAlertOctagon },
 ] as const;
@@ -93,7 +95,7 @@ function Navigation({ onChoose }: { onChoose: () => void }) {
       component={Link}
       to={to}
       onClick={onChoose}
-      active={to === "/" ? path === "/" : path.startsWith(to)}
+      active={to === "/" ? path === "/" : path.startsWith(to) || (to === "/services" && path === "/endpoints")}
       label={t(`nav.${key}`)}
       leftSection={<Icon size={18} />}
       rightSection={

@@ -9,7 +9,12 @@ import { RunsPage } from "../features/runs/RunsPage";
 import { readRunSearch } from "../features/runs/search";
 import { SchedulePage } from "../features/schedules/SchedulePage";
 import { SchedulesPage } from "../features/schedules/SchedulesPage";
-import { readTaskSearch } from "../features/tasks/order";
+import { EndpointPage } from "../features/services/EndpointPage";
+import { readEndpointSearch, readServiceSearch, readServicesSearch } from "../features/services/order";
+import { ServicePage } from "../features/services/ServicePage";
+import { ServicesPage } from "../features/services/ServicesPage";
+import { readOneTaskSearch, readTaskSearch } from "../features/tasks/order";
+import { TaskPage } from "../features/tasks/TaskPage";
 import { TasksPage } from "../features/tasks/TasksPage";
 import { readWorkerSearch } from "../features/workers/search";
 import { WorkersPage } from "../features/workers/WorkersPage";
@@ -27,6 +32,7 @@ const runs = createRoute({
 });
 const run = createRoute({ getParentRoute: () => root, path: "/runs/$runId", component: RunPage });
 const tasks = createRoute({ getParentRoute: () => root, path: "/tasks", component: TasksPage, validateSearch: readTaskSearch });
+const task = createRoute({ getParentRoute: () => root, path: "/tasks/one", component: TaskPage, validateSearch: readOneTaskSearch });
 const queues = createRoute({ getParentRoute: () => root, path: "/queues", component: QueuesPage });
 const workers = createRoute({ getParentRoute: () => root, path: "/workers", component: WorkersPage, validateSearch: readWorkerSearch });
 const schedules = createRoute({
@@ -36,6 +42,9 @@ const schedules = createRoute({
   validateSearch: (search: Record<string, unknown>): { show?: "wrong" } => (search.show === "wrong" ? { show: "wrong" } : {}),
 });
 const schedule = createRoute({ getParentRoute: () => root, path: "/schedules/$service/$framework/$scheduleId", component: SchedulePage });
+const services = createRoute({ getParentRoute: () => root, path: "/services", component: ServicesPage, validateSearch: readServicesSearch });
+const service = createRoute({ getParentRoute: () => root, path: "/services/$service", component: ServicePage, validateSearch: readServiceSearch });
+const endpoint = createRoute({ getParentRoute: () => root, path: "/endpoints", component: EndpointPage, validateSearch: readEndpointSearch });
 const failures = createRoute({ getParentRoute: () => root, path: "/failures", component: FailuresPage });
 const incidents = createRoute({
   getParentRoute: () => root,
@@ -46,7 +55,11 @@ const incidents = createRoute({
 const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$incidentId", component: IncidentPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, runs, run, tasks, queues, workers, schedules, schedule, failures, incidents, incident]),
+  routeTree: root.addChildren([
+    ...[overview, runs, run, tasks, task, queues, workers, schedules, schedule],
+    ...[services, service, endpoint],
+    ...[failures, incidents, incident],
+  ]),
   defaultPreload: "intent",
 });
 

@@ -13,7 +13,7 @@ const PALETTE = ["#f26a12", "#1098ad", "#7048e8", "#2f9e44", "#e03131", "#f59f00
 
 /** A signal over time and its value now; everything it says of itself comes from the signal's declaration. */
 export function SignalChart({ id, query, title, color, most = 6 }: { id: string; query: SignalQuery; title?: string; color?: string; most?: number }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const reading = useSignal(id, query);
   const gaps = useGaps(query.since);
   // Lines are told apart by their labels; the figure beside the title is that of all of them together.
@@ -39,7 +39,7 @@ export function SignalChart({ id, query, title, color, most = 6 }: { id: string;
     () => (data && gaps.data ? bandsOf(gaps.data.items, data.since, data.until, (sources) => t("gap.band", { sources: sources.join(", ") })) : []),
     [data, gaps.data, t],
   );
-  const heading = title ?? data?.title ?? id;
+  const heading = title ?? (i18n.language === "zh" ? data?.title_zh : data?.title) ?? id;
   const now = whole.data?.now[0]?.value;
   return (
     <Card

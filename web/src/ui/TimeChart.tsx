@@ -3,6 +3,7 @@ import { useElementSize } from "@mantine/hooks";
 import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { lonely } from "./lonely";
 
 export interface Line {
   label: string;
@@ -64,7 +65,7 @@ export function TimeChart({ times, lines, bands = NO_BANDS, height = 160, format
         height,
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
-        padding: [8, 8, 0, 0],
+        padding: [8, 18, 0, 0],
         scales: {
           x: { range: (_u, min, max) => [latest.current.from ?? min, latest.current.to ?? max] },
           y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.15 : 1] },
@@ -80,7 +81,8 @@ export function TimeChart({ times, lines, bands = NO_BANDS, height = 160, format
             stroke: line.color,
             width: 2,
             fill: line.filled ? `${line.color}22` : undefined,
-            points: { show: false },
+            // A value with nothing known on either side is no part of a line; it is drawn as a dot.
+            points: { show: true, size: 5, fill: line.color, filter: (u: uPlot, index: number) => lonely(u.data[index] ?? []) },
             spanGaps: false,
           })),
         ],

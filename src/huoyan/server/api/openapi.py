@@ -18,6 +18,7 @@ TAGS = (
     ("runs", "Every task execution, with its attempts."),
     ("workflows", "Runs that belong together."),
     ("tasks", "Task types and how they do."),
+    ("services", "Services that answer HTTP, their endpoints and how they do."),
     ("queues", "What waits."),
     ("measurements", "What processes measure: label budgets, resources, funnels."),
     ("workers", "Who works, and who is gone."),

@@ -11,6 +11,8 @@ import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock } from "../../ui/time";
 import { AttemptTimeline } from "./AttemptTimeline";
+import { BreakdownBar, BreakdownTable } from "../causes/BreakdownBar";
+import { breakdownOf } from "../causes/breakdown";
 import { RunTable } from "./RunTable";
 import { WorkflowCard } from "../workflows/WorkflowCard";
 
@@ -68,6 +70,7 @@ export function RunPage() {
           <AttemptTimeline run={data} />
         </Card>
       )}
+      <Went run={data} />
       {data.history && data.history.length > 0 && <History corrections={data.history} />}
       {data.exception && (
         <Card
@@ -102,6 +105,21 @@ export function RunPage() {
         </Card>
       )}
     </Stack>
+  );
+}
+
+/** Where the time of the run went, when its process watched what it called. */
+function Went({ run }: { run: Run }) {
+  const { t } = useTranslation();
+  const breakdown = breakdownOf(run.breakdown);
+  if (breakdown === null) return null;
+  return (
+    <Card title={t("breakdown.title")} aside={<Text size="sm" className="num">{seconds(breakdown.total_s)}</Text>}>
+      <Stack gap="xs">
+        <BreakdownBar slices={breakdown.slices} height={22} />
+        <BreakdownTable slices={breakdown.slices} />
+      </Stack>
+    </Card>
   );
 }
 

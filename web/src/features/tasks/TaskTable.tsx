@@ -17,7 +17,7 @@ export interface TaskTableProps {
   onSort: (column: Column) => void;
 }
 
-/** Task types, one a row; the name and the failures lead to the runs. */
+/** Task types, one a row; the name leads to the task's page, the numbers of runs and failures to the runs. */
 export function TaskTable({ tasks, by, up, period, onSort }: TaskTableProps) {
   const { t } = useTranslation();
   return (
@@ -36,7 +36,7 @@ export function TaskTable({ tasks, by, up, period, onSort }: TaskTableProps) {
             return (
               <Table.Tr key={`${task.service}/${task.task}`} data-task={task.task}>
                 <Table.Td>
-                  <Link to="/runs" search={search}>
+                  <Link to="/tasks/one" search={{ task: task.task, ...(task.service ? { service: task.service } : {}), window: period }}>
                     <Text size="sm" fw={500} truncate title={task.task}>
                       {task.task || t("tasks.unnamed")}
                     </Text>
@@ -45,7 +45,11 @@ export function TaskTable({ tasks, by, up, period, onSort }: TaskTableProps) {
                     {[task.service, task.queue].filter(Boolean).join(" · ")}
                   </Text>
                 </Table.Td>
-                <Figure>{count(task.runs)}</Figure>
+                <Figure>
+                  <Link to="/runs" search={search}>
+                    {count(task.runs)}
+                  </Link>
+                </Figure>
                 <Figure>
                   {task.failed > 0 ? (
                     <Link to="/runs" search={{ ...search, state: ["failed", "rejected", "lost", "dead"] }}>

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Task } from "../../api/queries";
-import { ordered, readTaskSearch, turned } from "./order";
+import { ordered, readOneTaskSearch, readTaskSearch, turned } from "./order";
 
 const task = (name: string, p95_s: number | null, runs = 1) => ({ task: name, service: "orders", p95_s, runs }) as Task;
 const tasks = [task("b", null, 5), task("c", 0.2, 5), task("a", 3, 1)];
@@ -26,4 +26,9 @@ it("starts a column with the most, names with A, and turns it on the second clic
 it("reads from the address only what exists", () => {
   expect(readTaskSearch({ window: "d1", by: "p99_s", up: true })).toEqual({ window: "d1", by: "p99_s", up: true });
   expect(readTaskSearch({ window: "d9", by: "constructor", up: "yes" })).toEqual({});
+});
+
+it("reads which task is meant, a name of digits too", () => {
+  expect(readOneTaskSearch({ task: 7, service: "", window: "w1" })).toEqual({ task: "7" });
+  expect(readOneTaskSearch({ task: "orders.pay", service: "orders", window: "d1" })).toEqual({ task: "orders.pay", service: "orders", window: "d1" });
 });

@@ -21,6 +21,26 @@ export function readTaskSearch(search: Record<string, unknown>): TaskSearch {
   };
 }
 
+/** Which task is shown, over which time. */
+export interface OneTaskSearch {
+  task?: string;
+  service?: string;
+  window?: Window;
+}
+
+export function readOneTaskSearch(search: Record<string, unknown>): OneTaskSearch {
+  return {
+    ...(typeof search.task === "string" || typeof search.task === "number" ? { task: String(search.task) } : {}),
+    ...(typeof search.service === "string" && search.service ? { service: search.service } : {}),
+    ...(search.window === "h1" || search.window === "d1" ? { window: search.window } : {}),
+  };
+}
+
+/** The distance of a chart's points, in seconds: some sixty to a hundred in a window. */
+export function stepOf(window: Window): number {
+  return { h1: 60, d1: 900 }[window];
+}
+
 /** The search after a click on a column: most first (names from A), and the other way round on the second click. */
 export function turned(search: TaskSearch, column: Column): TaskSearch {
   const { window } = search;

@@ -91,6 +91,7 @@ def get_signal(
     return SignalReading(
         id=signal.id,
         title=signal.title,
+        title_zh=signal.title_zh,
         unit=signal.unit,
         window_s=window_s if window_s is not None else signal.window_s,
         since=start,

@@ -105,6 +105,7 @@ class SignalReading(Document):
         {
             "id": "task_failure_ratio",
             "title": "Failure ratio",
+            "title_zh": "失败率",
             "unit": "ratio",
             "window_s": 300.0,
             "since": 1795204800.0,
@@ -122,6 +123,7 @@ class SignalReading(Document):
 
     id: str
     title: str
+    title_zh: str
     unit: str
     window_s: float | None
     """Window of every value; null for quantities that have a value at each moment."""

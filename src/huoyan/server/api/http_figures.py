@@ -1,0 +1,82 @@
+"""Figures per service and endpoint, from the signals, so that every screen and rule shows the same number."""
+
+from typing import Any
+
+from huoyan.server.api.figures import Remembered, values
+from huoyan.server.api.schemas.endpoint import Endpoint, Service
+from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
+from huoyan.signals.source import Key, Moments
+
+_BY_ENDPOINT = ("service", "method", "endpoint")
+_BY_SERVICE = ("service",)
+
+
+def service_figures(source: Moments, now: float, window_s: float, services: tuple[str, ...]) -> list[Service]:
+    """Return the figures of every service that answered HTTP requests, the busiest first.
+
+    Args:
+        source: What the signals read.
+        now: End of the window, seconds since 1970 UTC.
+        window_s: Its length in seconds.
+        services: Only these; empty: all.
+    """
+    source = Remembered(source)
+    where = _where(services)
+    endpoints: dict[str, int] = {}
+    for service, _, _ in source.increase(HTTP_REQUESTS.name, where, _BY_ENDPOINT, now - window_s, now):
+        endpoints[service] = endpoints.get(service, 0) + 1
+    in_flight = source.gauge(HTTP_REQUESTS_IN_FLIGHT.name, where, _BY_SERVICE, now, "sum")
+    found = [
+        Service(
+            service=key[0],
+            endpoints=endpoints.get(key[0], 0),
+            in_flight=round(in_flight[key]) if key in in_flight else None,
+            **figures,
+        )
+        for key, figures in _figures(source, now, window_s, where, _BY_SERVICE).items()
+    ]
+    return sorted(found, key=lambda one: (-one.requests, one.service))
+
+
+def endpoint_figures(source: Moments, now: float, window_s: float, services: tuple[str, ...]) -> list[Endpoint]:
+    """Return the figures of every endpoint that was answered, those that took most time first; see above."""
+    found = [
+        Endpoint(service=key[0], method=key[1], endpoint=key[2], **figures)
+        for key, figures in _figures(Remembered(source), now, window_s, _where(services), _BY_ENDPOINT).items()
+    ]
+    return sorted(found, key=lambda one: (-one.total_s, one.service, one.endpoint, one.method))
+
+
+def _where(services: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {"service": services} if services else {}
+
+
+def _figures(
+    source: Moments, now: float, window_s: float, where: dict[str, tuple[str, ...]], by: Key
+) -> dict[Key, dict[str, Any]]:
+    answered = source.increase(HTTP_REQUESTS.name, where, by, now - window_s, now)
+    taken = source.distribution(HTTP_REQUEST_DURATION.name, where, by, now - window_s, now)
+    clients, servers, p50, p95, p99 = (
+        values(source, signal_id, now, window_s, where, by)
+        for signal_id in (
+            "http_client_error_ratio",
+            "http_error_ratio",
+            "http_latency_p50",
+            "http_latency_p95",
+            "http_latency_p99",
+        )
+    )
+    return {
+        key: {
+            "requests": round(count),
+            "requests_per_minute": count * 60.0 / window_s,
+            "client_error_ratio": clients.get(key),
+            "server_error_ratio": servers.get(key),
+            "p50_s": p50.get(key),
+            "p95_s": p95.get(key),
+            "p99_s": p99.get(key),
+            "total_s": taken[key].sum if key in taken else 0.0,
+        }
+        for key, count in answered.items()
+        if count > 0
+    }

@@ -1,0 +1,91 @@
+import { Code, Group, Loader, Stack, Table, Text, Title } from "@mantine/core";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { useServices } from "../../api/queries";
+import { SignalChart } from "../../signals/SignalChart";
+import { Card } from "../../ui/Card";
+import { count, percent, seconds } from "../../ui/format";
+import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
+import { WINDOWS, stepOf } from "../tasks/order";
+import { ErrorShare, Figure, WindowChoice } from "./cells";
+import { SERVICE_COLUMNS } from "./order";
+
+/** Every service that answers HTTP: how much, how well, how fast. */
+export function ServicesPage() {
+  const { t } = useTranslation();
+  const { window = "h1" } = useSearch({ from: "/services" });
+  const navigate = useNavigate({ from: "/services" });
+  const services = useServices(WINDOWS[window]);
+  const since = `-${WINDOWS[window]}s`;
+  const chart = { since, by: ["service"], step_s: stepOf(window), window_s: stepOf(window) };
+  return (
+    <Stack>
+      <Group justify="space-between">
+        <Title order={1} fz="xl">
+          {t("services.title")}
+        </Title>
+        <WindowChoice value={window} onChange={(chosen) => void navigate({ search: { window: chosen }, replace: true })} />
+      </Group>
+      <BlindBanner />
+      <Card label={t("services.title")}>
+        <GapNote since={since} />
+        {services.isError ? (
+          <ErrorNote error={services.error} retry={() => void services.refetch()} />
+        ) : services.isPending ? (
+          <Loader size="sm" />
+        ) : services.data.items.length === 0 ? (
+          <EmptyNote>
+            {t("services.none")} <Code>huoyan.watch(app)</Code>
+          </EmptyNote>
+        ) : (
+          <Table.ScrollContainer minWidth={820}>
+            <Table verticalSpacing={6} highlightOnHover layout="fixed" data-testid="service-table">
+              <Table.Thead>
+                <Table.Tr>
+                  {SERVICE_COLUMNS.map((column) => (
+                    <Table.Th key={column} ta={column === "service" ? "left" : "right"} w={column === "service" ? undefined : 92}>
+                      {t(`services.${column}`)}
+                    </Table.Th>
+                  ))}
+                </Table.Tr>
+              </Table.Thead>
+              <Table.Tbody>
+                {services.data.items.map((one) => (
+                  <Table.Tr key={one.service} data-service={one.service}>
+                    <Table.Td>
+                      <Link to="/services/$service" params={{ service: one.service || "-" }} search={{ window }}>
+                        <Text size="sm" fw={500} truncate title={one.service}>
+                          {one.service || t("services.unnamed")}
+                        </Text>
+                      </Link>
+                      <Text size="xs" c="dimmed">
+                        {t("services.endpointCount", { count: one.endpoints })}
+                      </Text>
+                    </Table.Td>
+                    <Figure>{count(one.requests_per_minute)}</Figure>
+                    <Figure>{percent(one.client_error_ratio)}</Figure>
+                    <Figure>
+                      <ErrorShare ratio={one.server_error_ratio} />
+                    </Figure>
+                    <Figure>{seconds(one.p50_s)}</Figure>
+                    <Figure>{seconds(one.p95_s)}</Figure>
+                    <Figure>{seconds(one.p99_s)}</Figure>
+                    <Figure>{count(one.in_flight)}</Figure>
+                  </Table.Tr>
+                ))}
+              </Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>
+        )}
+      </Card>
+      {(services.data?.items.length ?? 0) > 0 && (
+        <>
+          <SignalChart id="http_requests_per_minute" query={chart} title={t("services.rateChart")} />
+          <SignalChart id="http_latency_p99" query={chart} title={t("services.p99Chart")} />
+        </>
+      )}
+    </Stack>
+  );
+}

@@ -1,0 +1,54 @@
+import { Anchor, Group, SegmentedControl, SimpleGrid, Stack, Text, Title } from "@mantine/core";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { PercentilesChart } from "../../signals/PercentilesChart";
+import { SignalChart } from "../../signals/SignalChart";
+import { BlindBanner } from "../gaps/BlindBanner";
+import { CausesCard } from "../causes/CausesCard";
+import { WINDOWS, stepOf } from "./order";
+
+const CHARTS = ["task_runs_per_minute", "task_failure_ratio", "task_wait_p95"] as const;
+
+/** One task: its figures over time, and what its slowest runs do differently. */
+export function TaskPage() {
+  const { t } = useTranslation();
+  const search = useSearch({ from: "/tasks/one" });
+  const navigate = useNavigate({ from: "/tasks/one" });
+  const { task = "", service, window = "h1" } = search;
+  const since = `-${WINDOWS[window]}s`;
+  const whose = { task, ...(service ? { service } : {}) };
+  const step = stepOf(window);
+  return (
+    <Stack>
+      <Group justify="space-between">
+        <div>
+          <Title order={1} fz="xl" style={{ overflowWrap: "anywhere" }}>
+            {task || t("tasks.unnamed")}
+          </Title>
+          <Text size="sm" c="dimmed">
+            {service}
+            {service ? " · " : ""}
+            <Anchor component={Link} to="/runs" search={{ task: [task], ...(service ? { service: [service] } : {}), period: window } as never} inherit>
+              {t("tasks.itsRuns")}
+            </Anchor>
+          </Text>
+        </div>
+        <SegmentedControl
+          size="xs"
+          aria-label={t("tasks.window")}
+          value={window}
+          onChange={(value) => void navigate({ search: { ...search, window: value as keyof typeof WINDOWS }, replace: true })}
+          data={Object.keys(WINDOWS).map((value) => ({ value, label: t(`runs.windows.${value}`) }))}
+        />
+      </Group>
+      <BlindBanner />
+      <CausesCard query={{ ...whose, since }} />
+      <SimpleGrid cols={{ base: 1, md: 2 }}>
+        <PercentilesChart family="task_duration" query={{ ...whose, since, window_s: step, step_s: step }} title={t("tasks.durations")} />
+        {CHARTS.map((id) => (
+          <SignalChart key={id} id={id} query={{ ...whose, since, window_s: step, step_s: step }} />
+        ))}
+      </SimpleGrid>
+    </Stack>
+  );
+}

@@ -1,0 +1,64 @@
+import { Group, Text } from "@mantine/core";
+import { useMemo } from "react";
+import { useTranslation } from "react-i18next";
+import { useGaps, useSignal, type SignalQuery } from "../api/queries";
+import { Card } from "../ui/Card";
+import { quantity } from "../ui/format";
+import { ErrorNote } from "../ui/notes";
+import { TimeChart, type Line } from "../ui/TimeChart";
+import { bandsOf } from "./bands";
+
+const COLOURS = { p50: "#1098ad", p95: "#f59f00", p99: "#e03131" } as const;
+const SHARES = ["p50", "p95", "p99"] as const;
+
+/** Half, 95 % and 99 % of something in one chart; `family` is what their signals' names begin with. */
+export function PercentilesChart({ family, query, title }: { family: "http_latency" | "task_duration"; query: SignalQuery; title: string }) {
+  const { t } = useTranslation();
+  // All of one thing together: a percentile of percentiles would be none.
+  const whole = { ...query, by: ["-"] };
+  const p50 = useSignal(`${family}_p50`, whole);
+  const p95 = useSignal(`${family}_p95`, whole);
+  const p99 = useSignal(`${family}_p99`, whole);
+  const gaps = useGaps(query.since);
+  const data = p99.data;
+  const { times, lines } = useMemo(() => {
+    const readings = { p50: p50.data, p95: p95.data, p99: p99.data };
+    const at = [...new Set(SHARES.flatMap((share) => (readings[share]?.series[0]?.points ?? []).map((point) => Number(point[0]))))].sort((a, b) => a - b);
+    const drawn: Line[] = SHARES.map((share) => {
+      const known = new Map((readings[share]?.series[0]?.points ?? []).map((point) => [point[0], point[1] ?? null] as const));
+      return { label: share.toUpperCase(), color: COLOURS[share], values: at.map((time) => known.get(time) ?? null) };
+    });
+    return { times: at, lines: drawn };
+  }, [p50.data, p95.data, p99.data]);
+  const bands = useMemo(
+    () => (data && gaps.data ? bandsOf(gaps.data.items, data.since, data.until, (sources) => t("gap.band", { sources: sources.join(", ") })) : []),
+    [data, gaps.data, t],
+  );
+  const error = p50.error ?? p95.error ?? p99.error;
+  return (
+    <Card title={title} label={title}>
+      {error ? (
+        <ErrorNote error={error} />
+      ) : (
+        <>
+          <TimeChart title={title} times={times} lines={lines} bands={bands} from={data?.since} to={data?.until} format={(value) => quantity(value, data?.unit ?? "s")} />
+          <Group gap="sm" mt={4}>
+            {lines.map((line) => (
+              <Text key={line.label} size="xs" c="dimmed">
+                <span style={{ color: line.color }} aria-hidden>
+                  ●
+                </span>{" "}
+                {line.label}
+              </Text>
+            ))}
+            {[...new Set(bands.map((band) => band.label))].map((label) => (
+              <Text key={label} size="xs" c="dimmed" data-testid="blind-band">
+                <span className="hatched" aria-hidden /> {label}
+              </Text>
+            ))}
+          </Group>
+        </>
+      )}
+    </Card>
+  );
+}

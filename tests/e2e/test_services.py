@@ -24,8 +24,14 @@ def breakdown(total_s: float, select_s: float) -> dict[str, Any]:
         "own_s": total_s - select_s - 0.001,
         "parts": [
             {
-                **{"component": component, "operation": operation, "target": target, "calls": 1, "errors": 0},
-                **{"total_s": took_s, "covered_s": took_s, "max_s": took_s},
+                "component": component,
+                "operation": operation,
+                "target": target,
+                "calls": 1,
+                "errors": 0,
+                "total_s": took_s,
+                "covered_s": took_s,
+                "max_s": took_s,
             }
             for component, operation, target, took_s in parts
         ],
@@ -37,9 +43,16 @@ def request(number: int, now: float) -> dict[str, Any]:
     slow = number >= 54
     total_s = SLOW_S + number / 1000 if slow else TYPICAL_S + number / 10_000
     return {
-        **{"endpoint": "/orders", "method": "GET", "status": 200, "service": "shop", "seen": 600},
-        **{"at": now - 60 + number / 2, "duration_s": total_s, "kind": "slow" if slow else "sampled"},
-        **{"breakdown": breakdown(total_s, total_s - 0.011), "labels": {"host": "host-1"}},
+        "endpoint": "/orders",
+        "method": "GET",
+        "status": 200,
+        "service": "shop",
+        "seen": 600,
+        "at": now - 60 + number / 2,
+        "duration_s": total_s,
+        "kind": "slow" if slow else "sampled",
+        "breakdown": breakdown(total_s, total_s - 0.011),
+        "labels": {"host": "host-1"},
     }
 
 
@@ -48,14 +61,22 @@ def run(number: int, now: float) -> list[dict[str, Any]]:
     slow = number >= 54
     total_s = SLOW_S + number / 1000 if slow else TYPICAL_S + number / 10_000
     told = {
-        **{"run_id": f"run-{number}", "task": "orders.report", "service": "shop", "framework": "celery"},
-        **{"attempt": 1, "execution": f"{number}@w", "worker": "w@host-1:1"},
+        "run_id": f"run-{number}",
+        "task": "orders.report",
+        "service": "shop",
+        "framework": "celery",
+        "attempt": 1,
+        "execution": f"{number}@w",
+        "worker": "w@host-1:1",
     }
     began = now - 100 + number / 2
     return [
         {**told, "kind": "started", "at": began},
         {
-            **{**told, "kind": "succeeded", "at": began + total_s, "duration_s": total_s},
+            **told,
+            "kind": "succeeded",
+            "at": began + total_s,
+            "duration_s": total_s,
             "breakdown": breakdown(total_s, total_s - 0.011),
         },
     ]
@@ -78,14 +99,22 @@ def measured(now: float) -> dict[str, Any]:
             }
         )
     return {
-        **{"source": "shop-1", "sequence": 1, "at": now - 30, "service": "shop", "worker": "shop@host-1:7"},
+        "source": "shop-1",
+        "sequence": 1,
+        "at": now - 30,
+        "service": "shop",
+        "worker": "shop@host-1:7",
         "metrics": [
             {
-                **{"name": "http_requests_total", "kind": "counter", "labels": ["method", "endpoint", "http_status"]},
+                "name": "http_requests_total",
+                "kind": "counter",
+                "labels": ["method", "endpoint", "http_status"],
                 "series": [{"values": list(values), "add": count} for values, count in answered],
             },
             {
-                **{"name": "http_request_duration_seconds", "kind": "distribution", "labels": ["method", "endpoint"]},
+                "name": "http_request_duration_seconds",
+                "kind": "distribution",
+                "labels": ["method", "endpoint"],
                 "series": taken,
             },
         ],

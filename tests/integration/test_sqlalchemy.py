@@ -352,3 +352,61 @@ def test_a_pool_without_a_limit_has_no_size(client: Client, tmp_path: Path) -> N
         assert client.measurements.gauge(DB_POOL_IN_USE).child(("plain.db",)).value == 1
     assert client.measurements.gauge(DB_POOL_IN_USE).child(("plain.db",)).value == 0
     assert client.measurements.gauge(DB_POOL_SIZE).child(("plain.db",)).value is None
+
+
+ENDLESS = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :most)
+    SELECT n FROM numbers WHERE n % 200000 = 0
+"""
+"""Looks at many rows for each that it gives."""
+
+
+@pytest.mark.parametrize("way", ["all", "one by one", "many", "closed", "forgotten"])
+def test_sqlite_looks_for_rows_while_they_are_fetched_and_that_is_the_statement(
+    client: Client, tmp_path: Path, way: str
+) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")
+    huoyan.watch(engine)
+    entry = breakdown.enter("request")
+    with engine.connect() as connection:
+        result = connection.execute(text(ENDLESS), {"most": 1_000_000})
+        if way == "all":
+            assert len(result.all()) == 5
+        elif way == "one by one":
+            assert [row.n for row in result] == [200_000 * number for number in range(1, 6)]
+        elif way == "many":
+            assert [len(part) for part in result.partitions(2)] == [2, 2, 1]
+        else:
+            assert result.fetchmany(4)[-1].n == 800_000
+            if way == "closed":
+                result.close()
+            del result
+    told = breakdown.leave(entry)
+    huoyan.unwatch(engine)
+    engine.dispose()
+    assert told is not None
+    (part,) = [one for one in told["parts"] if one["operation"] in ("SELECT", "WITH")]
+    assert (part["calls"], part["errors"]) == (1, 0)
+    # The first row, a fifth of the work, is looked for when the statement is executed.
+    assert part["total_s"] > 0.5 * told["total_s"]
+    (seen,) = [
+        child
+        for values, child in client.measurements.distribution(DB_QUERY_DURATION).series()
+        if values[0] == part["operation"]
+    ]
+    assert seen.count == 1
+    assert seen.total == pytest.approx(part["total_s"], rel=0.02)
+
+
+def test_an_error_while_sqlite_fetches_is_one_of_the_statement(client: Client, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")
+    huoyan.watch(engine)
+
+    @event.listens_for(engine, "connect")
+    def add_function(connection: Any, _: Any) -> None:
+        connection.create_function("fussy", 1, lambda n: n if n < 3 else 1 / 0)
+
+    with engine.connect() as connection, pytest.raises(OperationalError):
+        connection.execute(text("SELECT fussy(1) UNION ALL SELECT fussy(2) UNION ALL SELECT fussy(3)")).all()
+    engine.dispose()
+    assert list(errors(client).values()) == [1]

@@ -30,8 +30,9 @@ Key = tuple[str, str, str]
 Breakdown = dict[str, Any]
 
 
-Call = tuple[float, float, Key, bool]
-"""Readings of `perf_counter` before and after one call of a dependency, what it was, and whether it failed."""
+Call = tuple[float, float, Key, bool | None]
+"""Readings of `perf_counter` before and after one call of a dependency, what it was, and whether it failed; None where
+it goes on with a call that was counted already."""
 
 
 class _Part:
@@ -96,8 +97,8 @@ class Collector:
         self._started = self._settled_until = perf_counter()
         self._stopped: float | None = None
 
-    def add(self, started: float, ended: float, key: Key, failed: bool) -> None:
-        """Count one call here and in the parents, unless they are over."""
+    def add(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
+        """Count one call here and in the parents, unless they are over; see `Call`."""
         collector: Collector | None = self
         call = (started, ended, key, failed)
         while collector is not None:
@@ -108,8 +109,8 @@ class Collector:
                     collector._settle(ended)
             collector = collector.parent
 
-    def add_alone(self, started: float, ended: float, key: Key, failed: bool) -> None:
-        """Count one call, at less cost where no other one can overlap it."""
+    def add_alone(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
+        """Count one call, at less cost where no other one can overlap it; see `Call`."""
         if self.open or self._calls or self.parent is not None or self._closed:
             self.add(started, ended, key, failed)
             if not self.open and not self._closed:
@@ -118,9 +119,10 @@ class Collector:
             return
         part = self._parts.get(key) or self._part(key)
         duration_s = ended - started
-        part.calls += 1
-        if failed:
-            part.errors += 1
+        if failed is not None:
+            part.calls += 1
+            if failed:
+                part.errors += 1
         part.total_s += duration_s
         settled_until = self._settled_until
         part.covered_s += duration_s if started >= settled_until else max(0.0, ended - settled_until)
@@ -156,8 +158,8 @@ class Collector:
             for (started, ended, key, failed), covered_s in zip(calls, shares(spans), strict=True):
                 part = self._parts.get(key) or self._part(key)
                 duration_s = max(0.0, ended - started)
-                part.calls += 1
-                part.errors += failed
+                part.calls += failed is not None
+                part.errors += failed is True
                 part.total_s += duration_s
                 part.covered_s += covered_s
                 part.max_s = max(part.max_s, duration_s)

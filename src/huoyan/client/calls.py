@@ -75,6 +75,59 @@ class Series:
             collector.add_alone(started, ended, self.key, failed)
 
 
+class LongCall:
+    """A call that is made in several pieces of time, as a statement is whose rows are looked for one by one.
+
+    It is one call, as long as its pieces together; what the caller does between them is none of it.
+
+    Args:
+        series: Under which it counts.
+        call: What `begin` returned for the first piece, which ends now.
+    """
+
+    __slots__ = ("_collector", "_failed", "_series", "_spent_s")
+
+    def __init__(self, series: Series, call: Call) -> None:
+        ended = perf_counter()
+        collector, started = call
+        self._series: Series | None = series
+        self._collector = collector
+        self._spent_s = ended - started
+        self._failed = False
+        if collector is not None:
+            collector.open -= 1
+            collector.add_alone(started, ended, series.key, False)
+
+    def add(self, started: float, failed: bool) -> None:
+        """Count one more piece, which ends now.
+
+        Args:
+            started: Reading of `perf_counter` when it began.
+            failed: Whether it raised.
+        """
+        series = self._series
+        if series is None:
+            return
+        ended = perf_counter()
+        self._spent_s += ended - started
+        self._failed = self._failed or failed
+        if self._collector is not None:
+            self._collector.add_alone(started, ended, series.key, None)
+
+    def end(self) -> None:
+        """End it. What is ended stays ended."""
+        series, self._series, self._collector = self._series, None, None
+        if series is None:
+            return
+        if series.observe is not None:
+            series.observe(self._spent_s)
+        if self._failed:
+            if series.errors is not None:
+                series.errors.add()
+        elif series.last_success is not None:
+            series.last_success.value = time()
+
+
 def abandon(call: Call) -> None:
     """End a call that turned out to be none."""
     if call[0] is not None:

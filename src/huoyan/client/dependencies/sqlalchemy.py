@@ -5,6 +5,9 @@ https://docs.sqlalchemy.org/en/20/core/internals.html#sqlalchemy.engine.Dialect)
 watched engine, so that the time measured is the driver's alone. The events around a statement would do as well, but
 SQLAlchemy needs several microseconds to call them (see `bench/dependency_overhead.py`), and there are none around a
 commit or the wait for a connection.
+
+SQLite looks for rows while they are fetched; there the statement lasts from its execution to its last row, the time
+between two rows left out. A strategy of the execution context (`cursor_fetch_strategy`) measures that.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +15,12 @@ from time import perf_counter
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.engine.cursor import CursorFetchStrategy
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.sql import selectable
 from sqlalchemy.sql.dml import UpdateBase
 
-from huoyan.client.calls import Call, Series, SeriesCache, abandon, begin, claim, release, series
+from huoyan.client.calls import Call, LongCall, Series, SeriesCache, abandon, begin, claim, release, series
 from huoyan.client.guard import guard, guarded, warn
 from huoyan.client.measurements import Distribution, Gauge, Measurements
 from huoyan.client.reporter import Reporter
@@ -35,6 +40,7 @@ _SHOWN_WAIT_S = 0.001
 _COMMIT = "COMMIT"
 _CONNECT = "CONNECT"
 _KEPT_AS = "_huoyan_watch"
+_PLAIN_FETCH = DefaultExecutionContext.cursor_fetch_strategy
 _REPLACED = ("do_execute", "do_executemany", "do_execute_no_params", "do_commit")
 
 
@@ -47,6 +53,8 @@ class _Watch:
         self._statements = Statements(engine.dialect.name)
         self._series = SeriesCache()
         self._pool: _PoolWatch | None = None
+        # An asynchronous driver of SQLite has fetched every row when it says that the statement is executed.
+        self._looks_while_fetching = engine.dialect.name == "sqlite" and not engine.dialect.is_async
 
     def attach(self, engine: Any) -> None:
         """Put the hooks in."""
@@ -118,7 +126,11 @@ class _Watch:
                 statement = compiled.string or statement
             # What was cancelled took its time, and says nothing about the database.
             failed = error is not None and isinstance(error, Exception)
-            (self._series.get(statement) or self._describe(statement, compiled)).finish(call, failed)
+            series = self._series.get(statement) or self._describe(statement, compiled)
+            if error is None and self._looks_while_fetching and _has_rows_to_come(context):
+                context.cursor_fetch_strategy = _Fetching(series, call)
+            else:
+                series.finish(call, failed)
         except Exception as own:  # noqa: BLE001 - the statement was executed all the same
             warn("sqlalchemy.statement", "huoyan: a statement could not be measured", error=own)
 
@@ -147,6 +159,99 @@ class _Watch:
             self._pool.detach()
         self._pool = _PoolWatch(pool, self._client, self._database, lambda: self._named(_CONNECT))
         self._pool.attach(self._watch_pool)
+
+
+_fetchone, _fetchmany, _fetchall = (
+    CursorFetchStrategy.fetchone,
+    CursorFetchStrategy.fetchmany,
+    CursorFetchStrategy.fetchall,
+)
+_soft_close, _hard_close = CursorFetchStrategy.soft_close, CursorFetchStrategy.hard_close
+
+
+class _Fetching(CursorFetchStrategy):
+    """Fetches as SQLAlchemy does, and measures it: the rest of a call that its execution began."""
+
+    __slots__ = ("_call", "_closed", "_fetches")
+
+    def __init__(self, series: Series, call: Call) -> None:
+        self._call = LongCall(series, call)
+        self._fetches = False
+        self._closed = False
+
+    def fetchone(self, result: Any, dbapi_cursor: Any, hard_close: bool = False) -> Any:
+        self._fetches = failed = True
+        started = perf_counter()
+        try:
+            row = _fetchone(self, result, dbapi_cursor, hard_close)
+            failed = False
+        finally:
+            self._fetched(started, failed)
+        return row
+
+    def fetchmany(self, result: Any, dbapi_cursor: Any, size: int | None = None) -> Any:
+        self._fetches = failed = True
+        started = perf_counter()
+        try:
+            rows = _fetchmany(self, result, dbapi_cursor, size)
+            failed = False
+        finally:
+            self._fetched(started, failed)
+        return rows
+
+    def fetchall(self, result: Any, dbapi_cursor: Any) -> Any:
+        self._fetches = failed = True
+        started = perf_counter()
+        try:
+            rows = _fetchall(self, result, dbapi_cursor)
+            failed = False
+        finally:
+            self._fetched(started, failed)
+        return rows
+
+    def soft_close(self, result: Any, dbapi_cursor: Any) -> None:
+        self._close()
+        _soft_close(self, result, dbapi_cursor)
+
+    def hard_close(self, result: Any, dbapi_cursor: Any) -> None:
+        self._close()
+        _hard_close(self, result, dbapi_cursor)
+
+    def yield_per(self, result: Any, dbapi_cursor: Any, num: int) -> None:
+        # Its rows come through a buffer, which is not measured.
+        self._close()
+        super().yield_per(result, dbapi_cursor, num)
+
+    def __del__(self) -> None:
+        # Of a result that nobody read to its end.
+        self._close()
+
+    def _fetched(self, started: float, failed: bool) -> None:
+        self._fetches = False
+        try:
+            self._call.add(started, failed)
+            if self._closed or failed:
+                self._call.end()
+        except Exception as own:  # noqa: BLE001 - the rows were fetched all the same
+            warn("sqlalchemy.fetch", "huoyan: a fetch could not be measured", error=own)
+
+    def _close(self) -> None:
+        self._closed = True
+        if not self._fetches:
+            try:
+                self._call.end()
+            except Exception as own:  # noqa: BLE001 - the result is closed all the same
+                warn("sqlalchemy.fetch", "huoyan: a statement could not be measured", error=own)
+
+
+def _has_rows_to_come(context: Any) -> bool:
+    """Tell whether a statement that was executed leaves rows to be fetched one after the other."""
+    return (
+        context is not None
+        and context.cursor_fetch_strategy is _PLAIN_FETCH
+        and context.cursor.description is not None
+        and not context.execution_options.get("stream_results", False)
+    )
 
 
 class _PoolWatch:

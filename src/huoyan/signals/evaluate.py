@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from huoyan.errors import InvalidQuery
 from huoyan.signals.chart import Chart
+from huoyan.signals.metrics import MetricKind
 from huoyan.signals.source import Conditions, Key, Moments, Source
 from huoyan.signals.spec import (
     Combine,
@@ -202,7 +203,11 @@ def _read(
         grown = source.increase(name, where, by, since, at)
         return {key: _Measured(value, round(value)) for key, value in grown.items()}
     if isinstance(leaf, Rate):
-        grown = source.increase(name, where, by, since, at)
+        grown = (
+            {key: float(each.count) for key, each in source.distribution(name, where, by, since, at).items()}
+            if leaf.metric.kind is MetricKind.DISTRIBUTION
+            else source.increase(name, where, by, since, at)
+        )
         return {key: _Measured(value / moment.window_s, round(value)) for key, value in grown.items()}
     if isinstance(leaf, Latest):
         return {

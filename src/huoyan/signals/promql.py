@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from huoyan.signals.evaluate import Filter
+from huoyan.signals.metrics import MetricKind
 from huoyan.signals.spec import (
     Compare,
     Difference,
@@ -155,9 +156,12 @@ class _Writer:
             return _aggregated(leaf.combine.value, by, f"{name}{selector}")
         if isinstance(leaf, Increase):
             return _aggregated("sum", by, f"increase({name}{selector}[{self._window}])")
-        if isinstance(leaf, Rate):
-            return _aggregated("sum", by, f"rate({name}{selector}[{self._window}])")
         native = self._buckets is Buckets.NATIVE
+        if isinstance(leaf, Rate):
+            observed = leaf.metric.kind is MetricKind.DISTRIBUTION
+            counter = f"{name}_count" if observed and not native else name
+            rate = _aggregated("sum", by, f"rate({counter}{selector}[{self._window}])")
+            return f"histogram_count({rate})" if observed and native else rate
         if isinstance(leaf, Observations):
             if native:
                 grown = _aggregated("sum", by, f"increase({name}{selector}[{self._window}])")
@@ -181,7 +185,8 @@ def _samples(expression: Expression) -> Expression | None:
     if isinstance(expression, Increase | Observations):
         return expression
     if isinstance(expression, Rate):
-        return Increase(expression.metric, expression.where)
+        observed = expression.metric.kind is MetricKind.DISTRIBUTION
+        return (Observations if observed else Increase)(expression.metric, expression.where)
     if isinstance(expression, Quantile):
         return Observations(expression.metric, expression.where)
     if isinstance(expression, Latest):

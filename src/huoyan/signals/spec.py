@@ -35,13 +35,14 @@ class Increase:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How much a counter grew per second of the window."""
+    """How much a counter grew, or how many observations a distribution took in, per second of the window."""
 
     metric: Metric
     where: Where = ()
 
     def __post_init__(self) -> None:
-        _expect(self.metric, MetricKind.COUNTER, self.where)
+        observed = self.metric.kind is MetricKind.DISTRIBUTION
+        _expect(self.metric, MetricKind.DISTRIBUTION if observed else MetricKind.COUNTER, self.where)
 
 
 @dataclass(frozen=True, slots=True)

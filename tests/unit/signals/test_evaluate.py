@@ -5,6 +5,7 @@ import pytest
 from huoyan.errors import InvalidQuery
 from huoyan.signals import CATALOGUE, Value, evaluate, evaluate_range
 from huoyan.signals.metrics import (
+    DB_QUERY_DURATION,
     EVENTS_LOST,
     QUEUE_DEPTH,
     TASK_DURATION,
@@ -115,6 +116,13 @@ def test_a_quantile_of_two_groups_is_that_of_all_their_observations(source):
         source.observe(TASK_DURATION, {**MAIL, "state": "failed"}, 10, 8.0)
     (value,) = evaluate(CATALOGUE["task_duration_p95"], source, at=20, by=())
     assert value.value == pytest.approx(8.0, rel=0.022)
+
+
+def test_observations_have_a_rate_like_counters(source):
+    for at in (1000, 1030, 1060):
+        source.observe(DB_QUERY_DURATION, {"service": "orders", "operation": "SELECT", "table": "orders"}, at, 0.1)
+    (value,) = evaluate(CATALOGUE["db_queries_per_minute"], source, at=1060, window_s=30, by=("table",))
+    assert value == Value({"table": "orders"}, 2.0, 1)
 
 
 def test_a_gauge_is_absent_while_unknown_and_zero_while_zero(source):

@@ -24,6 +24,8 @@ export type Service = Schemas["Service"];
 export type Endpoint = Schemas["Endpoint"];
 export type Cause = Schemas["Cause"];
 export type Compared = Schemas["Compared"];
+export type Dependency = Schemas["Dependency"];
+export type DependencyPart = Schemas["DependencyPart"];
 export type SignalReading = Schemas["SignalReading"];
 
 /** What a list of runs can be narrowed by; empty means any. `since` is relative (`-1h`) or absent. */
@@ -240,6 +242,16 @@ export function useCauses(query: CauseQuery) {
   return useQuery({
     queryKey: ["causes", query],
     queryFn: async () => unwrap(await api.GET("/api/v1/causes", { params: { query } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** Everything that services call, those that need somebody first. */
+export function useDependencies(window_s: number) {
+  return useQuery({
+    queryKey: ["dependencies", window_s],
+    queryFn: async () => unwrap(await api.GET("/api/v1/dependencies", { params: { query: { window_s } } })),
     placeholderData: keepPreviousData,
     refetchInterval: REFRESH_MS,
   });

@@ -387,6 +387,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List dependencies with their health
+         * @description List the databases, Redis, other services and mail servers that processes call: how often, how long, with how
+         *     many errors within the window (default: 5 minutes), and how they are.
+         *
+         *     `failing`: at least half of the calls failed, and at least two. `degraded`: more than 5 % failed; or P95 is at least
+         *     three times that of the hour before and at least 50 ms more, with 20 calls in both; or P95 of the wait for a
+         *     connection of a pool is 100 ms or more, with 5 waits. `idle`: not called within the window.
+         */
+        get: operations["listDependencies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/buckets": {
         parameters: {
             query?: never;
@@ -1289,6 +1314,280 @@ export interface components {
             slow_mean_s: number | null;
             /** Typical Mean S */
             typical_mean_s: number | null;
+        };
+        /**
+         * Dependency
+         * @description What a service calls, and how that went within the window.
+         * @example {
+         *       "service": "orders",
+         *       "kind": "database",
+         *       "host": "",
+         *       "health": "degraded",
+         *       "reason": {
+         *         "kind": "slower",
+         *         "value": 1.7,
+         *         "limit": 0.036
+         *       },
+         *       "calls": 2100,
+         *       "calls_per_s": 7,
+         *       "errors": 3,
+         *       "error_ratio": 0.0014,
+         *       "p50_s": 0.004,
+         *       "p95_s": 1.7,
+         *       "p99_s": 2.8,
+         *       "p95_before_s": 0.012,
+         *       "targets": [
+         *         {
+         *           "target": "orders",
+         *           "last_success_at": "2026-11-20T21:15:10.000000Z"
+         *         }
+         *       ],
+         *       "pools": [
+         *         {
+         *           "pool": "orders",
+         *           "in_use": 4,
+         *           "most": 15,
+         *           "wait_p95_s": 0.0002
+         *         }
+         *       ],
+         *       "parts": [
+         *         {
+         *           "labels": {
+         *             "operation": "SELECT",
+         *             "table": "orders"
+         *           },
+         *           "calls": 840,
+         *           "calls_per_s": 2.8,
+         *           "errors": 0,
+         *           "error_ratio": 0,
+         *           "p50_s": 0.004,
+         *           "p95_s": 1.9,
+         *           "p99_s": 2.8,
+         *           "share": 0.93
+         *         }
+         *       ]
+         *     }
+         */
+        Dependency: {
+            /** Service */
+            service: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "database" | "redis" | "http" | "smtp";
+            /**
+             * Host
+             * @description For `http` and `smtp`; empty for the databases and the Redis of a service, which are counted together.
+             */
+            host: string;
+            /**
+             * Health
+             * @description `idle`: not called within the window.
+             * @enum {string}
+             */
+            health: "failing" | "degraded" | "good" | "idle";
+            /** @description Null when good or idle. */
+            reason: components["schemas"]["DependencyReason"] | null;
+            /** Calls */
+            calls: number;
+            /** Calls Per S */
+            calls_per_s: number;
+            /** Errors */
+            errors: number;
+            /** Error Ratio */
+            error_ratio: number | null;
+            /** P50 S */
+            p50_s: number | null;
+            /** P95 S */
+            p95_s: number | null;
+            /** P99 S */
+            p99_s: number | null;
+            /**
+             * P95 Before S
+             * @description P95 of the hour before the window; null without calls.
+             */
+            p95_before_s: number | null;
+            /** Targets */
+            targets: components["schemas"]["DependencyTarget"][];
+            /** Pools */
+            pools: components["schemas"]["DependencyPool"][];
+            /**
+             * Parts
+             * @description Those that took most time first.
+             */
+            parts: components["schemas"]["DependencyPart"][];
+        };
+        /**
+         * DependencyList
+         * @description Every dependency heard of within the window or the hour before it, those that need somebody first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "service": "orders",
+         *           "kind": "database",
+         *           "host": "",
+         *           "health": "degraded",
+         *           "reason": {
+         *             "kind": "slower",
+         *             "value": 1.7,
+         *             "limit": 0.036
+         *           },
+         *           "calls": 2100,
+         *           "calls_per_s": 7,
+         *           "errors": 3,
+         *           "error_ratio": 0.0014,
+         *           "p50_s": 0.004,
+         *           "p95_s": 1.7,
+         *           "p99_s": 2.8,
+         *           "p95_before_s": 0.012,
+         *           "targets": [
+         *             {
+         *               "target": "orders",
+         *               "last_success_at": "2026-11-20T21:15:10.000000Z"
+         *             }
+         *           ],
+         *           "pools": [
+         *             {
+         *               "pool": "orders",
+         *               "in_use": 4,
+         *               "most": 15,
+         *               "wait_p95_s": 0.0002
+         *             }
+         *           ],
+         *           "parts": [
+         *             {
+         *               "labels": {
+         *                 "operation": "SELECT",
+         *                 "table": "orders"
+         *               },
+         *               "calls": 840,
+         *               "calls_per_s": 2.8,
+         *               "errors": 0,
+         *               "error_ratio": 0,
+         *               "p50_s": 0.004,
+         *               "p95_s": 1.9,
+         *               "p99_s": 2.8,
+         *               "share": 0.93
+         *             }
+         *           ]
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        DependencyList: {
+            /** Items */
+            items: components["schemas"]["Dependency"][];
+            /**
+             * Next
+             * @description Always null: the list is whole.
+             */
+            next: null;
+        };
+        /**
+         * DependencyPart
+         * @description Calls of one kind: an operation on a table, a Redis command, a method with its status.
+         * @example {
+         *       "labels": {
+         *         "operation": "SELECT",
+         *         "table": "orders"
+         *       },
+         *       "calls": 840,
+         *       "calls_per_s": 2.8,
+         *       "errors": 0,
+         *       "error_ratio": 0,
+         *       "p50_s": 0.004,
+         *       "p95_s": 1.9,
+         *       "p99_s": 2.8,
+         *       "share": 0.93
+         *     }
+         */
+        DependencyPart: {
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Calls */
+            calls: number;
+            /** Calls Per S */
+            calls_per_s: number;
+            /** Errors */
+            errors: number;
+            /** Error Ratio */
+            error_ratio: number | null;
+            /** P50 S */
+            p50_s: number | null;
+            /** P95 S */
+            p95_s: number | null;
+            /** P99 S */
+            p99_s: number | null;
+            /**
+             * Share
+             * @description Share of all the time that the dependency took.
+             */
+            share: number;
+        };
+        /**
+         * DependencyPool
+         * @description A pool of database connections.
+         */
+        DependencyPool: {
+            /** Pool */
+            pool: string;
+            /**
+             * In Use
+             * @description Connections lent out now, over all processes; null when not heard.
+             */
+            in_use: number | null;
+            /**
+             * Most
+             * @description Connections that the processes may open at most; null when not limited.
+             */
+            most: number | null;
+            /**
+             * Wait P95 S
+             * @description 95 % waited at most this long for a connection; null when nobody asked for one.
+             */
+            wait_p95_s: number | null;
+        };
+        /**
+         * DependencyReason
+         * @description Why a dependency is not good.
+         */
+        DependencyReason: {
+            /**
+             * Kind
+             * @description `errors`: too many calls failed; `slower`: P95 far above that of the hour before; `pool_wait`: connections are
+             *     waited for.
+             * @enum {string}
+             */
+            kind: "errors" | "slower" | "pool_wait";
+            /**
+             * Value
+             * @description The share of errors, or the P95 in seconds.
+             */
+            value: number;
+            /**
+             * Limit
+             * @description From where on that is too much.
+             */
+            limit: number;
+        };
+        /**
+         * DependencyTarget
+         * @description One database, Redis, host or mail server behind a dependency.
+         */
+        DependencyTarget: {
+            /** Target */
+            target: string;
+            /**
+             * Last Success At
+             * Format: date-time
+             * @description When it last answered without an error.
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            last_success_at: string;
         };
         /**
          * Endpoint
@@ -6180,6 +6479,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CauseList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDependencies: {
+        parameters: {
+            query?: {
+                /** @description Window of every value, in seconds. */
+                window_s?: number | null;
+                /** @description Service. Comma separated or repeated: any of them. */
+                service?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DependencyList"];
                 };
             };
             /** @description A parameter is wrong; the problem names it. */

@@ -5,6 +5,7 @@ import {
   IconAlertOctagon,
   IconBug,
   IconCalendarTime,
+  IconDatabase,
   IconListDetails,
   IconMoon,
   IconPlugConnectedX,
@@ -21,16 +22,33 @@ import { LANGUAGES, chooseLanguage, type Language } from "../i18n";
 import { useConnection } from "../live/LiveProvider";
 import { clock } from "../ui/format";
 
-const PAGES = [
-  { to: "/", key: "overview", icon: IconActivity },
-  { to: "/runs", key: "runs", icon: IconListDetails },
-  { to: "/tasks", key: "tasks", icon: IconSubtask },
-  { to: "/queues", key: "queues", icon: IconStack2 },
-  { to: "/workers", key: "workers", icon: IconServer2 },
-  { to: "/schedules", key: "schedules", icon: IconCalendarTime },
-  { to: "/services", key: "services", icon: IconWorld },
-  { to: "/failures", key: "failures", icon: IconBug },
-  { to: "/incidents", key: "incidents", icon: IconAlertOctagon },
+/** The pages, by what somebody comes for: is all well, how are the applications, what became of their work. */
+const GROUPS = [
+  {
+    key: null,
+    pages: [
+      { to: "/", key: "overview", icon: IconActivity },
+      { to: "/incidents", key: "incidents", icon: IconAlertOctagon },
+    ],
+  },
+  {
+    key: "applications",
+    pages: [
+      { to: "/services", key: "services", icon: IconWorld },
+      { to: "/dependencies", key: "dependencies", icon: IconDatabase },
+    ],
+  },
+  {
+    key: "work",
+    pages: [
+      { to: "/runs", key: "runs", icon: IconListDetails },
+      { to: "/tasks", key: "tasks", icon: IconSubtask },
+      { to: "/queues", key: "queues", icon: IconStack2 },
+      { to: "/workers", key: "workers", icon: IconServer2 },
+      { to: "/schedules", key: "schedules", icon: IconCalendarTime },
+      { to: "/failures", key: "failures", icon: IconBug },
+    ],
+  },
 ] as const;
 
 export function Shell() {
@@ -67,7 +85,7 @@ export function Shell() {
           </Group>
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar p="xs" style={{ background: "var(--page-bg)" }}>
+      <AppShell.Navbar p="xs" style={{ background: "var(--page-bg)", overflowY: "auto" }}>
         <Navigation onChoose={menu.close} />
       </AppShell.Navbar>
       <AppShell.Main>
@@ -89,24 +107,34 @@ function Navigation({ onChoose }: { onChoose: () => void }) {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const overview = useOverview();
   const open = overview.data?.verdict.open_incidents.length ?? 0;
-  return PAGES.map(({ to, key, icon: Icon }) => (
-    <NavLink
-      key={to}
-      component={Link}
-      to={to}
-      onClick={onChoose}
-      active={to === "/" ? path === "/" : path.startsWith(to) || (to === "/services" && path === "/endpoints")}
-      label={t(`nav.${key}`)}
-      leftSection={<Icon size={18} />}
-      rightSection={
-        key === "incidents" && open > 0 ? (
-          <Badge color="red" size="sm" circle>
-            {open}
-          </Badge>
-        ) : null
-      }
-      style={{ borderRadius: 8 }}
-    />
+  return GROUPS.map(({ key: group, pages }) => (
+    <Box key={group ?? "first"} role="group" mb="sm" aria-label={group ? t(`nav.groups.${group}`) : undefined}>
+      {group && (
+        <Text size="xs" c="dimmed" fw={600} px="sm" mb={2} aria-hidden>
+          {t(`nav.groups.${group}`)}
+        </Text>
+      )}
+      {pages.map(({ to, key, icon: Icon }) => (
+        <NavLink
+          key={to}
+          component={Link}
+          to={to}
+          onClick={onChoose}
+          active={to === "/" ? path === "/" : path === to || path.startsWith(`${to}/`) || (to === "/services" && path === "/endpoints")}
+          label={t(`nav.${key}`)}
+          leftSection={<Icon size={18} />}
+          rightSection={
+            key === "incidents" && open > 0 ? (
+              <Badge color="red" size="sm" circle>
+                {open}
+              </Badge>
+            ) : null
+          }
+          py={6}
+          style={{ borderRadius: 8 }}
+        />
+      ))}
+    </Box>
   ));
 }
 

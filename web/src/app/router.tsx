@@ -1,4 +1,7 @@
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { DependenciesPage } from "../features/dependencies/DependenciesPage";
+import { DependencyPage } from "../features/dependencies/DependencyPage";
+import { readDependenciesSearch, readDependencySearch } from "../features/dependencies/search";
 import { FailuresPage } from "../features/failures/FailuresPage";
 import { IncidentPage } from "../features/incidents/IncidentPage";
 import { IncidentsPage } from "../features/incidents/IncidentsPage";
@@ -45,6 +48,18 @@ const schedule = createRoute({ getParentRoute: () => root, path: "/schedules/$se
 const services = createRoute({ getParentRoute: () => root, path: "/services", component: ServicesPage, validateSearch: readServicesSearch });
 const service = createRoute({ getParentRoute: () => root, path: "/services/$service", component: ServicePage, validateSearch: readServiceSearch });
 const endpoint = createRoute({ getParentRoute: () => root, path: "/endpoints", component: EndpointPage, validateSearch: readEndpointSearch });
+const dependencies = createRoute({
+  getParentRoute: () => root,
+  path: "/dependencies",
+  component: DependenciesPage,
+  validateSearch: readDependenciesSearch,
+});
+const dependency = createRoute({
+  getParentRoute: () => root,
+  path: "/dependencies/$service/$kind",
+  component: DependencyPage,
+  validateSearch: readDependencySearch,
+});
 const failures = createRoute({ getParentRoute: () => root, path: "/failures", component: FailuresPage });
 const incidents = createRoute({
   getParentRoute: () => root,
@@ -57,7 +72,7 @@ const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$in
 export const router = createRouter({
   routeTree: root.addChildren([
     ...[overview, runs, run, tasks, task, queues, workers, schedules, schedule],
-    ...[services, service, endpoint],
+    ...[services, service, endpoint, dependencies, dependency],
     ...[failures, incidents, incident],
   ]),
   defaultPreload: "intent",

@@ -42,4 +42,8 @@ export const STATE_COLOR: Record<string, string> = {
   wedged: "orange",
   stuck: "orange",
   closed: "gray",
+  failing: "red",
+  degraded: "yellow",
+  good: "teal",
+  idle: "gray",
 };

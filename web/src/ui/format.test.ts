@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, ageSeconds, bytes, count, percent, quantity, relativeSeconds, seconds, share, shortType } from "./format";
+import { age, ageSeconds, bytes, count, percent, quantity, rate, relativeSeconds, seconds, share, shortType } from "./format";
 
 describe("seconds", () => {
   it.each([
@@ -80,4 +80,8 @@ it("says how much is done, within the whole", () => {
   expect(share({ done: -5, total: 100 })).toBe(0);
   expect(share({ done: null, total: 100 })).toBe(0);
   expect(share({ done: 5, total: null })).toBe(0);
+});
+
+it("reads a rate of less than one a second by the minute", () => {
+  expect([7.25, 1, 0.2, 0.0001, 0, null].map(rate)).toEqual(["7.25 /s", "1 /s", "12 /min", "< 0.01 /min", "0 /min", "–"]);
 });

@@ -38,6 +38,14 @@ export function count(value: number | null | undefined): string {
   return `${significant(value / 1e9)} G`;
 }
 
+/** How often, given per second: 7.2 → "7.2 /s", 0.2 → "12 /min": a rate of less than one a second is read by the minute. */
+export function rate(perSecond: number | null | undefined): string {
+  if (perSecond === null || perSecond === undefined || !Number.isFinite(perSecond)) return "–";
+  if (perSecond >= 1) return `${count(perSecond)} /s`;
+  const perMinute = perSecond * 60;
+  return perMinute > 0 && perMinute < 0.01 ? "< 0.01 /min" : `${count(perMinute)} /min`;
+}
+
 /** "shop.payments.ProviderDown" → "ProviderDown": the module is in the traceback. */
 export function shortType(type: string): string {
   return type.slice(type.lastIndexOf(".") + 1) || type;

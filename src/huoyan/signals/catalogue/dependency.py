@@ -19,7 +19,9 @@ from huoyan.signals.spec import (
     Observations,
     Panel,
     Quantile,
+    Rate,
     Ratio,
+    Scale,
     Signal,
     Unit,
     where,
@@ -27,6 +29,7 @@ from huoyan.signals.spec import (
 
 _SECTION = "dependencies"
 _TABLES = ("service", "operation", "table")
+_FAILED = ("error", *(str(status) for status in range(500, 600)))
 _GOOD = tuple(str(status) for status in range(200, 400))
 
 
@@ -67,7 +70,50 @@ def _share(
     )
 
 
+def _calls(name: str, metric: Metric, by: tuple[str, ...], titles: tuple[str, str], helps: tuple[str, str]) -> Signal:
+    return Signal(
+        id=f"{name}_per_minute",
+        title=titles[0],
+        title_zh=titles[1],
+        help=helps[0],
+        help_zh=helps[1],
+        unit=Unit.PER_MINUTE,
+        by=by,
+        expression=Scale(Rate(metric), 60.0),
+        panel=Panel(_SECTION),
+        window_s=60,
+    )
+
+
 DEPENDENCY_SIGNALS = (
+    _calls(
+        "db_queries",
+        DB_QUERY_DURATION,
+        _TABLES,
+        ("Queries per minute", "每分钟查询数"),
+        ("Database statements, per minute.", "每分钟的数据库语句数。"),
+    ),
+    _calls(
+        "redis_commands",
+        REDIS_COMMAND_DURATION,
+        ("service", "command"),
+        ("Redis commands per minute", "每分钟 Redis 命令数"),
+        ("Redis commands, those that wait on purpose apart, per minute.", "每分钟的 Redis 命令数（不含主动等待的）。"),
+    ),
+    _calls(
+        "http_client_requests",
+        HTTP_CLIENT_REQUEST_DURATION,
+        ("service", "host"),
+        ("Outbound requests per minute", "每分钟出站请求数"),
+        ("Requests to other services, per minute.", "每分钟对其他服务的请求数。"),
+    ),
+    _calls(
+        "smtp_mails",
+        SMTP_SEND_DURATION,
+        ("service", "host"),
+        ("Mails per minute", "每分钟邮件数"),
+        ("Mails handed to mail servers, per minute.", "每分钟递交给邮件服务器的邮件数。"),
+    ),
     _slow(
         "db_query",
         DB_QUERY_DURATION,
@@ -121,6 +167,19 @@ DEPENDENCY_SIGNALS = (
         (
             "Share of the requests to other services that were answered with a status from 200 to 399.",
             "以 2xx 或 3xx 应答的出站请求比例。",
+        ),
+    ),
+    _share(
+        "http_client_failure_ratio",
+        Ratio(
+            Observations(HTTP_CLIENT_REQUEST_DURATION, where(http_status=_FAILED)),
+            Observations(HTTP_CLIENT_REQUEST_DURATION),
+        ),
+        ("service", "host"),
+        ("Outbound failures", "出站失败率"),
+        (
+            "Share of the requests to other services that got no answer, or one of 500 and above.",
+            "没有应答或以 5xx 应答的出站请求比例。",
         ),
     ),
     _slow("smtp", SMTP_SEND_DURATION, 0.95, ("service", "host"), "mail hand-over", "邮件递交耗时"),

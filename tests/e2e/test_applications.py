@@ -1,0 +1,118 @@
+"""The pages of what applications measure, in a real Chromium: dependencies, resources, funnels, measurements."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from huoyan.client.wire import encode_frame
+from huoyan.model.histogram import Histogram
+from huoyan.signals.measured import Frame, Measured
+from huoyan.signals.metrics import (
+    DB_POOL_IN_USE,
+    DB_POOL_SIZE,
+    DB_POOL_WAIT,
+    DB_QUERY_DURATION,
+    DB_QUERY_ERRORS,
+    DEPENDENCY_LAST_SUCCESS,
+    HTTP_CLIENT_REQUEST_DURATION,
+    REDIS_COMMAND_DURATION,
+    SMTP_SEND_DURATION,
+    SMTP_SEND_ERRORS,
+    Metric,
+)
+from tests.servers import HuoyanServer
+
+Told = Mapping[Metric, Mapping[tuple[str, ...], float | Histogram]]
+
+
+def took(*observed: tuple[float, int]) -> Histogram:
+    """Return observations: seconds, how often."""
+    histogram = Histogram()
+    for value, count in observed:
+        histogram.observe(value, count)
+    return histogram
+
+
+def dependencies(age_s: float) -> Told:
+    """Return a minute of the orders service; in the last five the database got slow and the bank fell silent."""
+    late = age_s < 300
+    return {
+        DB_QUERY_DURATION: {
+            ("SELECT", "orders"): took((0.008, 40), (2.4 if late else 0.011, 20)),
+            ("INSERT", "orders"): took((0.4, 15)),
+            ("COMMIT", ""): took((0.002, 15)),
+        },
+        DB_QUERY_ERRORS: {("SELECT", "orders"): 1.0 if late else 0.0},
+        DB_POOL_WAIT: {("shop",): took((0.0001, 70))},
+        DB_POOL_IN_USE: {("shop",): 4.0},
+        DB_POOL_SIZE: {("shop",): 15.0},
+        REDIS_COMMAND_DURATION: {("GET",): took((0.0004, 300)), ("SETEX",): took((0.0006, 40))},
+        HTTP_CLIENT_REQUEST_DURATION: {
+            ("POST", "bank.test", "200"): took((0.11, 4 if late else 20)),
+            **({("POST", "bank.test", "error"): took((5.0, 6))} if late else {}),
+        },
+        SMTP_SEND_DURATION: {("mail.test",): took((0.2, 3))},
+        SMTP_SEND_ERRORS: {("mail.test",): 0.0},
+        DEPENDENCY_LAST_SUCCESS: {("database", "shop"): time.time() - age_s, ("smtp", "mail.test"): time.time() - 2},
+    }
+
+
+def tell(
+    server: HuoyanServer,
+    worker: str,
+    told: Mapping[float, Told],
+    folded: Mapping[Metric, tuple[int, list[tuple[str, ...]]]] | None = None,
+) -> None:
+    """Post what a process measured, oldest first: seconds ago, what."""
+    now = time.time()
+    frames = []
+    for sequence, (age_s, metrics) in enumerate(sorted(told.items(), reverse=True), 1):
+        frame = Frame(worker, sequence, now - age_s, worker.split("@")[0], worker)
+        frame.metrics = {metric.name: Measured(metric, dict(series)) for metric, series in metrics.items()}
+        if age_s == 0:
+            for metric, (count, samples) in (folded or {}).items():
+                frame.metrics[metric.name].folded, frame.metrics[metric.name].samples = count, samples
+        frames.append(json.loads(encode_frame(frame)))
+    server.post("/events", {"sent_at": now, "events": [], "measurements": frames})
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HuoyanServer]:
+    """Give a server that heard an hour of an application."""
+    with HuoyanServer() as started:
+        tell(started, "orders@host-1:77", {60.0 * minute: dependencies(60.0 * minute) for minute in range(45)})
+        tell(started, "mail@host-2:88", {0.0: {REDIS_COMMAND_DURATION: {("LPUSH",): took((0.0005, 12))}}})
+        yield started
+
+
+def test_dependencies_say_which_needs_somebody_and_why(page: Page, server: HuoyanServer) -> None:
+    page.goto(server.url)
+    page.get_by_role("link", name="Dependencies", exact=True).click()
+    rows = page.locator("[data-dependency]")
+    expect(rows).to_have_count(5)
+    bank = rows.first
+    expect(bank).to_have_attribute("data-dependency", "orders/http/bank.test")
+    expect(bank.locator('[data-state="failing"]')).to_be_visible()
+    expect(bank.get_by_test_id("reason")).to_contain_text("calls failed (60 %)")
+    database = page.locator('[data-dependency="orders/database/"]')
+    expect(database.get_by_test_id("reason")).to_contain_text("P95 is 2.4")
+    expect(database).to_contain_text("Database shop")
+    expect(database).to_contain_text("4 / 15")
+    expect(page.locator('[data-dependency="mail/redis/"] [data-state="good"]')).to_be_visible()
+
+
+def test_a_dependency_shows_which_of_its_calls_take_the_time(page: Page, server: HuoyanServer) -> None:
+    page.goto(f"{server.url}/dependencies")
+    page.get_by_role("link", name="Database shop").click()
+    parts = page.locator("[data-part]")
+    expect(parts.first).to_have_attribute("data-part", "SELECT orders")
+    expect(parts.first).to_contain_text("89 %")
+    expect(page.get_by_test_id("facts")).to_contain_text("shop last answered")
+    parts.nth(1).get_by_role("button").click()
+    expect(page.get_by_text("The charts show INSERT orders alone.")).to_be_visible()
+    expect(page.get_by_test_id("signal-db_query_p99")).to_contain_text("40")
+    page.get_by_role("button", name="Show everything").click()
+    expect(page.get_by_test_id("signal-db_query_p99")).to_contain_text("2.4")

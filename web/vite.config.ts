@@ -9,7 +9,7 @@ export default defineConfig({
   build: {
     outDir: "../src/huoyan/server/web/dist",
     emptyOutDir: true,
-    chunkSizeWarningLimit: 900,
+    chunkSizeWarningLimit: 1200,
   },
   server: { proxy: { "/api": { target: server, changeOrigin: false } } },
   test: {

@@ -18,6 +18,8 @@ from huoyan.signals.metrics import (
     DB_QUERY_ERRORS,
     DEPENDENCY_LAST_SUCCESS,
     HTTP_CLIENT_REQUEST_DURATION,
+    PROCESS_CPU,
+    PROCESS_RSS,
     REDIS_COMMAND_DURATION,
     SMTP_SEND_DURATION,
     SMTP_SEND_ERRORS,
@@ -56,6 +58,8 @@ def dependencies(age_s: float) -> Told:
         },
         SMTP_SEND_DURATION: {("mail.test",): took((0.2, 3))},
         SMTP_SEND_ERRORS: {("mail.test",): 0.0},
+        PROCESS_CPU: {("orders@host-1:77",): 54.0},
+        PROCESS_RSS: {("orders@host-1:77",): 100_000_000.0},
         DEPENDENCY_LAST_SUCCESS: {("database", "shop"): time.time() - age_s, ("smtp", "mail.test"): time.time() - 2},
     }
 
@@ -84,7 +88,16 @@ def server() -> Iterator[HuoyanServer]:
     """Give a server that heard an hour of an application."""
     with HuoyanServer() as started:
         tell(started, "orders@host-1:77", {60.0 * minute: dependencies(60.0 * minute) for minute in range(45)})
-        tell(started, "mail@host-2:88", {0.0: {REDIS_COMMAND_DURATION: {("LPUSH",): took((0.0005, 12))}}})
+        tell(
+            started,
+            "mail@host-2:88",
+            {
+                0.0: {
+                    REDIS_COMMAND_DURATION: {("LPUSH",): took((0.0005, 12))},
+                    PROCESS_CPU: {("mail@host-2:88",): 0.6},
+                },
+            },
+        )
         yield started
 
 
@@ -116,3 +129,38 @@ def test_a_dependency_shows_which_of_its_calls_take_the_time(page: Page, server:
     expect(page.get_by_test_id("signal-db_query_p99")).to_contain_text("40")
     page.get_by_role("button", name="Show everything").click()
     expect(page.get_by_test_id("signal-db_query_p99")).to_contain_text("2.4")
+
+
+def test_the_map_of_resources_is_read_by_pointer_and_by_keys(page: Page, server: HuoyanServer) -> None:
+    page.goto(server.url)
+    page.get_by_role("link", name="Resources", exact=True).click()
+    processes = page.get_by_role("grid", name="Processes: CPU")
+    rows = processes.get_by_role("row")
+    expect(rows).to_have_count(2)
+    value = page.get_by_test_id("heat-value").first
+    rows.first.get_by_role("gridcell").nth(-3).hover()
+    expect(value).to_contain_text("mail@host-2:88")
+    expect(value).to_contain_text("not known")
+    page.get_by_role("heading", name="Resources").hover()
+    processes.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(value).to_contain_text("90 %")
+    expect(value).to_contain_text("orders@host-1:77")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("resource-charts").get_by_test_id("signal-process_cpu")).to_be_visible()
+    assert "worker=orders" in page.url
+    expect(page.get_by_role("grid", name="Hosts: CPU").get_by_role("row")).not_to_have_count(0)
+
+
+def test_another_measure_of_processes_stands_in_the_address(page: Page, server: HuoyanServer) -> None:
+    page.goto(f"{server.url}/resources")
+    page.get_by_role("radiogroup", name="What the map of processes shows").get_by_text("Memory").click()
+    processes = page.get_by_role("grid", name="Processes: Memory")
+    expect(processes.get_by_role("row")).to_have_count(1)
+    processes.focus()
+    page.keyboard.press("End")
+    expect(page.get_by_test_id("heat-value").first).to_contain_text("95.4 MiB")
+    assert "measure=memory_bytes" in page.url

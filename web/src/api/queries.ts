@@ -257,6 +257,16 @@ export function useDependencies(window_s: number) {
   });
 }
 
+/** What processes and hosts use over time. */
+export function useResources(query: { since: string; step_s: number }) {
+  return useQuery({
+    queryKey: ["resources", query],
+    queryFn: async () => unwrap(await api.GET("/api/v1/resources", { params: { query } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: 2 * REFRESH_MS,
+  });
+}
+
 export function useIncidents(states: string[]) {
   return useQuery({
     queryKey: ["incidents", states],

@@ -5,6 +5,7 @@ import {
   IconAlertOctagon,
   IconBug,
   IconCalendarTime,
+  IconCpu,
   IconDatabase,
   IconListDetails,
   IconMoon,
@@ -36,6 +37,7 @@ const GROUPS = [
     pages: [
       { to: "/services", key: "services", icon: IconWorld },
       { to: "/dependencies", key: "dependencies", icon: IconDatabase },
+      { to: "/resources", key: "resources", icon: IconCpu },
     ],
   },
   {

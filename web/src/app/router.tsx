@@ -7,6 +7,8 @@ import { IncidentPage } from "../features/incidents/IncidentPage";
 import { IncidentsPage } from "../features/incidents/IncidentsPage";
 import { OverviewPage } from "../features/overview/OverviewPage";
 import { QueuesPage } from "../features/queues/QueuesPage";
+import { ResourcesPage } from "../features/resources/ResourcesPage";
+import { readResourcesSearch } from "../features/resources/search";
 import { RunPage } from "../features/runs/RunPage";
 import { RunsPage } from "../features/runs/RunsPage";
 import { readRunSearch } from "../features/runs/search";
@@ -60,6 +62,7 @@ const dependency = createRoute({
   component: DependencyPage,
   validateSearch: readDependencySearch,
 });
+const resources = createRoute({ getParentRoute: () => root, path: "/resources", component: ResourcesPage, validateSearch: readResourcesSearch });
 const failures = createRoute({ getParentRoute: () => root, path: "/failures", component: FailuresPage });
 const incidents = createRoute({
   getParentRoute: () => root,
@@ -72,7 +75,7 @@ const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$in
 export const router = createRouter({
   routeTree: root.addChildren([
     ...[overview, runs, run, tasks, task, queues, workers, schedules, schedule],
-    ...[services, service, endpoint, dependencies, dependency],
+    ...[services, service, endpoint, dependencies, dependency, resources],
     ...[failures, incidents, incident],
   ]),
   defaultPreload: "intent",

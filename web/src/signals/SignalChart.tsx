@@ -11,8 +11,18 @@ import { foremost } from "./lines";
 
 const PALETTE = ["#f26a12", "#1098ad", "#7048e8", "#2f9e44", "#e03131", "#f59f00", "#1c7ed6", "#c2255c"];
 
+export interface SignalChartProps {
+  id: string;
+  query: SignalQuery;
+  title?: string;
+  color?: string;
+  most?: number;
+  /** How values are written; the signal's own unit when absent. */
+  unit?: string;
+}
+
 /** A signal over time and its value now; everything it says of itself comes from the signal's declaration. */
-export function SignalChart({ id, query, title, color, most = 6 }: { id: string; query: SignalQuery; title?: string; color?: string; most?: number }) {
+export function SignalChart({ id, query, title, color, most = 6, unit }: SignalChartProps) {
   const { t, i18n } = useTranslation();
   const reading = useSignal(id, query);
   const gaps = useGaps(query.since);
@@ -48,7 +58,7 @@ export function SignalChart({ id, query, title, color, most = 6 }: { id: string;
       aside={
         data ? (
           <Text fw={700} fz="lg" className="num" data-testid={`signal-${id}`}>
-            {quantity(now, data.unit)}
+            {quantity(now, unit ?? data.unit)}
           </Text>
         ) : null
       }
@@ -57,7 +67,7 @@ export function SignalChart({ id, query, title, color, most = 6 }: { id: string;
         <ErrorNote error={reading.error} />
       ) : (
         <>
-          <TimeChart title={heading} times={times} lines={lines} bands={bands} from={data?.since} to={data?.until} format={(value) => quantity(value, data?.unit ?? "")} />
+          <TimeChart title={heading} times={times} lines={lines} bands={bands} from={data?.since} to={data?.until} format={(value) => quantity(value, unit ?? data?.unit ?? "")} />
           {(lines.length > 1 || bands.length > 0) && (
             <Group gap="sm" mt={4}>
               {lines.length > 1 &&

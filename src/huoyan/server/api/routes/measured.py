@@ -95,7 +95,11 @@ def get_resources(
             for series in found:
                 times[:] = [at for at, _ in series.points]
                 key = tuple(series.labels.values())
-                rows.setdefault(key, {})[name] = [value for _, value in series.points]
+                values = [value for _, value in series.points]
+                if name == "cpu":
+                    # Whoever tells of itself has used some: exactly nothing means that nothing was heard.
+                    values = [value or None for value in values]
+                rows.setdefault(key, {})[name] = values
         return rows
 
     processes = read(_PROCESS, ("service", "worker"))

@@ -132,6 +132,8 @@ def server() -> Iterator[HuoyanServer]:
             "measurements": [measured(now)],
         }
         started.post("/events", batch)
+        started.post("/deploys", {"service": "shop", "version": "1.0", "at": now - 1500})
+        started.post("/deploys", {"service": "shop", "version": "1.1", "at": now - 15, "note": "index on orders"})
         wait_until(lambda: started.get("/services")["items"], 20, "the figures of the service")
         yield started
 
@@ -177,6 +179,17 @@ def test_a_service_leads_to_the_endpoint_and_to_what_makes_it_slow(seen: Page):
     assert "SELECT orders" in (typical.get_attribute("aria-label") or "")
     seen.get_by_role("button", name="slow requests that show it").click()
     expect(seen.get_by_test_id("causes-evidence").get_by_test_id("breakdown-bar").first).to_be_visible()
+
+
+def test_a_deploy_is_marked_in_charts_and_compared(seen: Page):
+    seen.goto("/services/shop")
+    chart = seen.get_by_role("img", name="Latency. 1.1. 1.0")
+    expect(chart).to_have_attribute("data-marks", "2")
+    effect = seen.locator("[data-deploy='1.1']")
+    expect(effect).to_contain_text("1.0 → 1.1")
+    expect(effect).to_contain_text("index on orders")
+    expect(effect.locator("[data-side=before]")).to_contain_text("640")
+    expect(effect.locator("[data-side=after]")).to_contain_text("0")
 
 
 def test_an_endpoint_that_answered_nothing_accuses_nobody(seen: Page):

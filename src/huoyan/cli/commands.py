@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from huoyan.cli import demo, deploy, incidents
+from huoyan.cli import demo, deploy, deploys, incidents
 from huoyan.cli.buckets import buckets
 from huoyan.cli.check import check
 from huoyan.cli.run import run as show_run
@@ -36,6 +36,7 @@ app.command("run")(show_run)
 app.command("schedules")(schedules)
 app.command("buckets")(buckets)
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(deploys.app, name="deploys")
 app.add_typer(deploy.app, name="deploy")
 app.command("version")(version)
 

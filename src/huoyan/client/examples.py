@@ -56,7 +56,7 @@ class Examples:
     """
 
     def __init__(self, labels: Mapping[str, str] | None = None) -> None:
-        self._labels = dict(labels or {})
+        self.labels = dict(labels or {})
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], Kept] = {}
         self._spare = Kept("", "other")
@@ -116,7 +116,7 @@ class Examples:
                     duration_s=duration_s,
                     kind=kind,
                     breakdown=breakdown,
-                    labels={**self._labels, **(labels or {})},
+                    labels={**self.labels, **(labels or {})},
                     trace_id=trace_id,
                 )
             )

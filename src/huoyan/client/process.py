@@ -150,6 +150,7 @@ class Process:
             queues=self.queues,
             closing=closing,
             version=VERSION,
+            service_version=settings.version,
         )
 
 
@@ -173,7 +174,7 @@ class Client:
         self._reporting = False
         self._ends_with_child = False
         self.measurements = Measurements()
-        self.examples = Examples({"host": self.process.host})
+        self.examples = Examples()
         self.metrics = Metrics(self.measurements, self.examples)
         self.outbox = Outbox(clock, lambda: self.measurements, lambda: (self.process.service, self.process.name))
         self.loop_lag = LoopLag(lambda: self.measurements, lambda: self.process.name)
@@ -197,6 +198,7 @@ class Client:
     def _apply(self, settings: Settings, transport: Transport | None) -> None:
         self.settings = settings
         self.process.belongs_to(settings.service, "")
+        self.examples.labels = self._labels()
         self.capture = Capture(enabled=settings.capture, names=settings.scrub)
         spool = None
         if transport is None and settings.connected:
@@ -211,6 +213,11 @@ class Client:
         )
         # One run is counted at one endpoint: with a server, huoyan_task_* are the server's.
         self.metrics.expose_tasks = self.emitter is None
+
+    def _labels(self) -> dict[str, str]:
+        """Return what may set a request here apart from one elsewhere."""
+        version = self.settings.version
+        return {"host": self.process.host, **({"version": version} if version else {})}
 
     def record(self, event: TaskEvent) -> None:
         """Take one event; never raises."""
@@ -297,7 +304,7 @@ class Client:
             self.process.forked()
             # What the parent measured is the parent's.
             self.measurements = Measurements()
-            self.examples = Examples({"host": self.process.host})
+            self.examples = Examples(self._labels())
             self.metrics.forked(self.measurements, self.examples)
             self.outbox.forked()
             self.loop_lag.forked()

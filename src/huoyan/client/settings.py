@@ -25,6 +25,8 @@ class Settings:
             the same.
         token: Bearer token of the server; empty: none is sent. Never shown in a repr.
         service: Name of this service; empty: the page shows the framework instead.
+        version: Version of this service, e.g. a tag or a commit; empty: not told. A new one is a deploy, which charts
+            mark.
         enabled: False turns everything off: `watch` returns its argument untouched, `@huoyan.task` returns the
             function.
         capture: Send arguments and results, scrubbed and bounded; False keeps them in the process.
@@ -51,6 +53,7 @@ class Settings:
     url: str = ""
     token: str = field(default="", repr=False)
     service: str = ""
+    version: str = ""
     enabled: bool = True
     capture: bool = True
     scrub: tuple[str, ...] = ()

@@ -143,6 +143,8 @@ class ProcessReport:
         interval_s: How often it promises to report, in seconds; three missed reports mean it is down.
         dropped: Events this process had to drop so far (buffer full, server away too long).
         closing: True in the last report of an orderly shutdown.
+        version: Of the client.
+        service_version: Of the application, as its settings say; empty when they do not.
     """
 
     worker: str
@@ -157,6 +159,7 @@ class ProcessReport:
     queues: list[str] = field(default_factory=list)
     closing: bool = False
     version: str = ""
+    service_version: str = ""
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ export type Workflow = Schemas["Workflow"];
 export type WorkflowNode = Schemas["WorkflowNode"];
 export type WorkflowEdge = Schemas["WorkflowEdge"];
 export type WorkflowMember = Schemas["WorkflowMember"];
+export type Deploy = Schemas["Deploy"];
 export type Service = Schemas["Service"];
 export type Endpoint = Schemas["Endpoint"];
 export type Cause = Schemas["Cause"];
@@ -206,6 +207,27 @@ export function useSignal(id: string, query: SignalQuery) {
           params: { path: { signal_id: id }, query: query as object },
         }),
       ),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** Deploys of a service (of all services without one) since a time. */
+export function useDeploys(since: string | undefined, service: string | undefined) {
+  return useQuery({
+    queryKey: ["deploys", since, service],
+    queryFn: async () =>
+      unwrap(await api.GET("/api/v1/deploys", { params: { query: { ...(since ? { since } : {}), ...(service ? { service } : {}) } } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** Figures before and after a deploy, of an endpoint, a task, or all requests of the service. */
+export function useDeployEffect(deploy_id: number, of: { service?: string; endpoint?: string; task?: string }) {
+  return useQuery({
+    queryKey: ["deploys", "effect", deploy_id, of],
+    queryFn: async () => unwrap(await api.GET("/api/v1/deploys/{deploy_id}/effect", { params: { path: { deploy_id }, query: of } })),
     placeholderData: keepPreviousData,
     refetchInterval: REFRESH_MS,
   });

@@ -266,6 +266,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deploys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deploys, newest first
+         * @description List when services began to run which version; of one service, those of all services too.
+         */
+        get: operations["listDeploys"];
+        put?: never;
+        /**
+         * Mark a deploy
+         * @description Mark that a service runs another version, for services that do not say so themselves (`HUOYAN_VERSION`).
+         */
+        post: operations["markDeploy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deploys/{deploy_id}/effect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare before and after a deploy
+         * @description Compare an endpoint, a task, or all requests of the service before and after, over 15 minutes each unless said
+         *     otherwise; the time of another deploy is left out.
+         */
+        get: operations["getDeployEffect"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/services": {
         parameters: {
             query?: never;
@@ -1588,6 +1633,197 @@ export interface components {
              * @example 2026-11-20T21:15:03.123456Z
              */
             last_success_at: string;
+        };
+        /**
+         * Deploy
+         * @description A service began to run a version.
+         * @example {
+         *       "id": 7,
+         *       "service": "orders",
+         *       "version": "2.4.1",
+         *       "before": "2.4.0",
+         *       "at": "2026-11-20T21:15:03.123456Z",
+         *       "origin": "reported",
+         *       "note": "",
+         *       "by": ""
+         *     }
+         */
+        Deploy: {
+            /** Id */
+            id: number;
+            /**
+             * Service
+             * @description Empty: all services.
+             */
+            service: string;
+            /** Version */
+            version: string;
+            /**
+             * Before
+             * @description The version that ran until then, empty when none is known.
+             */
+            before: string;
+            /**
+             * At
+             * Format: date-time
+             * @description When the first process of that version started, or the time of the mark.
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            at: string;
+            /**
+             * Origin
+             * @description `reported`: a process that started with another version said so; `marked`: by hand or by a pipeline.
+             * @enum {string}
+             */
+            origin: "reported" | "marked";
+            /** Note */
+            note: string;
+            /** By */
+            by: string;
+        };
+        /**
+         * DeployEffect
+         * @description What became of the figures with a deploy.
+         * @example {
+         *       "deploy": {
+         *         "id": 7,
+         *         "service": "orders",
+         *         "version": "2.4.1",
+         *         "before": "2.4.0",
+         *         "at": "2026-11-20T21:15:03.123456Z",
+         *         "origin": "reported",
+         *         "note": "",
+         *         "by": ""
+         *       },
+         *       "before": {
+         *         "since": "2026-11-20T21:00:03.123456Z",
+         *         "until": "2026-11-20T21:15:03.123456Z",
+         *         "count": 1240,
+         *         "p50_s": 0.011,
+         *         "p95_s": 0.34,
+         *         "p99_s": 3.1,
+         *         "bad_ratio": 0.002
+         *       },
+         *       "after": {
+         *         "since": "2026-11-20T21:00:03.123456Z",
+         *         "until": "2026-11-20T21:15:03.123456Z",
+         *         "count": 1240,
+         *         "p50_s": 0.011,
+         *         "p95_s": 0.34,
+         *         "p99_s": 0.02,
+         *         "bad_ratio": 0.002
+         *       }
+         *     }
+         */
+        DeployEffect: {
+            deploy: components["schemas"]["Deploy"];
+            before: components["schemas"]["DeploySide"];
+            after: components["schemas"]["DeploySide"];
+        };
+        /**
+         * DeployList
+         * @description Deploys, newest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "id": 7,
+         *           "service": "orders",
+         *           "version": "2.4.1",
+         *           "before": "2.4.0",
+         *           "at": "2026-11-20T21:15:03.123456Z",
+         *           "origin": "reported",
+         *           "note": "",
+         *           "by": ""
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        DeployList: {
+            /** Items */
+            items: components["schemas"]["Deploy"][];
+            /**
+             * Next
+             * @description Always null: the newest 500 are listed; ask for a time to see older ones.
+             */
+            next: null;
+        };
+        /**
+         * DeployMark
+         * @description A deploy to be marked.
+         * @example {
+         *       "service": "orders",
+         *       "version": "2.4.1",
+         *       "note": "index on orders.customer_id"
+         *     }
+         */
+        DeployMark: {
+            /**
+             * Service
+             * @description Empty: all services.
+             * @default
+             */
+            service: string;
+            /** Version */
+            version: string;
+            /**
+             * At
+             * @description Seconds since 1970 UTC; now by default.
+             */
+            at?: number | null;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * By
+             * @default
+             */
+            by: string;
+        };
+        /**
+         * DeploySide
+         * @description How it went before or after; what was not measured is null.
+         * @example {
+         *       "since": "2026-11-20T21:00:03.123456Z",
+         *       "until": "2026-11-20T21:15:03.123456Z",
+         *       "count": 1240,
+         *       "p50_s": 0.011,
+         *       "p95_s": 0.34,
+         *       "p99_s": 3.1,
+         *       "bad_ratio": 0.002
+         *     }
+         */
+        DeploySide: {
+            /**
+             * Since
+             * Format: date-time
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            until: string;
+            /**
+             * Count
+             * @description Requests answered, or runs ended.
+             */
+            count: number;
+            /** P50 S */
+            p50_s: number | null;
+            /** P95 S */
+            p95_s: number | null;
+            /** P99 S */
+            p99_s: number | null;
+            /**
+             * Bad Ratio
+             * @description Share of requests answered with a status from 500 on, or of runs that failed.
+             */
+            bad_ratio: number | null;
         };
         /**
          * Endpoint
@@ -3011,8 +3247,16 @@ export interface components {
              * @default false
              */
             closing: boolean;
-            /** @default  */
+            /**
+             * @description Of what reports, as `huoyan` does.
+             * @default
+             */
             version: string;
+            /**
+             * @description Of the application: a tag, a commit.
+             * @default
+             */
+            service_version: string;
         };
         /**
          * ProcessResources
@@ -6082,6 +6326,206 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ScheduleDetail"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDeploys: {
+        parameters: {
+            query?: {
+                /** @description Service. */
+                service?: string | null;
+                /** @description Not before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                since?: string | null;
+                /** @description Before this time. RFC 3339, seconds since 1970 UTC, or relative to now: `-30s`, `-15m`, `-1h`, `-7d`. */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeployList"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    markDeploy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeployMark"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deploy"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is wrong; the problem names every field. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDeployEffect: {
+        parameters: {
+            query?: {
+                /** @description Service. */
+                service?: string | null;
+                /** @description Method and route template, e.g. `GET /orders/{id}`. */
+                endpoint?: string | null;
+                /** @description Task name. */
+                task?: string | null;
+                /** @description How far before and after it, in seconds. */
+                window_s?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The deploy's number. */
+                deploy_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeployEffect"];
                 };
             };
             /** @description A parameter is wrong; the problem names it. */

@@ -103,6 +103,14 @@ export const en = {
     rateChart: "Requests per minute",
     p99Chart: "P99 latency",
   },
+  deploys: {
+    title: "Deploys: before and after",
+    before: "before",
+    after: "after",
+    requests: "Requests",
+    runs: "Runs",
+    failed: "Failing",
+  },
   breakdown: {
     title: "Where the time went",
     part: "Part",

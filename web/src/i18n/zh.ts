@@ -105,6 +105,14 @@ export const zh: typeof en = {
     rateChart: "每分钟请求数",
     p99Chart: "P99 延迟",
   },
+  deploys: {
+    title: "发布前后对比",
+    before: "发布前",
+    after: "发布后",
+    requests: "请求数",
+    runs: "运行数",
+    failed: "失败率",
+  },
   breakdown: {
     title: "时间去哪了",
     part: "部分",

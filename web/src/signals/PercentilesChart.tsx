@@ -1,12 +1,13 @@
 import { Group, Text } from "@mantine/core";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
-import { useGaps, useSignal, type SignalQuery } from "../api/queries";
+import { useDeploys, useGaps, useSignal, type SignalQuery } from "../api/queries";
 import { Card } from "../ui/Card";
 import { quantity } from "../ui/format";
 import { ErrorNote } from "../ui/notes";
 import { TimeChart, type Line } from "../ui/TimeChart";
 import { bandsOf } from "./bands";
+import { marksOf } from "./marks";
 
 const COLOURS = { p50: "#1098ad", p95: "#f59f00", p99: "#e03131" } as const;
 const SHARES = ["p50", "p95", "p99"] as const;
@@ -20,6 +21,7 @@ export function PercentilesChart({ family, query, title }: { family: "http_laten
   const p95 = useSignal(`${family}_p95`, whole);
   const p99 = useSignal(`${family}_p99`, whole);
   const gaps = useGaps(query.since);
+  const deploys = useDeploys(query.since, query.service);
   const data = p99.data;
   const { times, lines } = useMemo(() => {
     const readings = { p50: p50.data, p95: p95.data, p99: p99.data };
@@ -34,6 +36,7 @@ export function PercentilesChart({ family, query, title }: { family: "http_laten
     () => (data && gaps.data ? bandsOf(gaps.data.items, data.since, data.until, (sources) => t("gap.band", { sources: sources.join(", ") })) : []),
     [data, gaps.data, t],
   );
+  const marks = useMemo(() => (data && deploys.data ? marksOf(deploys.data.items, data.since, data.until, query.service) : []), [data, deploys.data, query.service]);
   const error = p50.error ?? p95.error ?? p99.error;
   return (
     <Card title={title} label={title}>
@@ -41,7 +44,7 @@ export function PercentilesChart({ family, query, title }: { family: "http_laten
         <ErrorNote error={error} />
       ) : (
         <>
-          <TimeChart title={title} times={times} lines={lines} bands={bands} from={data?.since} to={data?.until} format={(value) => quantity(value, data?.unit ?? "s")} />
+          <TimeChart title={title} times={times} lines={lines} bands={bands} marks={marks} from={data?.since} to={data?.until} format={(value) => quantity(value, data?.unit ?? "s")} />
           <Group gap="sm" mt={4}>
             {lines.map((line) => (
               <Text key={line.label} size="xs" c="dimmed">

@@ -1,12 +1,13 @@
 import { Group, Text } from "@mantine/core";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
-import { useGaps, useSignal, type SignalQuery } from "../api/queries";
+import { useDeploys, useGaps, useSignal, type SignalQuery } from "../api/queries";
 import { Card } from "../ui/Card";
 import { quantity } from "../ui/format";
 import { ErrorNote } from "../ui/notes";
 import { TimeChart, type Line } from "../ui/TimeChart";
 import { bandsOf } from "./bands";
+import { marksOf } from "./marks";
 import { foremost } from "./lines";
 
 const PALETTE = ["#f26a12", "#1098ad", "#7048e8", "#2f9e44", "#e03131", "#f59f00", "#1c7ed6", "#c2255c"];
@@ -26,6 +27,7 @@ export function SignalChart({ id, query, title, color, most = 6, unit }: SignalC
   const { t, i18n } = useTranslation();
   const reading = useSignal(id, query);
   const gaps = useGaps(query.since);
+  const deploys = useDeploys(query.since, query.service);
   // Lines are told apart by their labels; the figure beside the title is that of all of them together.
   const whole = useSignal(id, { ...query, by: ["-"], since: "-1m", step_s: 60 });
   const data = reading.data;
@@ -49,6 +51,7 @@ export function SignalChart({ id, query, title, color, most = 6, unit }: SignalC
     () => (data && gaps.data ? bandsOf(gaps.data.items, data.since, data.until, (sources) => t("gap.band", { sources: sources.join(", ") })) : []),
     [data, gaps.data, t],
   );
+  const marks = useMemo(() => (data && deploys.data ? marksOf(deploys.data.items, data.since, data.until, query.service) : []), [data, deploys.data, query.service]);
   const heading = title ?? (i18n.language === "zh" ? data?.title_zh : data?.title) ?? id;
   const now = whole.data?.now[0]?.value;
   return (
@@ -67,7 +70,7 @@ export function SignalChart({ id, query, title, color, most = 6, unit }: SignalC
         <ErrorNote error={reading.error} />
       ) : (
         <>
-          <TimeChart title={heading} times={times} lines={lines} bands={bands} from={data?.since} to={data?.until} format={(value) => quantity(value, unit ?? data?.unit ?? "")} />
+          <TimeChart title={heading} times={times} lines={lines} bands={bands} marks={marks} from={data?.since} to={data?.until} format={(value) => quantity(value, unit ?? data?.unit ?? "")} />
           {(lines.length > 1 || bands.length > 0) && (
             <Group gap="sm" mt={4}>
               {lines.length > 1 &&

@@ -21,12 +21,19 @@ export interface ChartBand {
   label: string;
 }
 
+/** A moment that a line marks, seconds since 1970: a deploy. */
+export interface ChartMark {
+  at: number;
+  label: string;
+}
+
 export interface TimeChartProps {
   /** Seconds since 1970, ascending. */
   times: number[];
   lines: Line[];
   /** Times about which the lines can say nothing. */
   bands?: ChartBand[];
+  marks?: ChartMark[];
   height?: number;
   format: (value: number | null) => string;
   /** What the chart shows, for readers who cannot see it. */
@@ -37,18 +44,19 @@ export interface TimeChartProps {
 }
 
 const NO_BANDS: ChartBand[] = [];
+const NO_MARKS: ChartMark[] = [];
 
 /** Lines over time. Redraws in place, so a chart that updates every second does not flicker. */
-export function TimeChart({ times, lines, bands = NO_BANDS, height = 160, format, title, from, to }: TimeChartProps) {
+export function TimeChart({ times, lines, bands = NO_BANDS, marks = NO_MARKS, height = 160, format, title, from, to }: TimeChartProps) {
   const { ref: sizer, width } = useElementSize();
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const dark = useComputedColorScheme("light") === "dark";
   const shape = lines.map((line) => `${line.label}|${line.color}|${line.filled ?? ""}`).join(";");
   const data = useMemo(() => [times, ...lines.map((line) => line.values)] as uPlot.AlignedData, [times, lines]);
-  const latest = useRef({ format, from, to, data, bands });
+  const latest = useRef({ format, from, to, data, bands, marks });
   useEffect(() => {
-    latest.current = { format, from, to, data, bands };
+    latest.current = { format, from, to, data, bands, marks };
   });
 
   useEffect(() => {
@@ -86,7 +94,7 @@ export function TimeChart({ times, lines, bands = NO_BANDS, height = 160, format
             spanGaps: false,
           })),
         ],
-        plugins: [hatching(() => latest.current.bands, dark), tooltip(() => latest.current)],
+        plugins: [hatching(() => latest.current.bands, dark), marking(() => latest.current.marks, dark), tooltip(() => latest.current)],
       },
       latest.current.data,
       host.current,
@@ -102,14 +110,15 @@ export function TimeChart({ times, lines, bands = NO_BANDS, height = 160, format
 
   useEffect(() => {
     plot.current?.setData(data);
-  }, [data, from, to, bands]);
+  }, [data, from, to, bands, marks]);
 
   return (
     <Box
       ref={sizer}
       role="img"
-      aria-label={[title, ...new Set(bands.map((band) => band.label))].join(". ")}
+      aria-label={[title, ...new Set([...bands, ...marks].map((each) => each.label))].join(". ")}
       data-bands={bands.length}
+      data-marks={marks.length}
       style={{ minHeight: height, position: "relative" }}
     >
       <div ref={host} />
@@ -151,6 +160,38 @@ function hatching(bands: () => ChartBand[], dark: boolean): uPlot.Plugin {
           ctx.stroke();
           ctx.restore();
         }
+      },
+    },
+  };
+}
+
+/** Dashed lines at moments, each with its words beside it where there is room. */
+function marking(marks: () => ChartMark[], dark: boolean): uPlot.Plugin {
+  return {
+    hooks: {
+      draw: (u) => {
+        const { ctx, bbox } = u;
+        const scale = window.devicePixelRatio || 1;
+        let free = bbox.left + bbox.width;
+        ctx.save();
+        ctx.strokeStyle = ctx.fillStyle = dark ? "#b197fc" : "#7048e8";
+        ctx.font = `${11 * scale}px system-ui`;
+        ctx.textBaseline = "top";
+        for (const mark of [...marks()].sort((a, b) => b.at - a.at)) {
+          const x = u.valToPos(mark.at, "x", true);
+          if (x < bbox.left || x > bbox.left + bbox.width) continue;
+          ctx.lineWidth = scale;
+          ctx.setLineDash([4 * scale, 3 * scale]);
+          ctx.beginPath();
+          ctx.moveTo(x, bbox.top);
+          ctx.lineTo(x, bbox.top + bbox.height);
+          ctx.stroke();
+          const wide = ctx.measureText(mark.label).width + 8 * scale;
+          if (x + wide <= free) ctx.fillText(mark.label, x + 4 * scale, bbox.top);
+          else if (x - wide >= bbox.left) ctx.fillText(mark.label, x - wide + 4 * scale, bbox.top);
+          free = x;
+        }
+        ctx.restore();
       },
     },
   };

@@ -18,6 +18,7 @@ TAGS = (
     ("runs", "Every task execution, with its attempts."),
     ("workflows", "Runs that belong together."),
     ("tasks", "Task types and how they do."),
+    ("deploys", "When services began to run which version, and what became of their figures."),
     ("services", "Services that answer HTTP, their endpoints and how they do."),
     ("queues", "What waits."),
     ("measurements", "What processes measure: label budgets, resources, funnels."),

@@ -147,6 +147,7 @@ class Retention:
             store.gauges,
             store.failures,
             store.gaps,
+            store.deploys,
             store.queues,
             store.truth,
             store.measured,

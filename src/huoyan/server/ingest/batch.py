@@ -313,6 +313,7 @@ def _process_report(wire: WireProcess) -> ProcessReport:
         queues=wire.queues,
         closing=wire.closing,
         version=wire.version,
+        service_version=wire.service_version,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import HuoyanError, Unreachable
 from huoyan.server.collect import Collector, Receipt
+from huoyan.server.collect.deploys import Deploys
 from huoyan.server.ingest.batch import Decoded, Rejected, decode
 
 MAX_BODY_BYTES = 8 << 20
@@ -58,6 +59,7 @@ class HttpIngest:
     def __init__(
         self, collector: Collector, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 10.0, concurrency: int = 16
     ) -> None:
+        self.deploys = Deploys(collector.store.deploys, clock)
         self._collector = collector
         self._clock = clock
         self._timeout_s = timeout_s
@@ -121,6 +123,8 @@ class HttpIngest:
         if decoded.measurements or decoded.process is not None:
             self._measure(decoded, received_at)
         self._keep_examples(decoded, received_at)
+        if decoded.process is not None:
+            self.deploys.heard(decoded.process, received_at, decoded.sent_at)
         if not decoded.events and decoded.process is None and not decoded.queues:
             return decoded, None
         try:

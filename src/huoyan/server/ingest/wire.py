@@ -181,7 +181,8 @@ class WireProcess(Struct, kw_only=True):
     active: Count = 0
     queues: Annotated[list[Name], Meta(max_length=1000)] = []
     closing: Annotated[bool, Meta(description="True in the last report of an orderly shutdown.")] = False
-    version: Name = ""
+    version: Annotated[Name, Meta(description="Of what reports, as `huoyan` does.")] = ""
+    service_version: Annotated[Name, Meta(description="Of the application: a tag, a commit.")] = ""
 
 
 class WireQueue(Struct, kw_only=True):

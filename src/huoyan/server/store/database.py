@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import ConfigurationError, Unreachable
+from huoyan.server.store.deploys import DeployStore
 from huoyan.server.store.examples import ExampleStore
 from huoyan.server.store.failures import FailureStore
 from huoyan.server.store.gaps import GapStore
@@ -58,6 +59,7 @@ class Store:
         failures: The failure groups.
         workers: The workers.
         queues: The latest readings of queues.
+        deploys: When services began to run which version.
         gaps: Times in which ingest was cut.
         schedules: What is to run when, and what became of it.
         truth: What was put right about runs, what does not add up, who is stuck.
@@ -71,6 +73,7 @@ class Store:
         self.texts = TextIndex(engine)
         self.runs = RunStore(engine, self.texts, clock)
         self.examples = ExampleStore(engine)
+        self.deploys = DeployStore(engine)
         self.workflows = WorkflowStore(engine)
         self.rollups = RollupStore(engine)
         self.gauges = GaugeStore(engine)

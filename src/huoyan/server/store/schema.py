@@ -365,6 +365,19 @@ gaps = Table(
     Column("reason", Text, nullable=False),
 )
 
+deploys = Table(
+    "deploys",
+    metadata,
+    Column("id", _KEY, primary_key=True, autoincrement=True),
+    Column("service", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Index("ix_deploys_at", "at"),
+)
 examples = Table(
     "examples",
     metadata,

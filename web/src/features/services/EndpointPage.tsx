@@ -5,6 +5,7 @@ import { PercentilesChart } from "../../signals/PercentilesChart";
 import { SignalChart } from "../../signals/SignalChart";
 import { EmptyNote } from "../../ui/notes";
 import { CausesCard } from "../causes/CausesCard";
+import { DeploysCard } from "../deploys/DeploysCard";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { WINDOWS, stepOf } from "../tasks/order";
 import { WindowChoice } from "./cells";
@@ -41,6 +42,7 @@ export function EndpointPage() {
       </Group>
       <BlindBanner />
       <CausesCard query={{ ...(service ? { service } : {}), endpoint: `${method} ${endpoint}`.trim(), since }} />
+      <DeploysCard since={since} of={{ ...(service ? { service } : {}), endpoint: `${method} ${endpoint}`.trim() }} />
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         <PercentilesChart family="http_latency" query={chart} title={t("services.latency")} />
         <SignalChart id="http_requests_per_minute" query={chart} />

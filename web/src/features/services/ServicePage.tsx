@@ -7,6 +7,7 @@ import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { CausesCard } from "../causes/CausesCard";
+import { DeploysCard } from "../deploys/DeploysCard";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { GapNote } from "../gaps/GapNote";
 import { WINDOWS, stepOf } from "../tasks/order";
@@ -53,6 +54,7 @@ export function ServicePage() {
         )}
       </Card>
       <CausesCard query={{ service, since }} />
+      <DeploysCard since={since} of={{ service }} />
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         <SignalChart id="http_requests_per_minute" query={chart} />
         <PercentilesChart family="http_latency" query={chart} title={t("services.latency")} />

@@ -3,6 +3,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { PercentilesChart } from "../../signals/PercentilesChart";
 import { SignalChart } from "../../signals/SignalChart";
+import { DeploysCard } from "../deploys/DeploysCard";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { CausesCard } from "../causes/CausesCard";
 import { WINDOWS, stepOf } from "./order";
@@ -43,6 +44,7 @@ export function TaskPage() {
       </Group>
       <BlindBanner />
       <CausesCard query={{ ...whose, since }} />
+      <DeploysCard since={since} of={whose} />
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         <PercentilesChart family="task_duration" query={{ ...whose, since, window_s: step, step_s: step }} title={t("tasks.durations")} />
         {CHARTS.map((id) => (

@@ -176,6 +176,7 @@ function marking(marks: () => ChartMark[], dark: boolean): uPlot.Plugin {
         ctx.save();
         ctx.strokeStyle = ctx.fillStyle = dark ? "#b197fc" : "#7048e8";
         ctx.font = `${11 * scale}px system-ui`;
+        ctx.textAlign = "left";
         ctx.textBaseline = "top";
         for (const mark of [...marks()].sort((a, b) => b.at - a.at)) {
           const x = u.valToPos(mark.at, "x", true);

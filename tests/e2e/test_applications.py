@@ -11,21 +11,31 @@ from huoyan.client.wire import encode_frame
 from huoyan.model.histogram import Histogram
 from huoyan.signals.measured import Frame, Measured
 from huoyan.signals.metrics import (
+    BACKLOG,
     DB_POOL_IN_USE,
     DB_POOL_SIZE,
     DB_POOL_WAIT,
     DB_QUERY_DURATION,
     DB_QUERY_ERRORS,
     DEPENDENCY_LAST_SUCCESS,
+    FUNNEL_REACHED,
     HTTP_CLIENT_REQUEST_DURATION,
+    OPERATION_DURATION,
+    OPERATIONS,
     PROCESS_CPU,
     PROCESS_RSS,
     REDIS_COMMAND_DURATION,
     SMTP_SEND_DURATION,
     SMTP_SEND_ERRORS,
+    Endpoint,
     Metric,
+    MetricKind,
 )
 from tests.servers import HuoyanServer
+
+REFUNDS = Metric("refunds_total", MetricKind.COUNTER, "Refunds.", ("reason",), endpoint=Endpoint.APPLICATION)
+SLOW_MS = 40_000
+"""Gauges are sampled every few seconds, and the map asks every ten."""
 
 Told = Mapping[Metric, Mapping[tuple[str, ...], float | Histogram]]
 
@@ -41,7 +51,13 @@ def took(*observed: tuple[float, int]) -> Histogram:
 def dependencies(age_s: float) -> Told:
     """Return a minute of the orders service; in the last five the database got slow and the bank fell silent."""
     late = age_s < 300
+    steps = (("cart", "1", 40), ("paid", "2", 22), ("shipped", "3", 20))
     return {
+        FUNNEL_REACHED: {("checkout", step, position): float(count) for step, position, count in steps},
+        OPERATIONS: {("take_payment", "success"): 18.0, ("take_payment", "failure"): 2.0},
+        OPERATION_DURATION: {("take_payment",): took((0.3, 20))},
+        BACKLOG: {("emails",): 17.0},
+        REFUNDS: {("damaged",): 5.0},
         DB_QUERY_DURATION: {
             ("SELECT", "orders"): took((0.008, 40), (2.4 if late else 0.011, 20)),
             ("INSERT", "orders"): took((0.4, 15)),
@@ -74,7 +90,7 @@ def tell(
     now = time.time()
     frames = []
     for sequence, (age_s, metrics) in enumerate(sorted(told.items(), reverse=True), 1):
-        frame = Frame(worker, sequence, now - age_s, worker.split("@")[0], worker)
+        frame = Frame(f"{worker} {now}", sequence, now - age_s, worker.split("@")[0], worker)
         frame.metrics = {metric.name: Measured(metric, dict(series)) for metric, series in metrics.items()}
         if age_s == 0:
             for metric, (count, samples) in (folded or {}).items():
@@ -152,15 +168,34 @@ def test_the_map_of_resources_is_read_by_pointer_and_by_keys(page: Page, server:
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("resource-charts").get_by_test_id("signal-process_cpu")).to_be_visible()
     assert "worker=orders" in page.url
-    expect(page.get_by_role("grid", name="Hosts: CPU").get_by_role("row")).not_to_have_count(0)
 
 
 def test_another_measure_of_processes_stands_in_the_address(page: Page, server: HuoyanServer) -> None:
+    tell(server, "orders@host-1:77", {0.0: {PROCESS_RSS: {("orders@host-1:77",): 100_000_000.0}}})
     page.goto(f"{server.url}/resources")
     page.get_by_role("radiogroup", name="What the map of processes shows").get_by_text("Memory").click()
     processes = page.get_by_role("grid", name="Processes: Memory")
-    expect(processes.get_by_role("row")).to_have_count(1)
+    expect(processes.get_by_role("row")).to_have_count(1, timeout=SLOW_MS)
     processes.focus()
     page.keyboard.press("End")
-    expect(page.get_by_test_id("heat-value").first).to_contain_text("95.4 MiB")
+    expect(page.get_by_test_id("heat-value").first).to_contain_text("95.4 MiB", timeout=SLOW_MS)
     assert "measure=memory_bytes" in page.url
+    expect(page.get_by_role("grid", name="Hosts: CPU").get_by_role("row")).not_to_have_count(0, timeout=SLOW_MS)
+
+
+def test_a_funnel_shows_where_most_are_lost_beside_the_figures_of_ones_own(page: Page, server: HuoyanServer) -> None:
+    page.goto(server.url)
+    page.get_by_role("link", name="Funnels", exact=True).click()
+    steps = page.locator('[data-funnel="checkout"] [data-step]')
+    expect(steps).to_have_count(3)
+    expect(steps.nth(1)).to_contain_text("(45 %) · most are lost here")
+    expect(steps.nth(2)).to_contain_text("50 %")
+    expect(steps.nth(2).get_by_test_id("lost")).not_to_contain_text("most are lost")
+    operation = page.locator('[data-operation="take_payment"]')
+    expect(operation).to_contain_text("90 %")
+    expect(operation).to_contain_text("orders")
+    refunds = page.get_by_test_id("own-metrics").get_by_test_id("signal-rate:refunds_total")
+    expect(refunds).to_be_visible()
+    page.get_by_text("last 24 hours").click()
+    expect(page).to_have_url(f"{server.url}/funnels?window=d1")
+    expect(steps.nth(1)).to_contain_text("(45 %)")

@@ -27,6 +27,11 @@ export type Cause = Schemas["Cause"];
 export type Compared = Schemas["Compared"];
 export type Dependency = Schemas["Dependency"];
 export type DependencyPart = Schemas["DependencyPart"];
+export type Funnel = Schemas["Funnel"];
+export type FunnelStep = Schemas["FunnelStep"];
+export type LabelBudget = Schemas["LabelBudget"];
+export type Bounds = Schemas["Bounds"];
+export type Signal = Schemas["Signal"];
 export type SignalReading = Schemas["SignalReading"];
 
 /** What a list of runs can be narrowed by; empty means any. `since` is relative (`-1h`) or absent. */
@@ -285,6 +290,33 @@ export function useResources(query: { since: string; step_s: number }) {
     queryKey: ["resources", query],
     queryFn: async () => unwrap(await api.GET("/api/v1/resources", { params: { query } })),
     placeholderData: keepPreviousData,
+    refetchInterval: 2 * REFRESH_MS,
+  });
+}
+
+export function useFunnels(window_s: number) {
+  return useQuery({
+    queryKey: ["funnels", window_s],
+    queryFn: async () => unwrap(await api.GET("/api/v1/funnels", { params: { query: { window_s } } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** Every metric that processes measure, those over their budget of labels first. */
+export function useCardinality() {
+  return useQuery({
+    queryKey: ["cardinality"],
+    queryFn: async () => unwrap(await api.GET("/api/v1/cardinality")),
+    refetchInterval: 2 * REFRESH_MS,
+  });
+}
+
+/** The catalogue of signals, and those of the metrics that applications declare. */
+export function useSignals() {
+  return useQuery({
+    queryKey: ["signals", "catalogue"],
+    queryFn: async () => unwrap(await api.GET("/api/v1/signals")),
     refetchInterval: 2 * REFRESH_MS,
   });
 }

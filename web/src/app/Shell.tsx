@@ -7,6 +7,7 @@ import {
   IconCalendarTime,
   IconCpu,
   IconDatabase,
+  IconFilter,
   IconListDetails,
   IconMoon,
   IconPlugConnectedX,
@@ -37,6 +38,7 @@ const GROUPS = [
     pages: [
       { to: "/services", key: "services", icon: IconWorld },
       { to: "/dependencies", key: "dependencies", icon: IconDatabase },
+      { to: "/funnels", key: "funnels", icon: IconFilter },
       { to: "/resources", key: "resources", icon: IconCpu },
     ],
   },

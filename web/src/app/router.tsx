@@ -3,6 +3,8 @@ import { DependenciesPage } from "../features/dependencies/DependenciesPage";
 import { DependencyPage } from "../features/dependencies/DependencyPage";
 import { readDependenciesSearch, readDependencySearch } from "../features/dependencies/search";
 import { FailuresPage } from "../features/failures/FailuresPage";
+import { FunnelsPage } from "../features/funnels/FunnelsPage";
+import { readFunnelsSearch } from "../features/funnels/search";
 import { IncidentPage } from "../features/incidents/IncidentPage";
 import { IncidentsPage } from "../features/incidents/IncidentsPage";
 import { OverviewPage } from "../features/overview/OverviewPage";
@@ -63,6 +65,7 @@ const dependency = createRoute({
   validateSearch: readDependencySearch,
 });
 const resources = createRoute({ getParentRoute: () => root, path: "/resources", component: ResourcesPage, validateSearch: readResourcesSearch });
+const funnels = createRoute({ getParentRoute: () => root, path: "/funnels", component: FunnelsPage, validateSearch: readFunnelsSearch });
 const failures = createRoute({ getParentRoute: () => root, path: "/failures", component: FailuresPage });
 const incidents = createRoute({
   getParentRoute: () => root,
@@ -75,7 +78,7 @@ const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$in
 export const router = createRouter({
   routeTree: root.addChildren([
     ...[overview, runs, run, tasks, task, queues, workers, schedules, schedule],
-    ...[services, service, endpoint, dependencies, dependency, resources],
+    ...[services, service, endpoint, dependencies, dependency, funnels, resources],
     ...[failures, incidents, incident],
   ]),
   defaultPreload: "intent",

@@ -1,0 +1,60 @@
+import { Table, Text } from "@mantine/core";
+import { useTranslation } from "react-i18next";
+import { useSignal, type SignalQuery, type SignalReading } from "../../api/queries";
+import { count, percent, seconds } from "../../ui/format";
+
+/** Named operations: how often, how often well, how long. Nothing where there are none. */
+export function OperationTable({ query }: { query: SignalQuery }) {
+  const { t } = useTranslation();
+  const rates = useSignal("operations_per_minute", query);
+  const ratios = useSignal("operation_success_ratio", query);
+  const durations = useSignal("operation_duration_p95", query);
+  const rows = rates.data?.now ?? [];
+  if (rows.length === 0) return null;
+  return (
+    <Table.ScrollContainer minWidth={320}>
+      <Table verticalSpacing={5} data-testid="operation-table">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{t("funnel.operation")}</Table.Th>
+            <Table.Th ta="right">{t("funnel.perMinute")}</Table.Th>
+            <Table.Th ta="right">{t("funnel.success")}</Table.Th>
+            <Table.Th ta="right">P95</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {rows.map(({ labels, value }) => {
+            const ratio = of(ratios.data, labels);
+            return (
+              <Table.Tr key={Object.values(labels).join(" ")} data-operation={labels.operation}>
+                <Table.Td>
+                  <Text size="sm" fw={500} component="span">
+                    {labels.operation}
+                  </Text>{" "}
+                  <Text size="xs" c="dimmed" component="span">
+                    {labels.service}
+                  </Text>
+                </Table.Td>
+                <Table.Td ta="right" className="num">
+                  {count(value)}
+                </Table.Td>
+                <Table.Td ta="right" className="num">
+                  <Text size="sm" component="span" c={ratio !== null && ratio < 0.95 ? "red" : undefined} fw={ratio !== null && ratio < 0.95 ? 600 : undefined}>
+                    {percent(ratio)}
+                  </Text>
+                </Table.Td>
+                <Table.Td ta="right" className="num">
+                  {seconds(of(durations.data, labels))}
+                </Table.Td>
+              </Table.Tr>
+            );
+          })}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}
+
+function of(reading: Pick<SignalReading, "now"> | undefined, labels: Record<string, string>): number | null {
+  return reading?.now.find((each) => each.labels.service === labels.service && each.labels.operation === labels.operation)?.value ?? null;
+}

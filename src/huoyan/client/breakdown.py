@@ -17,6 +17,8 @@ from itertools import pairwise
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from huoyan.client.context import RequestContext
+
 MAX_PARTS = 32
 """Parts told at most, the last of which is `other`."""
 
@@ -83,26 +85,33 @@ class Collector:
 
     Attributes:
         open: Calls that have begun and not ended.
+        closed: Whether it is over: what is called now counts nowhere.
+        started: When it began, a reading of `perf_counter`.
     """
 
-    __slots__ = ("_calls", "_closed", "_parts", "_settled_until", "_started", "_stopped", "kind", "open", "parent")
+    __slots__ = ("_calls", "_parts", "_settled_until", "_stopped", "closed", "kind", "open", "parent", "started")
 
     def __init__(self, kind: str, parent: "Collector | None" = None) -> None:
         self.kind = kind
         self.parent = parent
         self.open = 0
+        self.closed = False
         self._calls: list[Call] = []
         self._parts: dict[Key, _Part] = {}
-        self._closed = False
-        self._started = self._settled_until = perf_counter()
         self._stopped: float | None = None
+        self.started = self._settled_until = perf_counter()
+
+    @property
+    def request(self) -> RequestContext | None:
+        """The ASGI request that it collects for, if it does."""
+        return None
 
     def add(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
         """Count one call here and in the parents, unless they are over; see `Call`."""
         collector: Collector | None = self
         call = (started, ended, key, failed)
         while collector is not None:
-            if not collector._closed:
+            if not collector.closed:
                 calls = collector._calls
                 calls.append(call)
                 if len(calls) >= _MAX_CALLS_HELD:
@@ -111,9 +120,9 @@ class Collector:
 
     def add_alone(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
         """Count one call, at less cost where no other one can overlap it; see `Call`."""
-        if self.open or self._calls or self.parent is not None or self._closed:
+        if self.open or self._calls or self.parent is not None or self.closed:
             self.add(started, ended, key, failed)
-            if not self.open and not self._closed:
+            if not self.open and not self.closed:
                 # Nothing that comes can overlap what is held.
                 self._settle(ended)
             return
@@ -141,12 +150,20 @@ class Collector:
     def close(self) -> Breakdown | None:
         """End it, and return the breakdown; None when no dependency was called."""
         ended = self._stopped if self._stopped is not None else perf_counter()
-        self._closed = True
+        self.closed = True
         self.parent = None
+        return self.told(ended)
+
+    def told(self, ended: float) -> Breakdown | None:
+        """Return the breakdown of one that is closed; None when no dependency was called.
+
+        Args:
+            ended: When it was closed, a reading of `perf_counter`.
+        """
         if not self._calls and not self._parts:
             return None
         self._settle(ended)
-        return self._json(ended - self._started)
+        return self._json(ended - self.started)
 
     def _settle(self, until: float) -> None:
         with _lock:
@@ -229,11 +246,25 @@ _lock = threading.Lock()
 current = _variable.get
 """Return the collector of the request or run that this code belongs to, or None."""
 
+make_current = _variable.set
+"""Make a collector current in this context; give the token to `suspend`."""
+
+
+def request() -> RequestContext | None:
+    """Return the ASGI request to a watched application that this code belongs to, or None."""
+    collector = current()
+    while collector is not None:
+        found = collector.request
+        if found is not None:
+            return found
+        collector = collector.parent
+    return None
+
 
 def enter(kind: str) -> Entry:
     """Begin to collect for a request or run (`request`, `run`) in this context."""
     collector = Collector(kind, current())
-    return Entry(collector, _variable.set(collector))
+    return Entry(collector, make_current(collector))
 
 
 def leave(entry: Entry) -> Breakdown | None:
@@ -245,7 +276,7 @@ def leave(entry: Entry) -> Breakdown | None:
 def resume(collector: Collector) -> Token[Collector | None]:
     """Make a collector current here (again); give the token to `suspend`."""
     collector.resume()
-    return _variable.set(collector)
+    return make_current(collector)
 
 
 def suspend(token: Token[Collector | None]) -> None:

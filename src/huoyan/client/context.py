@@ -57,6 +57,3 @@ def lineage() -> tuple[str | None, str | None]:
 RequestContext = tuple[object, MutableMapping[str, Any], str]
 """A watched application, the ASGI scope of a request to it (with the route, once it was matched) and the `root_path`
 that the request came with."""
-
-request: ContextVar[RequestContext | None] = ContextVar("huoyan_request", default=None)
-"""The request that this code answers; set by the middleware of watched applications only."""

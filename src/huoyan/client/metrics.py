@@ -34,13 +34,14 @@ Key = tuple[str, ...]
 class RequestSeries:
     """What is counted of one method and endpoint."""
 
-    __slots__ = ("_requests", "duration", "endpoint", "kept", "method", "statuses")
+    __slots__ = ("_requests", "duration", "endpoint", "kept", "method", "observe", "statuses")
 
     def __init__(self, requests: "RequestMetrics", method: str, endpoint: str) -> None:
         self._requests = requests
         self.method = method
         self.endpoint = endpoint
         self.duration = requests.durations().child((method, endpoint))
+        self.observe = self.duration.observe
         self.statuses: dict[int, Counter] = {}
         self.kept: Kept = requests.examples.of(method, endpoint)
 

@@ -71,7 +71,7 @@ calls = st.lists(
 def test_a_breakdown_adds_up_whatever_the_calls_were(given: list[tuple[float, float, str, bool]]) -> None:
     """Also with more calls than are held, ones that began earlier, and ones that end in the future."""
     collector = Collector("run")
-    begin = collector._started
+    begin = collector.started
     for offset, length, target, failed in given:
         collector.add(begin + offset, begin + offset + length, ("database", "SELECT", target), failed)
     told = collector.close()
@@ -93,7 +93,7 @@ steps = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5), st.booleans()), m
 def test_calls_that_are_begun_and_finished_get_their_exact_shares(given: list[tuple[float, int, bool]]) -> None:
     """Summing up as soon as nothing is open gives the same as looking at all calls at the end."""
     collector = Collector("run")
-    now = collector._started
+    now = collector.started
     open_calls: list[tuple[float, str]] = []
     done: list[tuple[float, float, str]] = []
 
@@ -124,7 +124,7 @@ def test_calls_that_are_begun_and_finished_get_their_exact_shares(given: list[tu
 
 def test_the_largest_parts_are_named_and_the_rest_folded() -> None:
     collector = Collector("run")
-    begin = collector._started
+    begin = collector.started
     for i in range(1000):
         collector.add(begin + i, begin + i + (2 if i == 40 else 1), ("http", "GET", f"host-{i}"), False)
     collector._stopped = begin + 2000

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from huoyan.client import context, process
+from huoyan.client import breakdown, context, process
 from huoyan.client.execution import Execution, is_cancellation, new_run_id, task_name
 from huoyan.client.guard import guard, warn
 from huoyan.client.reporter import Reporter
@@ -81,7 +81,7 @@ class BackgroundIntegration:
 
     def reporter(self) -> tuple[Reporter, context.RequestContext] | None:
         """Return where tasks of the current request are reported; None when its application is not watched."""
-        request = context.request.get()
+        request = breakdown.request()
         if request is None or process.current() is None:
             return None
         reporter = self._reporters.get(request[0])

@@ -217,6 +217,24 @@ def test_the_time_of_a_request_includes_its_whole_stream(local_client: Client) -
     assert local_client.metrics.requests.series["GET", "/"].duration.total >= 0.15
 
 
+def test_only_the_last_part_of_the_body_ends_a_request(local_client: Client) -> None:
+    in_flight = []
+
+    async def hinted(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.early_hint", "links": []})
+        await send({"type": "http.response.start", "status": 201, "headers": [], "trailers": True})
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        in_flight.append(local_client.metrics.requests.in_flight)
+        await send({"type": "http.response.body", "body": b"y"})
+        await send({"type": "http.response.trailers", "headers": []})
+        in_flight.append(local_client.metrics.requests.in_flight)
+
+    app = huoyan.asgi(hinted, registry=CollectorRegistry())
+    asyncio.run(app({"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, _ignore))
+    assert in_flight == [1, 0]
+    assert counted(local_client) == {("GET", "unmatched", 201): 1}
+
+
 def test_methods_beyond_the_known_ones_are_one_value(local_client: Client) -> None:
     app = watched(FastAPI())
     for number in range(20):
@@ -259,6 +277,16 @@ def test_a_route_for_everything_does_not_hide_the_metrics(local_client: Client) 
     http = TestClient(app)
     assert "http_requests_in_flight" in http.get("/metrics").text
     assert http.get("/other").json() == "page"
+
+
+def test_no_request_has_to_come_by_the_metrics_route(local_client: Client) -> None:
+    app = watched(FastAPI())
+    app.get("/hello")(lambda: "hello")
+    app.host("other.example", Starlette())
+    http = TestClient(app)
+    assert "http_requests" in http.get("/metrics", headers={"host": "other.example"}).text
+    paths = [getattr(route, "path", None) for route in app.router.routes]
+    assert paths.index("/hello") < paths.index("/metrics") == len(paths) - 2
 
 
 def test_a_metrics_route_of_the_application_stays_in_charge(local_client: Client) -> None:

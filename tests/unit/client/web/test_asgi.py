@@ -230,7 +230,11 @@ def test_only_the_last_part_of_the_body_ends_a_request(local_client: Client) -> 
         in_flight.append(local_client.metrics.requests.in_flight)
 
     app = huoyan.asgi(hinted, registry=CollectorRegistry())
-    asyncio.run(app({"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, _ignore))
+
+    async def run() -> None:
+        await app({"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, _ignore)
+
+    asyncio.run(run())
     assert in_flight == [1, 0]
     assert counted(local_client) == {("GET", "unmatched", 201): 1}
 

@@ -7,6 +7,7 @@ import typer
 
 from huoyan.cli import demo, deploy, deploys, incidents
 from huoyan.cli.buckets import buckets
+from huoyan.cli.causes import causes
 from huoyan.cli.check import check
 from huoyan.cli.run import run as show_run
 from huoyan.cli.runs import runs
@@ -35,6 +36,7 @@ app.command("runs")(runs)
 app.command("run")(show_run)
 app.command("schedules")(schedules)
 app.command("buckets")(buckets)
+app.command("causes")(causes)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(deploys.app, name="deploys")
 app.add_typer(deploy.app, name="deploy")

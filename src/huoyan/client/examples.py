@@ -9,13 +9,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from huoyan.model.example import Example
+from huoyan.model.example import FAILED_KEPT, SAMPLED_KEPT, SLOWEST_KEPT, Example
 
-SLOWEST = 4
-"""Slowest requests kept of each endpoint in one interval."""
-SAMPLED = 4
-"""Requests kept at random, about as many."""
-FAILED = 2
 _MOST_ENDPOINTS = 500
 _FIRST_STRIDE = 1
 _LONGEST_STRIDE = 1 << 20
@@ -93,12 +88,12 @@ class Examples:
         """
         with self._lock:
             kind = "slow"
-            if status >= 500 and len(kept.failed) < FAILED:
+            if status >= 500 and len(kept.failed) < FAILED_KEPT:
                 kind, where = "failed", kept.failed
             elif kept.seen >= kept.next_sample:
                 kind, where = "sampled", kept.sampled
                 kept.next_sample = kept.seen + random.randint(1, 2 * kept.stride - 1)
-                if len(where) >= 4 * SAMPLED:
+                if len(where) >= 4 * SAMPLED_KEPT:
                     # Far more than were expected, or nobody takes them: look at ever fewer.
                     kept.stride = min(2 * kept.stride, _LONGEST_STRIDE)
                     kept.next_sample = kept.seen + random.randint(1, 2 * kept.stride - 1)
@@ -120,9 +115,9 @@ class Examples:
                     trace_id=trace_id,
                 )
             )
-            if kind == "slow" and len(where) > SLOWEST:
+            if kind == "slow" and len(where) > SLOWEST_KEPT:
                 where.sort(key=lambda one: -one.duration_s)
-                del where[SLOWEST:]
+                del where[SLOWEST_KEPT:]
                 kept.floor_s = where[-1].duration_s
 
     def traced(self) -> dict[tuple[str, str], list[Example]]:
@@ -149,6 +144,6 @@ class Examples:
                 for example in (*kept.slowest, *kept.sampled, *kept.failed):
                     example.seen = kept.seen
                     taken.append(example)
-                kept.stride = min(max(1, kept.seen // SAMPLED), _LONGEST_STRIDE)
+                kept.stride = min(max(1, kept.seen // SAMPLED_KEPT), _LONGEST_STRIDE)
                 kept.renew()
         return taken

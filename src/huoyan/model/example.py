@@ -3,6 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+SLOWEST_KEPT = 4
+"""Slowest requests that a process keeps of each endpoint in one interval between two reports."""
+SAMPLED_KEPT = 4
+"""Requests it keeps at random, about as many."""
+FAILED_KEPT = 2
+"""Requests it keeps that failed."""
+
 
 @dataclass(slots=True)
 class Example:

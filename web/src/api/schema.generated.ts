@@ -1313,7 +1313,20 @@ export interface components {
          *           "typical": 160,
          *           "cutoff_s": 2.9,
          *           "slow_mean_s": 3.2,
-         *           "typical_mean_s": 0.05
+         *           "typical_mean_s": 0.05,
+         *           "standouts": [
+         *             {
+         *               "among": "slow",
+         *               "name": "version",
+         *               "value": "2.4.1",
+         *               "share": 0.92,
+         *               "usual_share": 0.25,
+         *               "lift": 3.68,
+         *               "count": 37,
+         *               "sentence": "92 % of the slow ones have version 2.4.1, otherwise 25 % do.",
+         *               "sentence_zh": "慢的当中 92 % 具有 version 2.4.1，其他的为 25 %。"
+         *             }
+         *           ]
          *         }
          *       ]
          *     }
@@ -1328,6 +1341,59 @@ export interface components {
             next: null;
             /** Compared */
             compared: components["schemas"]["Compared"][];
+        };
+        /**
+         * CauseStandout
+         * @description A value that more of the slow, or of the failing, ones have than of the others.
+         * @example {
+         *       "among": "slow",
+         *       "name": "version",
+         *       "value": "2.4.1",
+         *       "share": 0.92,
+         *       "usual_share": 0.25,
+         *       "lift": 3.68,
+         *       "count": 37,
+         *       "sentence": "92 % of the slow ones have version 2.4.1, otherwise 25 % do.",
+         *       "sentence_zh": "慢的当中 92 % 具有 version 2.4.1，其他的为 25 %。"
+         *     }
+         */
+        CauseStandout: {
+            /**
+             * Among
+             * @enum {string}
+             */
+            among: "slow" | "failing";
+            /**
+             * Name
+             * @description `host`, `version`, `queue`, `worker`, a label, `argument 1`, `failed call database SELECT orders`, …
+             */
+            name: string;
+            /** Value */
+            value: string;
+            /**
+             * Share
+             * @description Its share among them, 0 to 1.
+             */
+            share: number;
+            /**
+             * Usual Share
+             * @description Its share among the others.
+             */
+            usual_share: number;
+            /**
+             * Lift
+             * @description How many times its usual share; null when none of the others has it.
+             */
+            lift: number | null;
+            /**
+             * Count
+             * @description How many of them that were looked at have it.
+             */
+            count: number;
+            /** Sentence */
+            sentence: string;
+            /** Sentence Zh */
+            sentence_zh: string;
         };
         /**
          * Compared
@@ -1359,6 +1425,11 @@ export interface components {
             slow_mean_s: number | null;
             /** Typical Mean S */
             typical_mean_s: number | null;
+            /**
+             * Standouts
+             * @description What sets the slow and the failing ones apart beside their time, the clearest first.
+             */
+            standouts: components["schemas"]["CauseStandout"][];
         };
         /**
          * Dependency

@@ -1,6 +1,7 @@
 """A cause as a sentence, in English and Chinese."""
 
 from huoyan.model.causes import Cause
+from huoyan.model.lift import Standout
 
 _NAMES = {
     "own code": ("the code itself, or something it calls that is not watched", "自身代码或未被监视的调用"),
@@ -23,6 +24,23 @@ def sentence(cause: Cause) -> tuple[str, str]:
     others = "" if cause.others_p99_s is None else f", others {span(cause.others_p99_s)}"
     others_zh = "" if cause.others_p99_s is None else f"，其他为 {span(cause.others_p99_s)}"
     return f"{first}: P99 {span(cause.p99_s)}{others}.", f"{first_zh}：P99 为 {span(cause.p99_s)}{others_zh}。"
+
+
+def standout_sentence(standout: Standout, among: str) -> tuple[str, str]:
+    """Return what a value that stands out says, in English and in Chinese.
+
+    Args:
+        standout: The value.
+        among: `slow` or `failing`.
+    """
+    share, usual = (f"{round(100 * of)} %" for of in (standout.share, standout.usual_share))
+    whose = "of the slow ones" if among == "slow" else "of those that fail"
+    whose_zh = "慢的" if among == "slow" else "失败的"
+    what = standout.name if standout.value == "yes" else f"{standout.name} {standout.value}"
+    return (
+        f"{share} {whose} have {what}, otherwise {usual} do.",
+        f"{whose_zh}当中 {share} 具有 {what}，其他的为 {usual}。",
+    )
 
 
 def named(cause: Cause) -> tuple[str, str]:

@@ -1,12 +1,13 @@
 """What the slowest requests of an endpoint, or runs of a task, do differently: from kept examples, runs and rollups."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from huoyan.model.causes import LEAST_SLOW, Case, Cause, Findings, case_of, causes_of
 from huoyan.model.example import Example
 from huoyan.model.histogram import Histogram
-from huoyan.model.run import RunState, view
+from huoyan.model.run import BAD_STATES, RunState, view
+from huoyan.server.collect.standouts import Seen, Standouts, of_requests, of_runs
 from huoyan.server.store import RunFilters, Store
 from huoyan.signals.metrics import (
     DB_QUERY_DURATION,
@@ -39,6 +40,7 @@ class Answer:
     Args:
         cutoff_s: From this duration on a request or run counts as slow, in seconds.
         evidence: The examples that the causes name, by id.
+        standouts: Hosts, versions, arguments, … that more of the slow or of the failing ones have than of the others.
     """
 
     service: str
@@ -47,6 +49,7 @@ class Answer:
     findings: Findings
     cutoff_s: float | None
     evidence: Mapping[str, Example]
+    standouts: Standouts = field(default_factory=Standouts)
 
 
 def of_endpoint(
@@ -62,7 +65,8 @@ def of_endpoint(
         since: Begin of the window, seconds since 1970 UTC.
         until: Its end.
     """
-    kept = [one for one in store.examples.of(service, endpoint, since, until) if one.kind != "failed"]
+    every = store.examples.of(service, endpoint, since, until)
+    kept = [one for one in every if one.kind != "failed"]
     name = service if service is not None else next((one.service for one in kept), "")
     method, _, path = endpoint.partition(" ")
     where = {"service": (name,), "method": (method,), "endpoint": (path,)}
@@ -75,7 +79,8 @@ def of_endpoint(
     )
     findings = _with_percentiles(causes_of(cases), source, name, since, until)
     named = {case_id for cause in findings.causes for case_id in cause.evidence}
-    return Answer(name, endpoint, "", findings, cutoff_s, {str(one.id): one for one in kept if str(one.id) in named})
+    evidence = {str(one.id): one for one in kept if str(one.id) in named}
+    return Answer(name, endpoint, "", findings, cutoff_s, evidence, of_requests(every, cutoff_s))
 
 
 def of_task(store: Store, source: Moments, service: str | None, task: str, since: float, until: float) -> Answer:
@@ -98,6 +103,7 @@ def of_task(store: Store, source: Moments, service: str | None, task: str, since
     )
     cases: list[Case] = []
     examples: dict[str, Example] = {}
+    ended_well: list[Seen] = []
     cursor: str | None = None
     while len(cases) < MOST_RUNS:
         page = store.runs.page(filters, _PAGE, cursor)
@@ -108,6 +114,7 @@ def of_task(store: Store, source: Moments, service: str | None, task: str, since
             breakdown = next((a.breakdown for a in reversed(seen.attempts) if a.breakdown is not None), None)
             case = case_of(seen.id, seen.duration_s, breakdown, seen.wait_s or 0.0)
             cases.append(case)
+            ended_well.append((run, seen))
             examples[case.id] = Example(
                 endpoint=task,
                 at=seen.started_at or seen.first_at,
@@ -132,7 +139,10 @@ def of_task(store: Store, source: Moments, service: str | None, task: str, since
     name = service if service is not None else next((one.service for one in examples.values()), "")
     findings = _with_percentiles(causes_of(marked), source, name, since, until)
     named = {case_id for cause in findings.causes for case_id in cause.evidence}
-    return Answer(name, "", task, findings, cutoff_s, {key: one for key, one in examples.items() if key in named})
+    evidence = {key: one for key, one in examples.items() if key in named}
+    bad = store.runs.page(replace(filters, state=tuple(state.value for state in BAD_STATES)), _PAGE).items
+    stand_out = of_runs(ended_well, [(run, view(run)) for run in bad], cutoff_s)
+    return Answer(name, "", task, findings, cutoff_s, evidence, stand_out)
 
 
 def of_service(store: Store, source: Moments, service: str | None, since: float, until: float) -> list[Answer]:

@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 from huoyan.model.causes import Cause as ModelCause
 from huoyan.model.example import Example as ModelExample
+from huoyan.model.lift import Standout
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
-from huoyan.server.collect.cause_wording import sentence
+from huoyan.server.collect.cause_wording import sentence, standout_sentence
 from huoyan.server.collect.causes import Answer
 
 EXAMPLE: dict[str, Any] = {
@@ -31,6 +32,17 @@ EXAMPLE: dict[str, Any] = {
     },
     "labels": {"host": "host-1"},
     "trace_id": "",
+}
+STANDOUT: dict[str, Any] = {
+    "among": "slow",
+    "name": "version",
+    "value": "2.4.1",
+    "share": 0.92,
+    "usual_share": 0.25,
+    "lift": 3.68,
+    "count": 37,
+    "sentence": "92 % of the slow ones have version 2.4.1, otherwise 25 % do.",
+    "sentence_zh": "慢的当中 92 % 具有 version 2.4.1，其他的为 25 %。",
 }
 CAUSE: dict[str, Any] = {
     "service": "orders",
@@ -94,6 +106,27 @@ class Cause(Document):
     evidence: list[CauseExample]
 
 
+class CauseStandout(Document):
+    """A value that more of the slow, or of the failing, ones have than of the others."""
+
+    model_config = documented(STANDOUT)
+
+    among: Literal["slow", "failing"]
+    name: str
+    """`host`, `version`, `queue`, `worker`, a label, `argument 1`, `failed call database SELECT orders`, …"""
+    value: str
+    share: float
+    """Its share among them, 0 to 1."""
+    usual_share: float
+    """Its share among the others."""
+    lift: float | None
+    """How many times its usual share; null when none of the others has it."""
+    count: int
+    """How many of them that were looked at have it."""
+    sentence: str
+    sentence_zh: str
+
+
 class Compared(Document):
     """What was compared for one endpoint or task."""
 
@@ -108,6 +141,8 @@ class Compared(Document):
     """From this duration on one counts as slow."""
     slow_mean_s: float | None
     typical_mean_s: float | None
+    standouts: list[CauseStandout]
+    """What sets the slow and the failing ones apart beside their time, the clearest first."""
 
 
 class CauseList(Document):
@@ -128,6 +163,7 @@ class CauseList(Document):
                     "cutoff_s": 2.9,
                     "slow_mean_s": 3.2,
                     "typical_mean_s": 0.05,
+                    "standouts": [STANDOUT],
                 }
             ],
         }
@@ -168,6 +204,21 @@ def _cause(answer: Answer, cause: ModelCause) -> Cause:
     )
 
 
+def _standout(standout: Standout, among: Literal["slow", "failing"]) -> CauseStandout:
+    english, chinese = standout_sentence(standout, among)
+    return CauseStandout(
+        among=among,
+        name=standout.name,
+        value=standout.value,
+        share=standout.share,
+        usual_share=standout.usual_share,
+        lift=standout.lift,
+        count=standout.count,
+        sentence=english,
+        sentence_zh=chinese,
+    )
+
+
 def _example(key: str, example: ModelExample) -> CauseExample:
     return CauseExample(
         id=key,
@@ -192,4 +243,8 @@ def _compared(answer: Answer) -> Compared:
         cutoff_s=answer.cutoff_s,
         slow_mean_s=findings.slow_mean_s,
         typical_mean_s=findings.typical_mean_s,
+        standouts=[
+            *(_standout(one, "slow") for one in answer.standouts.slow),
+            *(_standout(one, "failing") for one in answer.standouts.failing),
+        ],
     )

@@ -23,7 +23,8 @@ MAX_PARTS = 32
 """Parts told at most, the last of which is `other`."""
 
 _MAX_KEPT = 128
-_MAX_CALLS_HELD = 256
+_MANY_CALLS = 128
+_MAX_CALLS_HELD = 384
 _OTHER = ("other", "", "")
 # Nanoseconds: what the clock resolves.
 _DIGITS = 9
@@ -75,9 +76,9 @@ class _Part:
 class Collector:
     """Collects the calls of one request or run, from now until it is closed.
 
-    A call during which no other was open is summed up at once. Others are held, a few hundred at most; then their
-    shares are worked out. A call that began before such a moment and ends after it is given only the time after it, so
-    that nothing is ever counted twice.
+    Calls are held, and summed up when somebody wants to know, which for nearly all requests is nobody; or when they are
+    many and none is open, or very many. A call that began before such a moment and ends after it is given only the time
+    after it, so that nothing is ever counted twice.
 
     Args:
         kind: `request` or `run`.
@@ -108,36 +109,19 @@ class Collector:
 
     def add(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
         """Count one call here and in the parents, unless they are over; see `Call`."""
-        collector: Collector | None = self
-        call = (started, ended, key, failed)
-        while collector is not None:
-            if not collector.closed:
-                calls = collector._calls
-                calls.append(call)
-                if len(calls) >= _MAX_CALLS_HELD:
-                    collector._settle(ended)
-            collector = collector.parent
+        calls = self._calls
+        calls.append((started, ended, key, failed))
+        if len(calls) >= _MANY_CALLS:
+            self._relieve(ended)
+        if self.parent is not None:
+            self.parent.add(started, ended, key, failed)
 
-    def add_alone(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
-        """Count one call, at less cost where no other one can overlap it; see `Call`."""
-        if self.open or self._calls or self.parent is not None or self.closed:
-            self.add(started, ended, key, failed)
-            if not self.open and not self.closed:
-                # Nothing that comes can overlap what is held.
-                self._settle(ended)
-            return
-        part = self._parts.get(key) or self._part(key)
-        duration_s = ended - started
-        if failed is not None:
-            part.calls += 1
-            if failed:
-                part.errors += 1
-        part.total_s += duration_s
-        settled_until = self._settled_until
-        part.covered_s += duration_s if started >= settled_until else max(0.0, ended - settled_until)
-        if duration_s > part.max_s:
-            part.max_s = duration_s
-        self._settled_until = ended
+    def _relieve(self, until: float) -> None:
+        if self.closed:
+            self._calls.clear()
+        elif not self.open or len(self._calls) >= _MAX_CALLS_HELD:
+            # With none open, nothing that comes can overlap what is held.
+            self._settle(until)
 
     def stop(self) -> None:
         """End its time here, unless it goes on by `resume`."""
@@ -170,17 +154,27 @@ class Collector:
             # Other threads may append meanwhile; those calls stay for the next time.
             calls = self._calls[:]
             del self._calls[: len(calls)]
-            since = self._settled_until
-            spans = [(min(max(call[0], since), until), min(max(call[1], since), until)) for call in calls]
-            for (started, ended, key, failed), covered_s in zip(calls, shares(spans), strict=True):
+            last = since = self._settled_until
+            covered = []
+            for started, ended, _, _ in calls:
+                if not last <= started <= ended <= until:
+                    # Some overlap, or reach out of what is summed up.
+                    spans = [(min(max(call[0], since), until), min(max(call[1], since), until)) for call in calls]
+                    covered = shares(spans)
+                    last = max(since, *(end for _, end in spans))
+                    break
+                covered.append(ended - started)
+                last = ended
+            for (started, ended, key, failed), covered_s in zip(calls, covered, strict=True):
                 part = self._parts.get(key) or self._part(key)
                 duration_s = max(0.0, ended - started)
                 part.calls += failed is not None
                 part.errors += failed is True
                 part.total_s += duration_s
                 part.covered_s += covered_s
-                part.max_s = max(part.max_s, duration_s)
-            self._settled_until = max(since, *(end for _, end in spans)) if spans else since
+                if duration_s > part.max_s:
+                    part.max_s = duration_s
+            self._settled_until = last
 
     def _part(self, key: Key) -> _Part:
         return self._parts.setdefault(key if len(self._parts) < _MAX_KEPT else _OTHER, _Part())
@@ -316,7 +310,7 @@ def finish(
         collector, started = span
         ended = perf_counter()
         collector.open -= 1
-        collector.add_alone(started, ended, (component, operation, target), error is not None and error is not False)
+        collector.add(started, ended, (component, operation, target), error is not None and error is not False)
 
 
 def _renew_lock() -> None:

@@ -72,7 +72,7 @@ class Series:
             self.last_success.value = time()
         if collector is not None:
             collector.open -= 1
-            collector.add_alone(started, ended, self.key, failed)
+            collector.add(started, ended, self.key, failed)
 
 
 class LongCall:
@@ -96,7 +96,7 @@ class LongCall:
         self._failed = False
         if collector is not None:
             collector.open -= 1
-            collector.add_alone(started, ended, series.key, False)
+            collector.add(started, ended, series.key, False)
 
     def add(self, started: float, failed: bool) -> None:
         """Count one more piece, which ends now.
@@ -112,7 +112,7 @@ class LongCall:
         self._spent_s += ended - started
         self._failed = self._failed or failed
         if self._collector is not None:
-            self._collector.add_alone(started, ended, series.key, None)
+            self._collector.add(started, ended, series.key, None)
 
     def end(self) -> None:
         """End it. What is ended stays ended."""

@@ -65,7 +65,7 @@ class _Watch:
                 found.last_success.value = time()
                 if collector is not None:
                     collector.open -= 1
-                    collector.add_alone(started, ended, found.key, False)
+                    collector.add(started, ended, found.key, False)
             except Exception as error:  # noqa: BLE001 - the command was executed all the same
                 warn("redis.command", "huoyan: a command could not be measured", error=error)
 

@@ -316,7 +316,7 @@ class _PoolWatch:
         if collector is not None:
             if ended - started >= _SHOWN_WAIT_S:
                 collector.open -= 1
-                collector.add_alone(started, ended, ("pool", "connect", self._name), False)
+                collector.add(started, ended, ("pool", "connect", self._name), False)
             else:
                 abandon(call)
         self._count += 1

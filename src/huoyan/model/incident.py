@@ -28,6 +28,7 @@ class EntryKind(StrEnum):
     ALERT_ADDED = "alert_added"
     ALERT_RESOLVED = "alert_resolved"
     ESCALATED = "escalated"
+    CAUSE_FOUND = "cause_found"
     ACKNOWLEDGED = "acknowledged"
     COMMENTED = "commented"
     RESOLVED = "resolved"

@@ -25,6 +25,7 @@ from huoyan.server.collect.pipeline import Service
 from huoyan.server.collect.schedules import Schedules
 from huoyan.server.config import Settings
 from huoyan.server.export import Exposition, Reading, Sample
+from huoyan.server.incident.explaining import Explainer, explanations
 from huoyan.server.incident.facts import failure_facts
 from huoyan.server.incident.service import IncidentService
 from huoyan.server.ingest.celery_events import CeleryEventIngest
@@ -125,12 +126,14 @@ class Server:
             public_url=settings.public_url,
         )
         parts.callback(notifier.stop)
+        explain = explanations(store, source)
         incidents = IncidentService(
             store.incidents,
             store.alerts,
             clock=clock,
             bus=bus,
             facts=failure_facts(store.failures),
+            explain=explain,
             on_entry=notifier.wake,
         )
         alerts = AlertService(
@@ -144,12 +147,13 @@ class Server:
         )
         retention = IncidentRetention(store.incidents, clock, retention_s)
         forgetting = ExampleRetention(store.examples, clock, min(retention_s, EXAMPLES_KEPT_S))
+        explainer = Explainer(store.incidents, store.alerts, explain, clock, bus)
         schedules = Schedules(store, clock, retention_s)
         collector.found_by(SCHEDULER_DEAD.name, schedules.dead)
         self.ingests = [*self._celery(collector), *self._rq(collector)]
         ledger = self._ledger(store, collector)
         parts.callback(ledger.close)
-        deciding: list[Service] = [ledger, schedules, alerts, incidents, notifier, retention, forgetting]
+        deciding: list[Service] = [ledger, schedules, alerts, incidents, explainer, notifier, retention, forgetting]
         schedule = Schedule([*collector.services(), *deciding], clock)
         schedule.start()
         parts.callback(schedule.stop)

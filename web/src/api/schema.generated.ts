@@ -5142,7 +5142,8 @@ export interface components {
             at: string;
             /**
              * Kind
-             * @description `opened`, `reopened`, `alert_added`, `alert_resolved`, `escalated`, `acknowledged`, `commented`, `resolved`.
+             * @description `opened`, `reopened`, `alert_added`, `alert_resolved`, `escalated`, `cause_found`, `acknowledged`,
+             *     `commented`, `resolved`.
              */
             kind: string;
             /**
@@ -6972,7 +6973,7 @@ export interface operations {
             query?: {
                 /** @description Service. */
                 service?: string | null;
-                /** @description Method and route template, e.g. `GET /orders/{id}`. */
+                /** @description Method and route template, e.g. `GET /orders/{id}`, or the template for every method. */
                 endpoint?: string | null;
                 /** @description Task name. */
                 task?: string | null;

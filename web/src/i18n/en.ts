@@ -435,6 +435,7 @@ export const en = {
       alert_added: "another alert",
       alert_resolved: "alert over",
       escalated: "got worse",
+      cause_found: "cause",
       acknowledged: "acknowledged",
       commented: "comment",
       resolved: "resolved",

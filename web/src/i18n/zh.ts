@@ -436,6 +436,7 @@ export const zh: typeof en = {
       reopened: "再次出现",
       alert_added: "新增告警",
       alert_resolved: "告警解除",
+      cause_found: "原因",
       escalated: "级别上升",
       acknowledged: "认领",
       commented: "备注",

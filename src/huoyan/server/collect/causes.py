@@ -83,6 +83,16 @@ def of_endpoint(
     return Answer(name, endpoint, "", findings, cutoff_s, evidence, of_requests(every, cutoff_s))
 
 
+def of_path(store: Store, source: Moments, service: str | None, path: str, since: float, until: float) -> list[Answer]:
+    """Work out the same for a route template, whatever the method; what loses most time comes first."""
+    found = [
+        of_endpoint(store, source, name, endpoint, since, until)
+        for name, endpoint in store.examples.endpoints(since, until, service)
+        if endpoint.rpartition(" ")[2] == path
+    ]
+    return sorted(found[:MOST_ENDPOINTS], key=lambda answer: -_excess_s(answer.findings))
+
+
 def of_task(store: Store, source: Moments, service: str | None, task: str, since: float, until: float) -> Answer:
     """Work out what makes runs of a task slow, the time in the queue included.
 

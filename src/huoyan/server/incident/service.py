@@ -22,6 +22,7 @@ from huoyan.model.incident import UNRESOLVED, EntryKind, Incident, IncidentState
 from huoyan.server.alert.evaluate import Transition, TransitionKind
 from huoyan.server.alert.service import Publisher
 from huoyan.server.incident import account, timeline
+from huoyan.server.incident.explaining import Explain, Explanation, entry_of
 from huoyan.server.incident.facts import Facts, TopFailure
 from huoyan.server.incident.grouping import group_key, group_labels
 from huoyan.server.store.alerts import AlertStore
@@ -48,6 +49,7 @@ class IncidentService:
         clock: The time.
         bus: Told of changes under the topic "incidents".
         facts: Finds the failure behind an alert.
+        explain: Finds what makes requests or runs slow or fail.
         on_entry: Called after a line was added that people are told of; `Notifier.wake`.
         reopen_s: How soon after the end an alert that fires again reopens the incident, in seconds, default 300.
     """
@@ -63,6 +65,7 @@ class IncidentService:
         clock: Clock = SYSTEM_CLOCK,
         bus: Publisher | None = None,
         facts: Facts | None = None,
+        explain: Explain | None = None,
         on_entry: Callable[[], None] | None = None,
         reopen_s: float = REOPEN_S,
     ) -> None:
@@ -71,6 +74,7 @@ class IncidentService:
         self._clock = clock
         self._bus = bus
         self._facts = facts
+        self._explain = explain
         self._on_entry = on_entry
         self._reopen_s = reopen_s
         # The one who decides is one process: within it, one change at a time.
@@ -211,8 +215,12 @@ class IncidentService:
             updated_at=now,
         )
         incident, failure = self._accounted(incident, alert, [alert])
-        entry = self._titling(now, EntryKind.OPENED, transition.reason, alert, failure, [alert])
-        incident = self._incidents.create(incident, [entry], _ids([alert]))
+        behind = self._explanation(alert, now)
+        facts = {} if behind is None else {"cause": behind.as_data()}
+        entries = [self._titling(now, EntryKind.OPENED, transition.reason, alert, failure, [alert], **facts)]
+        if behind is not None:
+            entries.append(entry_of(behind, now))
+        incident = self._incidents.create(incident, entries, _ids([alert]))
         self._tell(incident, people=True)
         return incident
 
@@ -350,6 +358,15 @@ class IncidentService:
             return self._facts(alert, now)
         except Exception:  # noqa: BLE001 - an incident without its explanation is worth more than none
             _LOG.exception("the failure behind alert %s could not be found", alert.id)
+            return None
+
+    def _explanation(self, alert: Alert, now: float) -> Explanation | None:
+        if self._explain is None:
+            return None
+        try:
+            return self._explain(alert, now)
+        except Exception:  # noqa: BLE001 - an incident without its explanation is worth more than none
+            _LOG.exception("what is behind alert %s could not be found", alert.id)
             return None
 
     def _existing(self, incident_id: int) -> Incident:

@@ -77,6 +77,8 @@ def text(entry: TimelineEntry, language: str) -> str:
     """Return what a line says; what people wrote is the same in every language."""
     if language == "en" or entry.kind in _PEOPLES:
         return entry.text
+    if entry.kind is EntryKind.CAUSE_FOUND:
+        return str(entry.data.get("sentence_zh", entry.text))
     if entry.kind is EntryKind.RESOLVED:
         lasted_s = entry.data.get("lasted_s")
         return entry.text if lasted_s is None else ending(bool(entry.data.get("good")), lasted_s, language)

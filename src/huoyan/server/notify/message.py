@@ -9,6 +9,7 @@ from huoyan.model.alert import Alert, AlertState
 from huoyan.model.incident import EntryKind, Incident, TimelineEntry
 from huoyan.server.alert import wording
 from huoyan.server.incident import account
+from huoyan.server.incident.explaining import Explanation
 from huoyan.server.incident.facts import TopFailure
 
 TOLD = (EntryKind.OPENED, EntryKind.REOPENED, EntryKind.ESCALATED, EntryKind.RESOLVED)
@@ -35,6 +36,7 @@ _WORDS = {
         "limit": "limit",
         "over_window": "over",
         "failure": "Top failure",
+        "cause": "Cause",
         "of": "{count} of {total}",
         "also": "Also affected",
         "rule": "Rule",
@@ -59,6 +61,7 @@ _WORDS = {
         "limit": "阈值",
         "over_window": "统计窗口",
         "failure": "主要失败",
+        "cause": "原因",
         "of": "{count}/{total}",
         "also": "同时受影响",
         "rule": "规则",
@@ -249,6 +252,9 @@ def _facts(
         if failure is not None:
             count = words["of"].format(count=failure.count, total=failure.total)
             facts.append((words["failure"], f"{failure.title} ({count})"))
+        cause = Explanation.of_data(entry.data.get("cause"))
+        if cause is not None:
+            facts.append((words["cause"], cause.sentence_zh if language == "zh" else cause.sentence))
         others = [alert for alert in alerts if alert.labels_key != told.labels_key]
         if others:
             names = list(dict.fromkeys(wording.subject(alert.labels, language) for alert in others))

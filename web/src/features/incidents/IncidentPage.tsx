@@ -9,6 +9,8 @@ import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock } from "../../ui/time";
 import { RunTable } from "../runs/RunTable";
+import { CausesCard } from "../causes/CausesCard";
+import { causesOf } from "./causes";
 import { IncidentSteps } from "./IncidentSteps";
 import { useSaid } from "./language";
 
@@ -75,6 +77,7 @@ export function IncidentPage() {
           </Card>
         </Stack>
       </SimpleGrid>
+      <Causes incident={data} />
       {data.runs.length > 0 && (
         <Card title={t("incidents.runs")}>
           <RunTable runs={data.runs} />
@@ -82,6 +85,12 @@ export function IncidentPage() {
       )}
     </Stack>
   );
+}
+
+/** What is slow or fails where the incident is; of an incident about anything else, nothing. */
+function Causes({ incident }: { incident: IncidentDetail }) {
+  const query = causesOf(incident);
+  return query === null ? null : <CausesCard query={query} />;
 }
 
 function Happenings({ incident }: { incident: IncidentDetail }) {

@@ -8,14 +8,18 @@ from huoyan.errors import InvalidQuery
 from huoyan.server.api.context import Here
 from huoyan.server.api.parameters import OneService, OneTask, Since, Until, period
 from huoyan.server.api.schemas.cause import CauseList, cause_list
-from huoyan.server.collect.causes import of_endpoint, of_service, of_task
+from huoyan.server.collect.causes import of_endpoint, of_path, of_service, of_task
 
 router = APIRouter(tags=["causes"])
 
 _WINDOW_S = 900.0
 
 Endpoint = Annotated[
-    str | None, Query(description="Method and route template, e.g. `GET /orders/{id}`.", max_length=600)
+    str | None,
+    Query(
+        description="Method and route template, e.g. `GET /orders/{id}`, or the template for every method.",
+        max_length=600,
+    ),
 ]
 
 
@@ -36,6 +40,8 @@ def list_causes(
     start, end = period(since, until, now)
     end = now if end is None else end
     start = end - _WINDOW_S if start is None else start
+    if endpoint is not None and " " not in endpoint:
+        return cause_list(of_path(here.store, here.source, service, endpoint, start, end))
     if endpoint is not None:
         return cause_list([of_endpoint(here.store, here.source, service, endpoint, start, end)])
     if task is not None:

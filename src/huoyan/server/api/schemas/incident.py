@@ -123,7 +123,8 @@ class TimelineEntry(Document):
 
     at: Timestamp
     kind: str
-    """`opened`, `reopened`, `alert_added`, `alert_resolved`, `escalated`, `acknowledged`, `commented`, `resolved`."""
+    """`opened`, `reopened`, `alert_added`, `alert_resolved`, `escalated`, `cause_found`, `acknowledged`,
+    `commented`, `resolved`."""
     by: str
     """Who did it; `huoyan` for what happened by itself."""
     text: str

@@ -30,6 +30,7 @@ LEVEL = 0.001
 _OWN = ("own code", "", "")
 _EVIDENCE = 5
 _MOST_CAUSES = 8
+_MOST_PARTS = 10
 
 Key = tuple[str, str, str]
 """Component, operation and target."""
@@ -79,6 +80,17 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one part of the breakdown takes in a slow one and in a typical one, on average, in seconds."""
+
+    component: str
+    operation: str
+    target: str
+    slow_s: float
+    typical_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What was found, and out of how much.
 
@@ -86,6 +98,7 @@ class Findings:
         verdict: `found`, or why nothing is: `few` (not enough seen), `even` (the slow ones are not much slower),
             `unclear` (they are, and nothing measured explains it).
         slow: How many slow ones were compared with how many `typical` ones.
+        parts: What both are made of, what takes longest first; what is too little to be seen is in `other`.
     """
 
     causes: tuple[Cause, ...]
@@ -94,6 +107,7 @@ class Findings:
     typical: int
     slow_mean_s: float | None = None
     typical_mean_s: float | None = None
+    parts: tuple[Part, ...] = ()
 
 
 def case_of(case_id: str, duration_s: float, breakdown: Any, waited_s: float = 0.0) -> Case:
@@ -135,7 +149,8 @@ def causes_of(cases: Sequence[Case]) -> Findings:
         return Findings((), "few", len(slow), len(typical))
     slow_mean_s, typical_mean_s = _mean(slow), _mean(typical)
     excess_s = slow_mean_s - typical_mean_s
-    found = Findings((), "even", len(slow), len(typical), slow_mean_s, typical_mean_s)
+    parts = _parts(slow, typical)
+    found = Findings((), "even", len(slow), len(typical), slow_mean_s, typical_mean_s, parts)
     if excess_s < max(LEAST_EXCESS_S, LEAST_EXCESS * typical_mean_s):
         return found
     keys = sorted({key for case in cases for key in case.parts})
@@ -152,7 +167,8 @@ def causes_of(cases: Sequence[Case]) -> Findings:
     ]
     causes.sort(key=lambda cause: (-cause.share, cause.component, cause.operation, cause.target))
     verdict = "found" if causes else "unclear"
-    return Findings(tuple(causes[:_MOST_CAUSES]), verdict, len(slow), len(typical), slow_mean_s, typical_mean_s)
+    named = tuple(causes[:_MOST_CAUSES])
+    return Findings(named, verdict, len(slow), len(typical), slow_mean_s, typical_mean_s, parts)
 
 
 def rank_test(greater: Sequence[float], smaller: Sequence[float]) -> float:
@@ -190,6 +206,26 @@ def _cause(key: Key, share: float, slow: Sequence[Case], typical: Sequence[Case]
         typical_s=_covered(typical, key),
         evidence=tuple(case.id for case in clearest),
     )
+
+
+def _parts(slow: Sequence[Case], typical: Sequence[Case]) -> tuple[Part, ...]:
+    keys = {key for case in (*slow, *typical) for key in case.parts}
+    every = [Part(*key, _covered(slow, key), _covered(typical, key)) for key in keys]
+    # What the client already summed up as `other` goes with the rest.
+    every.sort(
+        key=lambda part: (
+            part.component == "other",
+            -max(part.slow_s, part.typical_s),
+            part.component,
+            part.operation,
+            part.target,
+        )
+    )
+    told = every if len(every) <= _MOST_PARTS else every[: _MOST_PARTS - 1]
+    rest = every[len(told) :]
+    if rest:
+        told.append(Part("other", "", "", sum(part.slow_s for part in rest), sum(part.typical_s for part in rest)))
+    return tuple(told)
 
 
 def _covered(cases: Sequence[Case], key: Key) -> float:

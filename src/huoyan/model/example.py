@@ -26,6 +26,7 @@ class Example:
         seen: How many requests of its endpoint there were in its interval.
         service: The service, filled in by the server.
         id: Its number in the store, filled in by the server.
+        wait_s: Of a run, its time in the queue, which is part of the duration; filled in by the server.
     """
 
     endpoint: str
@@ -40,3 +41,4 @@ class Example:
     seen: int = 0
     service: str = ""
     id: int = 0
+    wait_s: float = 0.0

@@ -1119,6 +1119,7 @@ export interface components {
          *           "id": "1042",
          *           "at": "2026-11-20T21:15:03.123456Z",
          *           "duration_s": 3.21,
+         *           "wait_s": 0,
          *           "status": 200,
          *           "breakdown": {
          *             "total_s": 3.21,
@@ -1202,6 +1203,7 @@ export interface components {
          *       "id": "1042",
          *       "at": "2026-11-20T21:15:03.123456Z",
          *       "duration_s": 3.21,
+         *       "wait_s": 0,
          *       "status": 200,
          *       "breakdown": {
          *         "total_s": 3.21,
@@ -1237,8 +1239,16 @@ export interface components {
              * @example 2026-11-20T21:15:03.123456Z
              */
             at: string;
-            /** Duration S */
+            /**
+             * Duration S
+             * @description Of a run, with its time in the queue.
+             */
             duration_s: number;
+            /**
+             * Wait S
+             * @description Time in the queue, of a run; its breakdown begins after it.
+             */
+            wait_s: number;
             /**
              * Status
              * @description The HTTP status; 0 for a run.
@@ -1277,6 +1287,7 @@ export interface components {
          *               "id": "1042",
          *               "at": "2026-11-20T21:15:03.123456Z",
          *               "duration_s": 3.21,
+         *               "wait_s": 0,
          *               "status": 200,
          *               "breakdown": {
          *                 "total_s": 3.21,
@@ -1325,6 +1336,22 @@ export interface components {
          *               "count": 37,
          *               "sentence": "92 % of the slow ones have version 2.4.1, otherwise 25 % do.",
          *               "sentence_zh": "慢的当中 92 % 具有 version 2.4.1，其他的为 25 %。"
+         *             }
+         *           ],
+         *           "parts": [
+         *             {
+         *               "component": "database",
+         *               "operation": "SELECT",
+         *               "target": "orders",
+         *               "slow_s": 3.1,
+         *               "typical_s": 0.02
+         *             },
+         *             {
+         *               "component": "own code",
+         *               "operation": "",
+         *               "target": "",
+         *               "slow_s": 0.1,
+         *               "typical_s": 0.03
          *             }
          *           ]
          *         }
@@ -1430,6 +1457,30 @@ export interface components {
              * @description What sets the slow and the failing ones apart beside their time, the clearest first.
              */
             standouts: components["schemas"]["CauseStandout"][];
+            /**
+             * Parts
+             * @description What both are made of, what takes longest first. Their sums are the two means.
+             */
+            parts: components["schemas"]["ComparedPart"][];
+        };
+        /**
+         * ComparedPart
+         * @description What one part takes on average.
+         */
+        ComparedPart: {
+            /** Component */
+            component: string;
+            /** Operation */
+            operation: string;
+            /** Target */
+            target: string;
+            /**
+             * Slow S
+             * @description In a slow one, in seconds.
+             */
+            slow_s: number;
+            /** Typical S */
+            typical_s: number;
         };
         /**
          * Dependency

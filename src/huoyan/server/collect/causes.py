@@ -122,7 +122,8 @@ def of_task(store: Store, source: Moments, service: str | None, task: str, since
             if seen.duration_s is None:
                 continue
             breakdown = next((a.breakdown for a in reversed(seen.attempts) if a.breakdown is not None), None)
-            case = case_of(seen.id, seen.duration_s, breakdown, seen.wait_s or 0.0)
+            wait_s = max(0.0, seen.wait_s or 0.0)
+            case = case_of(seen.id, seen.duration_s, breakdown, wait_s)
             cases.append(case)
             ended_well.append((run, seen))
             examples[case.id] = Example(
@@ -132,6 +133,7 @@ def of_task(store: Store, source: Moments, service: str | None, task: str, since
                 breakdown=breakdown if isinstance(breakdown, dict) else None,
                 labels={"worker": seen.worker},
                 service=seen.service,
+                wait_s=wait_s,
             )
         cursor = page.next
         if cursor is None:

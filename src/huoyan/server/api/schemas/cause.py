@@ -13,6 +13,7 @@ EXAMPLE: dict[str, Any] = {
     "id": "1042",
     "at": "2026-11-20T21:15:03.123456Z",
     "duration_s": 3.21,
+    "wait_s": 0.0,
     "status": 200,
     "breakdown": {
         "total_s": 3.21,
@@ -71,6 +72,9 @@ class CauseExample(Document):
     """Of a run, its id."""
     at: Timestamp
     duration_s: float
+    """Of a run, with its time in the queue."""
+    wait_s: float
+    """Time in the queue, of a run; its breakdown begins after it."""
     status: int
     """The HTTP status; 0 for a run."""
     breakdown: Any
@@ -127,6 +131,17 @@ class CauseStandout(Document):
     sentence_zh: str
 
 
+class ComparedPart(Document):
+    """What one part takes on average."""
+
+    component: str
+    operation: str
+    target: str
+    slow_s: float
+    """In a slow one, in seconds."""
+    typical_s: float
+
+
 class Compared(Document):
     """What was compared for one endpoint or task."""
 
@@ -143,6 +158,8 @@ class Compared(Document):
     typical_mean_s: float | None
     standouts: list[CauseStandout]
     """What sets the slow and the failing ones apart beside their time, the clearest first."""
+    parts: list[ComparedPart]
+    """What both are made of, what takes longest first. Their sums are the two means."""
 
 
 class CauseList(Document):
@@ -164,6 +181,16 @@ class CauseList(Document):
                     "slow_mean_s": 3.2,
                     "typical_mean_s": 0.05,
                     "standouts": [STANDOUT],
+                    "parts": [
+                        {
+                            "component": "database",
+                            "operation": "SELECT",
+                            "target": "orders",
+                            "slow_s": 3.1,
+                            "typical_s": 0.02,
+                        },
+                        {"component": "own code", "operation": "", "target": "", "slow_s": 0.1, "typical_s": 0.03},
+                    ],
                 }
             ],
         }
@@ -224,6 +251,7 @@ def _example(key: str, example: ModelExample) -> CauseExample:
         id=key,
         at=example.at,
         duration_s=example.duration_s,
+        wait_s=example.wait_s,
         status=example.status,
         breakdown=example.breakdown,
         labels=example.labels,
@@ -246,5 +274,15 @@ def _compared(answer: Answer) -> Compared:
         standouts=[
             *(_standout(one, "slow") for one in answer.standouts.slow),
             *(_standout(one, "failing") for one in answer.standouts.failing),
+        ],
+        parts=[
+            ComparedPart(
+                component=part.component,
+                operation=part.operation,
+                target=part.target,
+                slow_s=part.slow_s,
+                typical_s=part.typical_s,
+            )
+            for part in findings.parts
         ],
     )

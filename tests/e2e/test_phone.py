@@ -42,3 +42,10 @@ def test_the_language_can_be_changed_there(phone: Page, server: HuoyanServer) ->
     phone.get_by_role("button", name="Language: 中文").click()
     phone.get_by_role("button", name="语言: English").click()
     expect(phone.get_by_role("button", name="Language: 中文")).to_be_visible()
+
+
+def test_without_any_service_the_page_says_how_to_get_one(phone: Page, server: HuoyanServer) -> None:
+    phone.goto(f"{server.url}/services")
+    expect(phone.get_by_text("huoyan.watch(app)")).to_be_visible()
+    width = phone.viewport_size["width"] if phone.viewport_size else 0
+    assert phone.evaluate("document.documentElement.scrollWidth") <= width

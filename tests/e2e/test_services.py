@@ -1,6 +1,7 @@
 """The pages of services and their endpoints, of where the time went, and of a task, in a real Chromium."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,20 @@ def request(number: int, now: float) -> dict[str, Any]:
     }
 
 
+def plain(number: int, now: float, endpoint: str, slow_s: float) -> dict[str, Any]:
+    """One of thirty requests that call nothing and take 20 to 30 ms; the last six take `slow_s`."""
+    slow = number >= 24
+    return {
+        "endpoint": endpoint,
+        "method": "GET",
+        "status": 200,
+        "service": "shop",
+        "at": now - 60 + number,
+        "duration_s": slow_s if slow else TYPICAL_S * (1 + number / 48),
+        "kind": "slow" if slow else "sampled",
+    }
+
+
 def run(number: int, now: float) -> list[dict[str, Any]]:
     """The same as a run of a task."""
     slow = number >= 54
@@ -71,6 +86,7 @@ def run(number: int, now: float) -> list[dict[str, Any]]:
     }
     began = now - 100 + number / 2
     return [
+        {**told, "kind": "queued", "at": began - 0.5},
         {**told, "kind": "started", "at": began},
         {
             **told,
@@ -84,9 +100,18 @@ def run(number: int, now: float) -> list[dict[str, Any]]:
 
 def measured(now: float) -> dict[str, Any]:
     """Tell the figures of two endpoints, one of which fails now and then."""
-    answered = [(("GET", "/orders", "200"), 594), (("GET", "/orders", "503"), 6), (("POST", "/orders", "404"), 40)]
+    answered = [
+        (("GET", "/orders", "200"), 594),
+        (("GET", "/orders", "503"), 6),
+        (("POST", "/orders", "404"), 40),
+        (("DELETE", "/orders", "500"), 3),
+    ]
     taken = []
-    for method, seconds in (("GET", [TYPICAL_S] * 590 + [SLOW_S] * 10), ("POST", [0.005] * 40)):
+    for method, seconds in (
+        ("GET", [TYPICAL_S] * 590 + [SLOW_S] * 10),
+        ("POST", [0.005] * 40),
+        ("DELETE", [0.005] * 3),
+    ):
         histogram = Histogram()
         for value in seconds:
             histogram.observe(value)
@@ -117,6 +142,7 @@ def measured(now: float) -> dict[str, Any]:
                 "labels": ["method", "endpoint"],
                 "series": taken,
             },
+            {"name": "http_requests_in_flight", "kind": "gauge", "series": [{"value": 4}]},
         ],
     }
 
@@ -128,7 +154,11 @@ def server() -> Iterator[HuoyanServer]:
         batch: dict[str, Any] = {
             "sent_at": now,
             "events": [event for number in range(60) for event in run(number, now)],
-            "examples": [request(number, now) for number in range(60)],
+            "examples": [
+                *(request(number, now) for number in range(60)),
+                *(plain(number, now, "/even", 1.5 * TYPICAL_S) for number in range(30)),
+                *(plain(number, now, "/unclear", 3 * TYPICAL_S) for number in range(30)),
+            ],
             "measurements": [measured(now)],
         }
         started.post("/events", batch)
@@ -151,32 +181,44 @@ def seen(browser: Browser, server: HuoyanServer, request: pytest.FixtureRequest)
 
 def test_figures_of_services_and_endpoints_are_those_that_were_measured(server: HuoyanServer):
     (service,) = server.get("/services")["items"]
-    assert (service["service"], service["requests"], service["endpoints"]) == ("shop", 640, 2)
-    assert service["server_error_ratio"] == pytest.approx(6 / 640)
-    assert service["client_error_ratio"] == pytest.approx(40 / 640)
-    get, post = server.get("/endpoints", service="shop")["items"]
+    assert (service["service"], service["requests"], service["endpoints"]) == ("shop", 643, 3)
+    assert service["server_error_ratio"] == pytest.approx(9 / 643)
+    assert service["client_error_ratio"] == pytest.approx(40 / 643)
+    assert len(service["trend_per_minute"]) == 30
+    assert sum(service["trend_per_minute"]) * 2 == pytest.approx(643), "expected each request in one step of 2 min"
+    get, post, delete = server.get("/endpoints", service="shop")["items"]
     assert (get["method"], get["endpoint"], get["requests"]) == ("GET", "/orders", 600)
     assert get["p50_s"] == pytest.approx(TYPICAL_S, rel=0.022)
     assert get["p99_s"] == pytest.approx(SLOW_S, rel=0.022)
     assert get["total_s"] == pytest.approx(590 * TYPICAL_S + 10 * SLOW_S)
     assert (post["method"], post["server_error_ratio"], post["client_error_ratio"]) == ("POST", 0.0, 1.0)
+    # Three requests make neither a share nor the slowest 1 %.
+    assert (delete["method"], delete["server_error_ratio"], delete["p99_s"]) == ("DELETE", None, None)
     assert server.get("/endpoints", service="nobody")["items"] == []
 
 
 def test_a_service_leads_to_the_endpoint_and_to_what_makes_it_slow(seen: Page):
     seen.goto("/")
     seen.get_by_role("link", name="Services", exact=True).click()
-    expect(seen.locator("[data-service=shop]")).to_contain_text("2 endpoints")
+    expect(seen.locator("[data-service=shop]")).to_contain_text("3 endpoints")
+    expect(seen.locator("[data-service=shop]").get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile("Requests per minute over this time")
+    )
     seen.locator("[data-service=shop]").get_by_role("link", name="shop").click()
     expect(seen.locator("[data-endpoint]").first).to_have_attribute("data-endpoint", "GET /orders")
+    few = seen.locator("[data-endpoint='DELETE /orders']").get_by_title("3 requests in this time")
+    expect(few).to_have_text(["–", "–"])
     seen.get_by_role("button", name="4xx", exact=True).click()
     expect(seen.locator("[data-endpoint]").first).to_have_attribute("data-endpoint", "POST /orders")
     seen.locator("[data-endpoint='GET /orders']").get_by_role("link").click()
     expect(seen.get_by_role("heading", name="GET /orders")).to_be_visible()
     expect(seen.locator("[data-cause='database|SELECT|orders']")).to_contain_text("SELECT on orders")
-    slow, typical = seen.get_by_test_id("breakdown-bar").all()[:2]
-    expect(slow).to_have_attribute("aria-label", "SELECT orders 3.15 s, everything else 11 ms")
+    expect(seen.locator("[data-cause]").first).to_contain_text("in a typical one")
+    slow, typical = seen.get_by_test_id("causes-picture").get_by_test_id("breakdown-bar").all()
+    own = "own code and what is not watched 10 ms"
+    expect(slow).to_have_attribute("aria-label", f"SELECT orders 3.15 s, Redis GET 1 ms, {own}")
     assert "SELECT orders" in (typical.get_attribute("aria-label") or "")
+    expect(seen.get_by_test_id("signal-http_in_flight")).to_have_text("4")
     seen.get_by_role("button", name="slow requests that show it").click()
     expect(seen.get_by_test_id("causes-evidence").get_by_test_id("breakdown-bar").first).to_be_visible()
 
@@ -194,7 +236,20 @@ def test_a_deploy_is_marked_in_charts_and_compared(seen: Page):
 
 def test_an_endpoint_that_answered_nothing_accuses_nobody(seen: Page):
     seen.goto("/endpoints?service=shop&method=POST&endpoint=/orders")
-    expect(seen.get_by_test_id("causes-verdict")).to_have_attribute("data-verdict", "few")
+    verdict = seen.get_by_test_id("causes-verdict")
+    expect(verdict).to_have_attribute("data-verdict", "few")
+    expect(verdict).to_contain_text("Seen: 0 slow ones (5 are needed)")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"), [("even", "nobody is to blame"), ("unclear", "A slow one takes 52.3 ms on average")]
+)
+def test_slow_requests_without_a_cause_accuse_nobody(seen: Page, verdict: str, says: str):
+    seen.goto(f"/endpoints?service=shop&method=GET&endpoint=/{verdict}")
+    expect(seen.get_by_test_id("causes-verdict")).to_have_attribute("data-verdict", verdict)
+    expect(seen.get_by_test_id("causes-verdict")).to_contain_text(says)
+    expect(seen.get_by_test_id("causes-picture").get_by_test_id("breakdown-bar")).to_have_count(2)
+    expect(seen.locator("[data-cause]")).to_have_count(0)
 
 
 def test_a_task_says_where_its_time_went_and_names_runs(seen: Page):
@@ -203,10 +258,12 @@ def test_a_task_says_where_its_time_went_and_names_runs(seen: Page):
     expect(seen.locator("[data-cause='database|SELECT|orders']")).to_contain_text("SELECT on orders")
     seen.get_by_role("button", name="slow runs that show it").click()
     seen.get_by_test_id("causes-evidence").get_by_role("link").first.click()
-    expect(seen.get_by_test_id("breakdown-table").locator("[data-part='database|SELECT|orders']")).to_contain_text(
-        "100 %"
+    table = seen.get_by_test_id("breakdown-table")
+    expect(table.locator("[data-part='database|SELECT|orders']")).to_contain_text("86 %")
+    expect(table.locator("[data-part='queue|wait|']")).to_contain_text("500 ms")
+    expect(seen.get_by_test_id("breakdown-bar")).to_have_attribute(
+        "aria-label", re.compile("^waiting in the queue 500 ms, SELECT orders 3.1")
     )
-    expect(seen.get_by_test_id("breakdown-bar")).to_be_visible()
 
 
 def test_in_chinese_the_cause_is_told_in_chinese(browser: Browser, server: HuoyanServer):

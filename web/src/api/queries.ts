@@ -24,6 +24,7 @@ export type Deploy = Schemas["Deploy"];
 export type Service = Schemas["Service"];
 export type Endpoint = Schemas["Endpoint"];
 export type Cause = Schemas["Cause"];
+export type CauseExample = Schemas["CauseExample"];
 export type Compared = Schemas["Compared"];
 export type Dependency = Schemas["Dependency"];
 export type DependencyPart = Schemas["DependencyPart"];

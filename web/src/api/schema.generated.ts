@@ -1976,14 +1976,17 @@ export interface components {
             client_error_ratio: number | null;
             /**
              * Server Error Ratio
-             * @description Share answered with a status from 500 on.
+             * @description Share answered with a status from 500 on; null below 20 requests.
              */
             server_error_ratio: number | null;
             /** P50 S */
             p50_s: number | null;
             /** P95 S */
             p95_s: number | null;
-            /** P99 S */
+            /**
+             * P99 S
+             * @description Null below 20 requests: the slowest of a handful is no percentile.
+             */
             p99_s: number | null;
             /**
              * Total S
@@ -4620,6 +4623,38 @@ export interface components {
          *       "service": "orders",
          *       "endpoints": 7,
          *       "in_flight": 3,
+         *       "trend_per_minute": [
+         *         18,
+         *         18,
+         *         18,
+         *         18,
+         *         18,
+         *         18,
+         *         18,
+         *         18,
+         *         18,
+         *         18,
+         *         20,
+         *         20,
+         *         20,
+         *         20,
+         *         20,
+         *         20,
+         *         20,
+         *         20,
+         *         20,
+         *         20,
+         *         24,
+         *         24,
+         *         24,
+         *         24,
+         *         24,
+         *         24,
+         *         24,
+         *         24,
+         *         24,
+         *         24
+         *       ],
          *       "requests": 1240,
          *       "requests_per_minute": 20.7,
          *       "client_error_ratio": 0.012,
@@ -4642,14 +4677,17 @@ export interface components {
             client_error_ratio: number | null;
             /**
              * Server Error Ratio
-             * @description Share answered with a status from 500 on.
+             * @description Share answered with a status from 500 on; null below 20 requests.
              */
             server_error_ratio: number | null;
             /** P50 S */
             p50_s: number | null;
             /** P95 S */
             p95_s: number | null;
-            /** P99 S */
+            /**
+             * P99 S
+             * @description Null below 20 requests: the slowest of a handful is no percentile.
+             */
             p99_s: number | null;
             /**
              * Total S
@@ -4668,6 +4706,11 @@ export interface components {
              * @description Requests that are being answered now.
              */
             in_flight: number | null;
+            /**
+             * Trend Per Minute
+             * @description Requests per minute in each thirtieth of the window, oldest first.
+             */
+            trend_per_minute: number[];
         };
         /**
          * ServiceList
@@ -4678,6 +4721,38 @@ export interface components {
          *           "service": "orders",
          *           "endpoints": 7,
          *           "in_flight": 3,
+         *           "trend_per_minute": [
+         *             18,
+         *             18,
+         *             18,
+         *             18,
+         *             18,
+         *             18,
+         *             18,
+         *             18,
+         *             18,
+         *             18,
+         *             20,
+         *             20,
+         *             20,
+         *             20,
+         *             20,
+         *             20,
+         *             20,
+         *             20,
+         *             20,
+         *             20,
+         *             24,
+         *             24,
+         *             24,
+         *             24,
+         *             24,
+         *             24,
+         *             24,
+         *             24,
+         *             24,
+         *             24
+         *           ],
          *           "requests": 1240,
          *           "requests_per_minute": 20.7,
          *           "client_error_ratio": 0.012,

@@ -2,16 +2,19 @@
 
 from typing import Any
 
-from huoyan.server.api.figures import Remembered, values
+from huoyan.server.api.figures import Remembered
 from huoyan.server.api.schemas.endpoint import Endpoint, Service
+from huoyan.signals.catalogue import CATALOGUE
+from huoyan.signals.evaluate import evaluate
 from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
-from huoyan.signals.source import Key, Moments
+from huoyan.signals.source import Key, Moments, Source
 
 _BY_ENDPOINT = ("service", "method", "endpoint")
 _BY_SERVICE = ("service",)
+_TREND_POINTS = 30
 
 
-def service_figures(source: Moments, now: float, window_s: float, services: tuple[str, ...]) -> list[Service]:
+def service_figures(source: Source, now: float, window_s: float, services: tuple[str, ...]) -> list[Service]:
     """Return the figures of every service that answered HTTP requests, the busiest first.
 
     Args:
@@ -20,20 +23,23 @@ def service_figures(source: Moments, now: float, window_s: float, services: tupl
         window_s: Its length in seconds.
         services: Only these; empty: all.
     """
-    source = Remembered(source)
     where = _where(services)
+    step_s = window_s / _TREND_POINTS
+    trends = source.increase_range(HTTP_REQUESTS.name, where, _BY_SERVICE, now - window_s, now, step_s)
+    moments = Remembered(source)
     endpoints: dict[str, int] = {}
-    for service, _, _ in source.increase(HTTP_REQUESTS.name, where, _BY_ENDPOINT, now - window_s, now):
+    for service, _, _ in moments.increase(HTTP_REQUESTS.name, where, _BY_ENDPOINT, now - window_s, now):
         endpoints[service] = endpoints.get(service, 0) + 1
-    in_flight = source.gauge(HTTP_REQUESTS_IN_FLIGHT.name, where, _BY_SERVICE, now, "sum")
+    in_flight = moments.gauge(HTTP_REQUESTS_IN_FLIGHT.name, where, _BY_SERVICE, now, "sum")
     found = [
         Service(
             service=key[0],
             endpoints=endpoints.get(key[0], 0),
             in_flight=round(in_flight[key]) if key in in_flight else None,
+            trend_per_minute=[count * 60.0 / step_s for count in trends.get(key, [0.0] * _TREND_POINTS)],
             **figures,
         )
-        for key, figures in _figures(source, now, window_s, where, _BY_SERVICE).items()
+        for key, figures in _figures(moments, now, window_s, where, _BY_SERVICE).items()
     ]
     return sorted(found, key=lambda one: (-one.requests, one.service))
 
@@ -57,7 +63,7 @@ def _figures(
     answered = source.increase(HTTP_REQUESTS.name, where, by, now - window_s, now)
     taken = source.distribution(HTTP_REQUEST_DURATION.name, where, by, now - window_s, now)
     clients, servers, p50, p95, p99 = (
-        values(source, signal_id, now, window_s, where, by)
+        _values(source, signal_id, now, window_s, where, by)
         for signal_id in (
             "http_client_error_ratio",
             "http_error_ratio",
@@ -80,3 +86,11 @@ def _figures(
         for key, count in answered.items()
         if count > 0
     }
+
+
+def _values(
+    source: Moments, signal_id: str, now: float, window_s: float, where: dict[str, tuple[str, ...]], by: Key
+) -> dict[Key, float]:
+    """Return what is known of a signal; where there are fewer requests than it needs, nothing is."""
+    measured = evaluate(CATALOGUE[signal_id], source, now, window_s=window_s, where=where, by=by)
+    return {tuple(v.labels[label] for label in by): v.value for v in measured if v.value is not None}

@@ -57,13 +57,13 @@ export function BreakdownTable({ slices }: { slices: readonly Slice[] }) {
   const sum = slices.reduce((total, slice) => total + slice.covered_s, 0);
   const colours = coloured(folded(slices, MOST));
   return (
-    <Table.ScrollContainer minWidth={520}>
+    <Table.ScrollContainer minWidth={620}>
       <Table verticalSpacing={3} data-testid="breakdown-table">
         <Table.Thead>
           <Table.Tr>
             <Table.Th>{t("breakdown.part")}</Table.Th>
-            {(["share", "covered", "calls", "longest", "errors"] as const).map((column) => (
-              <Table.Th key={column} ta="right" w={92}>
+            {(["share", "covered", "calls", "all", "longest", "errors"] as const).map((column) => (
+              <Table.Th key={column} ta="right" w={92} title={column === "covered" || column === "all" ? t(`breakdown.${column}Help`) : undefined}>
                 {t(`breakdown.${column}`)}
               </Table.Th>
             ))}
@@ -88,6 +88,9 @@ export function BreakdownTable({ slices }: { slices: readonly Slice[] }) {
               </Table.Td>
               <Table.Td ta="right" className="num">
                 {slice.calls ?? "–"}
+              </Table.Td>
+              <Table.Td ta="right" className="num">
+                {seconds(slice.total_s)}
               </Table.Td>
               <Table.Td ta="right" className="num">
                 {seconds(slice.max_s)}

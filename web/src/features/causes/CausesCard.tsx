@@ -1,35 +1,49 @@
 import { Accordion, Box, Group, Loader, Stack, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
-import { useCauses, type Cause, type CauseQuery, type Compared } from "../../api/queries";
+import { useCauses, type Cause, type CauseExample, type CauseQuery, type Compared } from "../../api/queries";
 import { Card } from "../../ui/Card";
-import { percent, seconds } from "../../ui/format";
+import { seconds } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Clock } from "../../ui/time";
+import type { Window } from "../tasks/order";
 import { BreakdownBar, BreakdownLegend } from "./BreakdownBar";
-import { breakdownOf, coloured, type Slice } from "./breakdown";
-import { compare } from "./comparison";
+import { coloured, wholeOf } from "./breakdown";
+import { CauseList } from "./CauseList";
+import { compare, evidenceOf } from "./comparison";
 
-/** Where the time of the slowest went: as sentences, as a picture, and with the requests or runs that show it. */
-export function CausesCard({ query }: { query: CauseQuery }) {
+/** Fewest that are compared; the same as on the server. */
+const LEAST = { leastSlow: 5, leastTypical: 10 };
+
+/**
+ * Where the time of the slowest went: as sentences, as a picture, and with the requests or runs that show it.
+ *
+ * @param query An endpoint, a task, or all endpoints of a service.
+ * @param window The period that links to endpoints carry.
+ */
+export function CausesCard({ query, window }: { query: CauseQuery; window?: Window }) {
   const { t } = useTranslation();
   const causes = useCauses(query);
+  const ofService = query.endpoint === undefined && query.task === undefined;
+  const compared = (causes.data?.compared ?? []).filter((one) => !ofService || one.verdict === "found");
   return (
     <Card title={t("causes.title")}>
       {causes.isError ? (
         <ErrorNote error={causes.error} retry={() => void causes.refetch()} />
       ) : causes.isPending ? (
         <Loader size="sm" />
-      ) : causes.data.compared.length === 0 ? (
-        <EmptyNote>{t("causes.verdicts.few")}</EmptyNote>
+      ) : compared.length === 0 ? (
+        <EmptyNote>{t(ofService && causes.data.compared.length > 0 ? "causes.nobody" : "causes.verdicts.few")}</EmptyNote>
       ) : (
-        <Stack gap="lg">
-          {causes.data.compared.map((compared) => (
+        <Stack gap="xl">
+          {compared.map((one) => (
             <Finding
-              key={`${compared.service} ${compared.endpoint} ${compared.task}`}
-              compared={compared}
-              causes={causes.data.items.filter((one) => one.service === compared.service && one.endpoint === compared.endpoint && one.task === compared.task)}
+              key={`${one.service} ${one.endpoint} ${one.task}`}
+              compared={one}
+              causes={causes.data.items.filter((cause) => cause.service === one.service && cause.endpoint === one.endpoint && cause.task === one.task)}
+              heading={ofService ? <EndpointName compared={one} window={window} /> : null}
             />
           ))}
         </Stack>
@@ -38,71 +52,70 @@ export function CausesCard({ query }: { query: CauseQuery }) {
   );
 }
 
-function Finding({ compared, causes }: { compared: Compared; causes: Cause[] }) {
-  const { t, i18n } = useTranslation();
-  if (compared.verdict !== "found") {
-    return (
-      <Text size="sm" c="dimmed" data-testid="causes-verdict" data-verdict={compared.verdict}>
-        {t(`causes.verdicts.${compared.verdict}`)}
-        {compared.slow > 0 && compared.verdict !== "few" ? ` ${t("causes.compared", { slow: compared.slow, typical: compared.typical })}` : ""}
-      </Text>
-    );
-  }
+function EndpointName({ compared, window }: { compared: Compared; window: Window | undefined }) {
+  const [method = "", ...template] = compared.endpoint.split(" ");
+  return (
+    <Link to="/endpoints" search={{ service: compared.service, method, endpoint: template.join(" "), ...(window ? { window } : {}) }} style={{ textDecoration: "underline" }}>
+      {compared.endpoint}
+    </Link>
+  );
+}
+
+function Finding({ compared, causes, heading }: { compared: Compared; causes: Cause[]; heading: ReactNode }) {
+  const { t } = useTranslation();
+  const { verdict, parts } = compared;
+  const picture = useMemo(() => compare(parts), [parts]);
+  const examples = useMemo(() => evidenceOf(causes), [causes]);
+  const broken = examples.map((example) => ({ example, slices: wholeOf(example.breakdown, example.duration_s - example.wait_s, example.wait_s) }));
+  const colours = coloured([...picture.slow, ...broken.flatMap(({ slices }) => slices)]);
+  const numbers = { slow: compared.slow, typical: compared.typical };
   return (
     <Stack gap="sm">
-      <Stack gap={6} component="ol" m={0} p={0} style={{ listStyle: "none" }} data-testid="causes">
-        {causes.map((cause, position) => (
-          <Group component="li" key={`${cause.component} ${cause.operation} ${cause.target}`} gap="sm" wrap="nowrap" align="baseline" data-cause={`${cause.component}|${cause.operation}|${cause.target}`}>
-            <Text fw={700} fz={position === 0 ? "xl" : "sm"} w={78} ta="right" className="num" style={{ flexShrink: 0, whiteSpace: "nowrap" }} c={position === 0 ? "fire" : "dimmed"}>
-              {percent(cause.share)}
-            </Text>
-            <Text size={position === 0 ? "md" : "sm"} fw={position === 0 ? 600 : 400} style={{ overflowWrap: "anywhere" }}>
-              {i18n.language === "zh" ? cause.sentence_zh : cause.sentence}
+      {heading && (
+        <Text fw={600} size="sm">
+          {heading}
+        </Text>
+      )}
+      {verdict === "found" ? (
+        <CauseList causes={causes} colours={colours} />
+      ) : (
+        <Text size="sm" c="dimmed" data-testid="causes-verdict" data-verdict={verdict}>
+          {t(`causes.verdicts.${verdict}`)}{" "}
+          {verdict === "few"
+            ? t("causes.seen", { ...numbers, ...LEAST })
+            : t("causes.means", { slow: seconds(compared.slow_mean_s), typical: seconds(compared.typical_mean_s) })}
+        </Text>
+      )}
+      {parts.length > 0 && (
+        <Box data-testid="causes-picture">
+          {(["slow", "typical"] as const).map((kind) => (
+            <Labelled key={kind} name={t(`causes.${kind}`)} time={seconds(compared[`${kind}_mean_s`])}>
+              <BreakdownBar slices={picture[kind]} scale_s={picture.scale_s} colours={colours} height={22} />
+            </Labelled>
+          ))}
+          <Group justify="space-between" wrap="wrap" gap="xs">
+            <BreakdownLegend slices={picture.slow.filter((slice, at) => slice.covered_s > 0 || (picture.typical[at]?.covered_s ?? 0) > 0)} colours={colours} />
+            <Text size="xs" c="dimmed" mt={6}>
+              {t("causes.compared", numbers)} {compared.cutoff_s === null ? "" : t("causes.cutoff", { cutoff: seconds(compared.cutoff_s) })}
             </Text>
           </Group>
-        ))}
-      </Stack>
-      <Picture compared={compared} causes={causes} />
-      <Evidence causes={causes} ofTask={compared.task !== ""} />
+        </Box>
+      )}
+      <Evidence broken={broken} colours={colours} ofTask={compared.task !== ""} />
     </Stack>
   );
 }
 
-function Picture({ compared, causes }: { compared: Compared; causes: Cause[] }) {
+function Evidence({ broken, colours, ofTask }: { broken: { example: CauseExample; slices: ReturnType<typeof wholeOf> }[]; colours: Map<string, string>; ofTask: boolean }) {
   const { t } = useTranslation();
-  const { slow, typical, scale_s } = useMemo(() => compare(compared, causes), [compared, causes]);
-  const colours = coloured(slow);
-  return (
-    <Box>
-      <Labelled name={t("causes.slow")} time={seconds(compared.slow_mean_s)}>
-        <BreakdownBar slices={slow} scale_s={scale_s} colours={colours} height={22} />
-      </Labelled>
-      <Labelled name={t("causes.typical")} time={seconds(compared.typical_mean_s)}>
-        <BreakdownBar slices={typical} scale_s={scale_s} colours={colours} height={22} />
-      </Labelled>
-      <Group justify="space-between" wrap="wrap">
-        <BreakdownLegend slices={slow} colours={colours} />
-        <Text size="xs" c="dimmed" mt={6}>
-          {t("causes.compared", { slow: compared.slow, typical: compared.typical })}
-        </Text>
-      </Group>
-    </Box>
-  );
-}
-
-function Evidence({ causes, ofTask }: { causes: Cause[]; ofTask: boolean }) {
-  const { t } = useTranslation();
-  const examples = [...new Map(causes.flatMap((cause) => cause.evidence).map((one) => [one.id, one])).values()];
-  if (examples.length === 0) return null;
-  const broken = examples.map((example) => ({ example, slices: breakdownOf(example.breakdown)?.slices ?? ([] as Slice[]) }));
-  const colours = coloured(broken.flatMap(({ slices }) => slices));
-  const longest = Math.max(...examples.map((example) => example.duration_s));
+  if (broken.length === 0) return null;
+  const longest = Math.max(...broken.map(({ example }) => example.duration_s));
   const legend = [...new Map(broken.flatMap(({ slices }) => slices).map((slice) => [slice.key, slice])).values()].slice(0, 8);
   return (
     <Accordion variant="filled" chevronPosition="left">
       <Accordion.Item value="evidence">
         <Accordion.Control>
-          <Text size="sm">{t(ofTask ? "causes.evidenceRuns" : "causes.evidence", { count: examples.length })}</Text>
+          <Text size="sm">{t(ofTask ? "causes.evidenceRuns" : "causes.evidence", { count: broken.length })}</Text>
         </Accordion.Control>
         <Accordion.Panel>
           <Stack gap={6} data-testid="causes-evidence">
@@ -132,7 +145,7 @@ function Evidence({ causes, ofTask }: { causes: Cause[]; ofTask: boolean }) {
   );
 }
 
-function Labelled({ name, time, note, children }: { name: React.ReactNode; time: string; note?: string; children: React.ReactNode }) {
+function Labelled({ name, time, note, children }: { name: ReactNode; time: string; note?: string; children: ReactNode }) {
   return (
     <Group gap="sm" wrap="nowrap" mb={4}>
       <Box w={{ base: 88, sm: 128 }} style={{ flexShrink: 0 }}>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { OWN, REST, breakdownOf, coloured, folded } from "./breakdown";
+import { OWN, REST, breakdownOf, coloured, folded, wholeOf } from "./breakdown";
 
 const part = (component: string, covered_s: unknown, more: Record<string, unknown> = {}) => ({ component, covered_s, ...more });
 
@@ -24,6 +24,18 @@ describe("a breakdown", () => {
   it("leaves out parts that cannot be read", () => {
     const seen = breakdownOf({ total_s: 1, parts: [part("", 0.1), part("http", "0.5"), part("http", -1), null, part("smtp", 0.25)] });
     expect(seen?.slices.map((slice) => slice.component)).toEqual(["smtp", OWN]);
+  });
+});
+
+describe("the whole time", () => {
+  it("begins with the wait in the queue", () => {
+    const slices = wholeOf({ total_s: 1, parts: [part("database", 0.7)] }, 1, 2);
+    expect(slices.map((slice) => [slice.component, slice.covered_s.toFixed(1)])).toEqual([["queue", "2.0"], ["database", "0.7"], [OWN, "0.3"]]);
+  });
+
+  it("is own code where nothing was told", () => {
+    expect(wholeOf(null, 1.5, 0)).toMatchObject([{ component: OWN, covered_s: 1.5 }]);
+    expect(wholeOf(null, 0, 0)).toEqual([]);
   });
 });
 

@@ -22,6 +22,7 @@ export interface Breakdown {
 
 export const OWN = "own code";
 export const REST = "rest";
+const QUEUE = "queue";
 
 /** Read what was told; null when it tells nothing that can be drawn. The greatest part comes first, own code last. */
 export function breakdownOf(told: unknown): Breakdown | null {
@@ -52,6 +53,18 @@ export function breakdownOf(told: unknown): Breakdown | null {
   if (total_s <= 0) return null;
   if (total_s > covered) slices.push(own(total_s - covered));
   return { total_s, slices };
+}
+
+/**
+ * The time from being enqueued to the end: the wait in the queue first, then what the process told. What it did not tell
+ * is own code.
+ *
+ * @param duration_s How long it was executed.
+ * @param wait_s Its time in the queue before that.
+ */
+export function wholeOf(told: unknown, duration_s: number, wait_s: number): Slice[] {
+  const slices = breakdownOf(told)?.slices ?? (duration_s > 0 ? [own(duration_s)] : []);
+  return wait_s > 0 ? [{ ...own(wait_s), key: keyOf(QUEUE, "wait", ""), component: QUEUE, operation: "wait" }, ...slices] : slices;
 }
 
 /** The `most` greatest slices; what is left of them becomes one, before own code. */

@@ -1,34 +1,19 @@
 import { expect, it } from "vitest";
-import type { Cause } from "../../api/queries";
-import { REST } from "./breakdown";
-import { compare } from "./comparison";
+import type { CauseExample } from "../../api/queries";
+import { OWN } from "./breakdown";
+import { compare, evidenceOf } from "./comparison";
 
-const cause = (target: string, slow_s: number, typical_s: number): Cause => ({
-  service: "shop",
-  endpoint: "GET /orders",
-  task: "",
-  component: "database",
-  operation: "SELECT",
-  target,
-  share: 0.5,
-  slow_s,
-  typical_s,
-  p99_s: null,
-  others_p99_s: null,
-  sentence: "",
-  sentence_zh: "",
-  evidence: [],
+const part = (component: string, slow_s: number, typical_s: number) => ({ component, operation: "", target: "", slow_s, typical_s });
+
+it("draws both of the same parts on one scale, own code last", () => {
+  const { slow, typical, scale_s } = compare([part("database", 2.5, 0.01), part(OWN, 0.5, 0.04), part("redis", 0.1, 0.02)]);
+  expect(slow.map((one) => one.component)).toEqual(["database", "redis", OWN]);
+  expect(typical.map((one) => one.key)).toEqual(slow.map((one) => one.key));
+  expect(typical.map((one) => one.covered_s)).toEqual([0.01, 0.02, 0.04]);
+  expect(scale_s).toBeCloseTo(3.1);
 });
 
-it("draws the named causes and the rest on one scale", () => {
-  const { slow, typical, scale_s } = compare({ slow_mean_s: 3, typical_mean_s: 0.05 }, [cause("orders", 2.5, 0.01), cause("customers", 0.3, 0.01)]);
-  expect(slow.map((one) => one.target || one.component)).toEqual(["orders", "customers", REST]);
-  expect(slow.at(-1)?.covered_s).toBeCloseTo(0.2);
-  expect(typical.at(-1)?.covered_s).toBeCloseTo(0.03);
-  expect(scale_s).toBeCloseTo(3);
-});
-
-it("has no less than nothing as the rest when the means are not known", () => {
-  const { slow } = compare({ slow_mean_s: null, typical_mean_s: null }, [cause("orders", 2, 0)]);
-  expect(slow.at(-1)?.covered_s).toBe(0);
+it("shows each example once, those of the first cause first, six at most", () => {
+  const examples = (...ids: string[]) => ({ evidence: ids.map((id) => ({ id }) as CauseExample) });
+  expect(evidenceOf([examples("b", "a"), examples("a", "c", "d", "e", "f", "g")]).map((one) => one.id)).toEqual(["b", "a", "c", "d", "e", "f"]);
 });

@@ -1,27 +1,32 @@
-import type { Cause, Compared } from "../../api/queries";
-import { REST, keyOf, type Slice } from "./breakdown";
+import type { CauseExample, Cause, Compared } from "../../api/queries";
+import { OWN, keyOf, type Slice } from "./breakdown";
 
-/** A slow one and a typical one side by side: the named causes in both, and everything else as one slice. */
+/** A slow one and a typical one side by side, made of the same parts in the same order. */
 export interface Comparison {
   slow: Slice[];
   typical: Slice[];
   scale_s: number;
 }
 
-export function compare(compared: Pick<Compared, "slow_mean_s" | "typical_mean_s">, causes: readonly Cause[]): Comparison {
-  const slow = side(compared.slow_mean_s, causes, (cause) => cause.slow_s);
-  const typical = side(compared.typical_mean_s, causes, (cause) => cause.typical_s);
-  const sum = (slices: Slice[]) => slices.reduce((total, slice) => total + slice.covered_s, 0);
+export function compare(parts: Compared["parts"]): Comparison {
+  // Own code is drawn last, as in the bar of a single one.
+  const order = [...parts].sort((a, b) => Number(a.component === OWN) - Number(b.component === OWN));
+  const side = (of: "slow_s" | "typical_s") => order.map((part) => slice(part, part[of]));
+  const [slow, typical] = [side("slow_s"), side("typical_s")];
+  const sum = (slices: Slice[]) => slices.reduce((total, one) => total + one.covered_s, 0);
   return { slow, typical, scale_s: Math.max(sum(slow), sum(typical)) };
 }
 
-function side(mean_s: number | null, causes: readonly Cause[], of: (cause: Cause) => number): Slice[] {
-  const parts = causes.map((cause) => slice(cause.component, cause.operation, cause.target, of(cause)));
-  const named = parts.reduce((total, part) => total + part.covered_s, 0);
-  return [...parts, slice(REST, "", "", Math.max(0, (mean_s ?? 0) - named))];
+function slice({ component, operation, target }: Compared["parts"][number], covered_s: number): Slice {
+  const key = component === OWN ? OWN : keyOf(component, operation, target);
+  return { key, component, operation, target, covered_s: Math.max(0, covered_s), total_s: null, max_s: null, calls: null, errors: 0 };
 }
 
-function slice(component: string, operation: string, target: string, covered_s: number): Slice {
-  const key = component === REST ? REST : keyOf(component, operation, target);
-  return { key, component, operation, target, covered_s: Math.max(0, covered_s), total_s: null, max_s: null, calls: null, errors: 0 };
+const MOST_EXAMPLES = 6;
+
+/** The examples that the causes name, those of the first cause first, each once. */
+export function evidenceOf(causes: readonly Pick<Cause, "evidence">[]): CauseExample[] {
+  const found = new Map<string, CauseExample>();
+  for (const example of causes.flatMap((cause) => cause.evidence)) if (!found.has(example.id)) found.set(example.id, example);
+  return [...found.values()].slice(0, MOST_EXAMPLES);
 }

@@ -12,7 +12,7 @@ import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock } from "../../ui/time";
 import { AttemptTimeline } from "./AttemptTimeline";
 import { BreakdownBar, BreakdownTable } from "../causes/BreakdownBar";
-import { breakdownOf } from "../causes/breakdown";
+import { breakdownOf, wholeOf } from "../causes/breakdown";
 import { RunTable } from "./RunTable";
 import { WorkflowCard } from "../workflows/WorkflowCard";
 
@@ -113,11 +113,13 @@ function Went({ run }: { run: Run }) {
   const { t } = useTranslation();
   const breakdown = breakdownOf(run.breakdown);
   if (breakdown === null) return null;
+  const wait_s = Math.max(0, run.wait_s ?? 0);
+  const slices = wholeOf(run.breakdown, breakdown.total_s, wait_s);
   return (
-    <Card title={t("breakdown.title")} aside={<Text size="sm" className="num">{seconds(breakdown.total_s)}</Text>}>
+    <Card title={t("breakdown.title")} aside={<Text size="sm" className="num">{seconds(breakdown.total_s + wait_s)}</Text>}>
       <Stack gap="xs">
-        <BreakdownBar slices={breakdown.slices} height={22} />
-        <BreakdownTable slices={breakdown.slices} />
+        <BreakdownBar slices={slices} height={22} />
+        <BreakdownTable slices={slices} />
       </Stack>
     </Card>
   );

@@ -7,7 +7,7 @@ import { EmptyNote } from "../../ui/notes";
 import { CausesCard } from "../causes/CausesCard";
 import { DeploysCard } from "../deploys/DeploysCard";
 import { BlindBanner } from "../gaps/BlindBanner";
-import { WINDOWS, stepOf } from "../tasks/order";
+import { WINDOWS, spanOf, stepOf } from "../tasks/order";
 import { WindowChoice } from "./cells";
 
 /** One endpoint: what makes its slowest requests slow, and how it does over time. */
@@ -19,7 +19,7 @@ export function EndpointPage() {
   if (endpoint === undefined) return <EmptyNote>{t("services.whichEndpoint")}</EmptyNote>;
   const since = `-${WINDOWS[window]}s`;
   const label = [`endpoint=${endpoint}`, ...(method ? [`method=${method}`] : [])];
-  const chart = { ...(service ? { service } : {}), label, since, step_s: stepOf(window), window_s: stepOf(window), by: ["-"] };
+  const chart = { ...(service ? { service } : {}), label, since, step_s: stepOf(window), window_s: spanOf(window), by: ["-"] };
   return (
     <Stack>
       <Group justify="space-between">
@@ -48,6 +48,7 @@ export function EndpointPage() {
         <SignalChart id="http_requests_per_minute" query={chart} />
         <SignalChart id="http_error_ratio" query={chart} color="#e03131" />
         <SignalChart id="http_client_error_ratio" query={chart} color="#f59f00" />
+        {service && <SignalChart id="http_in_flight" query={{ service, since, step_s: chart.step_s, by: ["-"] }} title={t("services.inFlightChart")} />}
       </SimpleGrid>
     </Stack>
   );

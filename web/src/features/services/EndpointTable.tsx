@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import type { Endpoint } from "../../api/queries";
 import { count, percent, seconds } from "../../ui/format";
 import type { Window } from "../tasks/order";
-import { ErrorShare, Figure } from "./cells";
+import { ErrorShare, Figure, useWhyNot } from "./cells";
 import { ENDPOINT_COLUMNS, sorted, type EndpointColumn } from "./order";
 
 export interface EndpointTableProps {
@@ -19,6 +19,7 @@ export interface EndpointTableProps {
 /** Endpoints, one a row; the bar is its part of the time of all. */
 export function EndpointTable({ endpoints, by, up, window, onSort }: EndpointTableProps) {
   const { t } = useTranslation();
+  const whyNot = useWhyNot();
   const whole = endpoints.reduce((sum, one) => sum + one.total_s, 0);
   return (
     <Table.ScrollContainer minWidth={900}>
@@ -61,12 +62,12 @@ export function EndpointTable({ endpoints, by, up, window, onSort }: EndpointTab
               </Figure>
               <Figure>{count(one.requests_per_minute)}</Figure>
               <Figure>{percent(one.client_error_ratio)}</Figure>
-              <Figure>
+              <Figure title={whyNot(one.server_error_ratio, one.requests)}>
                 <ErrorShare ratio={one.server_error_ratio} />
               </Figure>
               <Figure>{seconds(one.p50_s)}</Figure>
               <Figure>{seconds(one.p95_s)}</Figure>
-              <Figure>{seconds(one.p99_s)}</Figure>
+              <Figure title={whyNot(one.p99_s, one.requests)}>{seconds(one.p99_s)}</Figure>
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -10,7 +10,7 @@ import { CausesCard } from "../causes/CausesCard";
 import { DeploysCard } from "../deploys/DeploysCard";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { GapNote } from "../gaps/GapNote";
-import { WINDOWS, stepOf } from "../tasks/order";
+import { WINDOWS, spanOf, stepOf } from "../tasks/order";
 import { WindowChoice } from "./cells";
 import { EndpointTable } from "./EndpointTable";
 import { turnedTo } from "./order";
@@ -25,7 +25,7 @@ export function ServicePage() {
   const { window = "h1", by = "total_s", up = false } = search;
   const endpoints = useEndpoints(WINDOWS[window], service);
   const since = `-${WINDOWS[window]}s`;
-  const chart = { service, since, step_s: stepOf(window), window_s: stepOf(window), by: ["service"] };
+  const chart = { service, since, step_s: stepOf(window), window_s: spanOf(window), by: ["service"] };
   return (
     <Stack>
       <Group justify="space-between">
@@ -53,12 +53,13 @@ export function ServicePage() {
           />
         )}
       </Card>
-      <CausesCard query={{ service, since }} />
+      <CausesCard query={{ service, since }} window={window} />
       <DeploysCard since={since} of={{ service }} />
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         <SignalChart id="http_requests_per_minute" query={chart} />
         <PercentilesChart family="http_latency" query={chart} title={t("services.latency")} />
         <SignalChart id="http_error_ratio" query={chart} color="#e03131" />
+        <SignalChart id="http_client_error_ratio" query={chart} color="#f59f00" />
         <SignalChart id="http_in_flight" query={chart} />
       </SimpleGrid>
     </Stack>

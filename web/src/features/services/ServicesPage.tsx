@@ -6,20 +6,24 @@ import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
 import { count, percent, seconds } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { Sparkline } from "../../ui/Sparkline";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { GapNote } from "../gaps/GapNote";
-import { WINDOWS, stepOf } from "../tasks/order";
-import { ErrorShare, Figure, WindowChoice } from "./cells";
-import { SERVICE_COLUMNS } from "./order";
+import { WINDOWS, spanOf, stepOf } from "../tasks/order";
+import { ErrorShare, Figure, WindowChoice, useWhyNot } from "./cells";
+import { SERVICE_COLUMNS, type ServiceColumn } from "./order";
+
+const WIDTH: Partial<Record<ServiceColumn, number>> = { trend_per_minute: 132 };
 
 /** Every service that answers HTTP: how much, how well, how fast. */
 export function ServicesPage() {
   const { t } = useTranslation();
+  const whyNot = useWhyNot();
   const { window = "h1" } = useSearch({ from: "/services" });
   const navigate = useNavigate({ from: "/services" });
   const services = useServices(WINDOWS[window]);
   const since = `-${WINDOWS[window]}s`;
-  const chart = { since, by: ["service"], step_s: stepOf(window), window_s: stepOf(window) };
+  const chart = { since, by: ["service"], step_s: stepOf(window), window_s: spanOf(window) };
   return (
     <Stack>
       <Group justify="space-between">
@@ -40,12 +44,12 @@ export function ServicesPage() {
             {t("services.none")} <Code>huoyan.watch(app)</Code>
           </EmptyNote>
         ) : (
-          <Table.ScrollContainer minWidth={820}>
+          <Table.ScrollContainer minWidth={940}>
             <Table verticalSpacing={6} highlightOnHover layout="fixed" data-testid="service-table">
               <Table.Thead>
                 <Table.Tr>
                   {SERVICE_COLUMNS.map((column) => (
-                    <Table.Th key={column} ta={column === "service" ? "left" : "right"} w={column === "service" ? undefined : 92}>
+                    <Table.Th key={column} ta={column === "service" ? "left" : "right"} w={column === "service" ? undefined : (WIDTH[column] ?? 92)}>
                       {t(`services.${column}`)}
                     </Table.Th>
                   ))}
@@ -65,13 +69,19 @@ export function ServicesPage() {
                       </Text>
                     </Table.Td>
                     <Figure>{count(one.requests_per_minute)}</Figure>
+                    <Table.Td>
+                      <Sparkline
+                        values={one.trend_per_minute}
+                        title={t("services.trendSays", { now: count(one.trend_per_minute.at(-1)), most: count(Math.max(...one.trend_per_minute)) })}
+                      />
+                    </Table.Td>
                     <Figure>{percent(one.client_error_ratio)}</Figure>
-                    <Figure>
+                    <Figure title={whyNot(one.server_error_ratio, one.requests)}>
                       <ErrorShare ratio={one.server_error_ratio} />
                     </Figure>
                     <Figure>{seconds(one.p50_s)}</Figure>
                     <Figure>{seconds(one.p95_s)}</Figure>
-                    <Figure>{seconds(one.p99_s)}</Figure>
+                    <Figure title={whyNot(one.p99_s, one.requests)}>{seconds(one.p99_s)}</Figure>
                     <Figure>{count(one.in_flight)}</Figure>
                   </Table.Tr>
                 ))}

@@ -7,9 +7,13 @@ import { WINDOWS, type Window } from "../tasks/order";
 /** From this share of server errors on a figure is red. */
 const BAD = 0.01;
 
-export function Figure({ children }: { children: ReactNode }) {
+/** Requests that a P99 and a share of server errors need to say something; the same as their signals'. */
+export const LEAST_REQUESTS = 20;
+
+/** One figure; `title` says why it is not there. */
+export function Figure({ children, title }: { children: ReactNode; title?: string | undefined }) {
   return (
-    <Table.Td ta="right" className="num">
+    <Table.Td ta="right" className="num" title={title}>
       {children}
     </Table.Td>
   );
@@ -23,6 +27,13 @@ export function ErrorShare({ ratio }: { ratio: number | null }) {
       {percent(ratio)}
     </Text>
   );
+}
+
+/** Why a figure is a dash: too few requests. Nothing when it is there. */
+export function useWhyNot() {
+  const { t } = useTranslation();
+  return (value: number | null, requests: number) =>
+    value === null && requests < LEAST_REQUESTS ? t("services.fewRequests", { count: requests, least: LEAST_REQUESTS }) : undefined;
 }
 
 export function WindowChoice({ value, onChange }: { value: Window; onChange: (window: Window) => void }) {

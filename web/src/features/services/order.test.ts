@@ -15,6 +15,7 @@ it("turns round on the second click and keeps the window", () => {
 
 it("reads addresses that make no sense as the default", () => {
   expect(readServiceSearch({ by: "x", up: "yes", window: 7 })).toEqual({});
+  expect(readServiceSearch({ window: "constructor" })).toEqual({});
   expect(readEndpointSearch({ service: "orders", method: "GET", endpoint: "/orders/{id}", window: "d1", more: 1 })).toEqual({
     service: "orders",
     method: "GET",

@@ -1,6 +1,6 @@
-import { WINDOWS, type Window } from "../tasks/order";
+import { isWindow, type Window } from "../tasks/order";
 
-export const SERVICE_COLUMNS = ["service", "requests_per_minute", "client_error_ratio", "server_error_ratio", "p50_s", "p95_s", "p99_s", "in_flight"] as const;
+export const SERVICE_COLUMNS = ["service", "requests_per_minute", "trend_per_minute", "client_error_ratio", "server_error_ratio", "p50_s", "p95_s", "p99_s", "in_flight"] as const;
 export type ServiceColumn = (typeof SERVICE_COLUMNS)[number];
 
 export const ENDPOINT_COLUMNS = ["endpoint", "total_s", "requests_per_minute", "client_error_ratio", "server_error_ratio", "p50_s", "p95_s", "p99_s"] as const;
@@ -55,8 +55,4 @@ export function sorted<Row>(rows: readonly Row[], value: (row: Row) => Cell, up:
     if (right === null) return -1;
     return direction * (typeof left === "string" ? left.localeCompare(String(right)) : left - Number(right));
   });
-}
-
-function isWindow(value: unknown): value is Window {
-  return typeof value === "string" && value in WINDOWS;
 }

@@ -6,7 +6,7 @@ import { SignalChart } from "../../signals/SignalChart";
 import { DeploysCard } from "../deploys/DeploysCard";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { CausesCard } from "../causes/CausesCard";
-import { WINDOWS, stepOf } from "./order";
+import { WINDOWS, periodOf, spanOf, stepOf } from "./order";
 
 const CHARTS = ["task_runs_per_minute", "task_failure_ratio", "task_wait_p95"] as const;
 
@@ -18,7 +18,7 @@ export function TaskPage() {
   const { task = "", service, window = "h1" } = search;
   const since = `-${WINDOWS[window]}s`;
   const whose = { task, ...(service ? { service } : {}) };
-  const step = stepOf(window);
+  const chart = { ...whose, since, step_s: stepOf(window), window_s: spanOf(window) };
   return (
     <Stack>
       <Group justify="space-between">
@@ -29,7 +29,7 @@ export function TaskPage() {
           <Text size="sm" c="dimmed">
             {service}
             {service ? " · " : ""}
-            <Anchor component={Link} to="/runs" search={{ task: [task], ...(service ? { service: [service] } : {}), period: window } as never} inherit>
+            <Anchor component={Link} to="/runs" search={{ task: [task], ...(service ? { service: [service] } : {}), period: periodOf(window) } as never} inherit>
               {t("tasks.itsRuns")}
             </Anchor>
           </Text>
@@ -46,9 +46,9 @@ export function TaskPage() {
       <CausesCard query={{ ...whose, since }} />
       <DeploysCard since={since} of={whose} />
       <SimpleGrid cols={{ base: 1, md: 2 }}>
-        <PercentilesChart family="task_duration" query={{ ...whose, since, window_s: step, step_s: step }} title={t("tasks.durations")} />
+        <PercentilesChart family="task_duration" query={chart} title={t("tasks.durations")} />
         {CHARTS.map((id) => (
-          <SignalChart key={id} id={id} query={{ ...whose, since, window_s: step, step_s: step }} />
+          <SignalChart key={id} id={id} query={chart} />
         ))}
       </SimpleGrid>
     </Stack>

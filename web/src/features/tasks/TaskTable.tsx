@@ -6,7 +6,7 @@ import { useTranslation } from "react-i18next";
 import type { Task } from "../../api/queries";
 import { count, percent, seconds } from "../../ui/format";
 import { Ago } from "../../ui/time";
-import { COLUMNS, type Column, type Window } from "./order";
+import { COLUMNS, periodOf, type Column, type Window } from "./order";
 
 export interface TaskTableProps {
   tasks: Task[];
@@ -32,7 +32,7 @@ export function TaskTable({ tasks, by, up, period, onSort }: TaskTableProps) {
         </Table.Thead>
         <Table.Tbody>
           {tasks.map((task) => {
-            const search = { task: [task.task], ...(task.service ? { service: [task.service] } : {}), period };
+            const search = { task: [task.task], ...(task.service ? { service: [task.service] } : {}), period: periodOf(period) };
             return (
               <Table.Tr key={`${task.service}/${task.task}`} data-task={task.task}>
                 <Table.Td>

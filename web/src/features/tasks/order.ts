@@ -1,6 +1,6 @@
 import type { Task } from "../../api/queries";
 
-export const WINDOWS = { h1: 3_600, d1: 86_400 } as const;
+export const WINDOWS = { m15: 900, h1: 3_600, d1: 86_400 } as const;
 export type Window = keyof typeof WINDOWS;
 export const COLUMNS = ["task", "runs", "failure_ratio", "p50_s", "p95_s", "p99_s", "wait_p95_s", "active", "last_run_at"] as const;
 export type Column = (typeof COLUMNS)[number];
@@ -15,7 +15,7 @@ export interface TaskSearch {
 export function readTaskSearch(search: Record<string, unknown>): TaskSearch {
   const by = COLUMNS.find((column) => column === search.by);
   return {
-    ...(search.window === "h1" || search.window === "d1" ? { window: search.window } : {}),
+    ...(isWindow(search.window) ? { window: search.window } : {}),
     ...(by ? { by } : {}),
     ...(search.up === true ? { up: true as const } : {}),
   };
@@ -32,13 +32,27 @@ export function readOneTaskSearch(search: Record<string, unknown>): OneTaskSearc
   return {
     ...(typeof search.task === "string" || typeof search.task === "number" ? { task: String(search.task) } : {}),
     ...(typeof search.service === "string" && search.service ? { service: search.service } : {}),
-    ...(search.window === "h1" || search.window === "d1" ? { window: search.window } : {}),
+    ...(isWindow(search.window) ? { window: search.window } : {}),
   };
+}
+
+export function isWindow(value: unknown): value is Window {
+  return typeof value === "string" && Object.hasOwn(WINDOWS, value);
 }
 
 /** The distance of a chart's points, in seconds: some sixty to a hundred in a window. */
 export function stepOf(window: Window): number {
-  return { h1: 60, d1: 900 }[window];
+  return { m15: 15, h1: 60, d1: 900 }[window];
+}
+
+/** What a point of a chart stands for, in seconds: at least a minute, or there would be few requests in it. */
+export function spanOf(window: Window): number {
+  return Math.max(60, stepOf(window));
+}
+
+/** The period of the list of runs that holds a window. */
+export function periodOf(window: Window): "h1" | "d1" {
+  return window === "d1" ? "d1" : "h1";
 }
 
 /** The search after a click on a column: most first (names from A), and the other way round on the second click. */

@@ -12,7 +12,13 @@ _FIGURES = {
     "p99_s": 3.1,
     "total_s": 96.7,
 }
-SERVICE = {"service": "orders", "endpoints": 7, "in_flight": 3, **_FIGURES}
+SERVICE = {
+    "service": "orders",
+    "endpoints": 7,
+    "in_flight": 3,
+    "trend_per_minute": [*([18.0] * 10), *([20.0] * 10), *([24.0] * 10)],
+    **_FIGURES,
+}
 ENDPOINT = {"service": "orders", "method": "GET", "endpoint": "/orders", **_FIGURES}
 
 
@@ -24,10 +30,11 @@ class HttpFigures(Document):
     client_error_ratio: float | None
     """Share answered with a status from 400 to 499."""
     server_error_ratio: float | None
-    """Share answered with a status from 500 on."""
+    """Share answered with a status from 500 on; null below 20 requests."""
     p50_s: float | None
     p95_s: float | None
     p99_s: float | None
+    """Null below 20 requests: the slowest of a handful is no percentile."""
     total_s: float
     """Time of all requests together: what a shorter one would save."""
 
@@ -42,6 +49,8 @@ class Service(HttpFigures):
     """How many different methods and route templates it answered."""
     in_flight: int | None
     """Requests that are being answered now."""
+    trend_per_minute: list[float]
+    """Requests per minute in each thirtieth of the window, oldest first."""
 
 
 class ServiceList(Document):

@@ -7,6 +7,7 @@ import { quantity } from "../ui/format";
 import { ErrorNote } from "../ui/notes";
 import { TimeChart, type Line } from "../ui/TimeChart";
 import { bandsOf } from "./bands";
+import { together } from "./lines";
 import { marksOf } from "./marks";
 
 const COLOURS = { p50: "#1098ad", p95: "#f59f00", p99: "#e03131" } as const;
@@ -24,12 +25,9 @@ export function PercentilesChart({ family, query, title }: { family: "http_laten
   const deploys = useDeploys(query.since, query.service);
   const data = p99.data;
   const { times, lines } = useMemo(() => {
-    const readings = { p50: p50.data, p95: p95.data, p99: p99.data };
-    const at = [...new Set(SHARES.flatMap((share) => (readings[share]?.series[0]?.points ?? []).map((point) => Number(point[0]))))].sort((a, b) => a - b);
-    const drawn: Line[] = SHARES.map((share) => {
-      const known = new Map((readings[share]?.series[0]?.points ?? []).map((point) => [point[0], point[1] ?? null] as const));
-      return { label: share.toUpperCase(), color: COLOURS[share], values: at.map((time) => known.get(time) ?? null) };
-    });
+    const points = { p50: p50.data?.series[0]?.points ?? [], p95: p95.data?.series[0]?.points ?? [], p99: p99.data?.series[0]?.points ?? [] };
+    const { times: at, values } = together(SHARES.map((share) => points[share]));
+    const drawn: Line[] = SHARES.map((share, position) => ({ label: share.toUpperCase(), color: COLOURS[share], values: values[position] ?? [] }));
     return { times: at, lines: drawn };
   }, [p50.data, p95.data, p99.data]);
   const bands = useMemo(

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { foremost, type Series } from "./lines";
+import { foremost, together, type Series } from "./lines";
 
 const series = (values: Record<string, (number | null)[]>): Series[] =>
   Object.entries(values).map(([queue, points]) => ({ labels: { queue }, points: points.map((value, at) => [at, value]) }));
@@ -15,4 +15,10 @@ it("judges a line by its latest known value, and one without any last", () => {
 
 it("leaves few lines alone", () => {
   expect(names(foremost(series({ a: [null], b: [1] }), 6))).toEqual(["a", "b"]);
+});
+
+it("puts points of answers that came a moment apart together", () => {
+  const first = [[60, 1], [120, null], [180, 3]];
+  const later = [[120.02, 5], [180.02, 6]];
+  expect(together([first, later, []])).toEqual({ times: [60, 120, 180], values: [[1, null, 3], [null, 5, 6], [null, null, null]] });
 });

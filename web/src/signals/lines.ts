@@ -18,3 +18,15 @@ function latest(series: Series): number {
   }
   return Number.NEGATIVE_INFINITY;
 }
+
+/**
+ * Series of one step that were asked for one after another, as lines with the same times. Each ends at the moment of its
+ * question, so the times of the same point differ by some milliseconds; points belong together by their place from the end.
+ */
+export function together(series: readonly (number | null)[][][]): { times: number[]; values: (number | null)[][] } {
+  const longest = series.reduce((a, b) => (b.length > a.length ? b : a), []);
+  return {
+    times: longest.map((point) => Number(point[0])),
+    values: series.map((points) => longest.map((_, place) => points[points.length - longest.length + place]?.[1] ?? null)),
+  };
+}

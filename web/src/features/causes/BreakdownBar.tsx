@@ -57,11 +57,11 @@ export function BreakdownTable({ slices }: { slices: readonly Slice[] }) {
   const sum = slices.reduce((total, slice) => total + slice.covered_s, 0);
   const colours = coloured(folded(slices, MOST));
   return (
-    <Table.ScrollContainer minWidth={620}>
-      <Table verticalSpacing={3} data-testid="breakdown-table">
+    <Table.ScrollContainer minWidth={760}>
+      <Table verticalSpacing={3} layout="fixed" data-testid="breakdown-table">
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>{t("breakdown.part")}</Table.Th>
+            <Table.Th miw={200}>{t("breakdown.part")}</Table.Th>
             {(["share", "covered", "calls", "all", "longest", "errors"] as const).map((column) => (
               <Table.Th key={column} ta="right" w={92} title={column === "covered" || column === "all" ? t(`breakdown.${column}Help`) : undefined}>
                 {t(`breakdown.${column}`)}

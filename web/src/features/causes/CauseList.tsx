@@ -34,7 +34,7 @@ export function CauseList({ causes, colours }: { causes: Cause[]; colours: Map<s
               <Text size={first ? "md" : "sm"} fw={first ? 600 : 400} style={{ overflowWrap: "anywhere" }}>
                 {said(cause, "sentence")}
               </Text>
-              <Group gap="md" component="dl" m={0} mt={2}>
+              <Group gap="2px 16px" component="dl" m={0} mt={2}>
                 {figures.map(([name, value]) => (
                   <Text key={name} size="xs" c="dimmed" component="div">
                     <dt style={{ display: "inline" }}>{name}</dt>{" "}

@@ -10,7 +10,7 @@ import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Clock } from "../../ui/time";
 import type { Window } from "../tasks/order";
 import { BreakdownBar, BreakdownLegend } from "./BreakdownBar";
-import { coloured, wholeOf } from "./breakdown";
+import { coloured, wholeOf, type Slice } from "./breakdown";
 import { CauseList } from "./CauseList";
 import { compare, evidenceOf } from "./comparison";
 
@@ -101,16 +101,25 @@ function Finding({ compared, causes, heading }: { compared: Compared; causes: Ca
           </Group>
         </Box>
       )}
-      <Evidence broken={broken} colours={colours} ofTask={compared.task !== ""} />
+      <Evidence broken={broken} colours={colours} ofTask={compared.task !== ""} named={new Set(picture.slow.map((slice) => slice.key))} />
     </Stack>
   );
 }
 
-function Evidence({ broken, colours, ofTask }: { broken: { example: CauseExample; slices: ReturnType<typeof wholeOf> }[]; colours: Map<string, string>; ofTask: boolean }) {
+interface EvidenceProps {
+  broken: { example: CauseExample; slices: Slice[] }[];
+  colours: Map<string, string>;
+  ofTask: boolean;
+  /** What the picture above names already. */
+  named: Set<string>;
+}
+
+function Evidence({ broken, colours, ofTask, named }: EvidenceProps) {
   const { t } = useTranslation();
   if (broken.length === 0) return null;
   const longest = Math.max(...broken.map(({ example }) => example.duration_s));
-  const legend = [...new Map(broken.flatMap(({ slices }) => slices).map((slice) => [slice.key, slice])).values()].slice(0, 8);
+  const more = broken.flatMap(({ slices }) => slices).filter((slice) => !named.has(slice.key));
+  const legend = [...new Map(more.map((slice) => [slice.key, slice])).values()].slice(0, 8);
   return (
     <Accordion variant="filled" chevronPosition="left">
       <Accordion.Item value="evidence">
@@ -137,7 +146,7 @@ function Evidence({ broken, colours, ofTask }: { broken: { example: CauseExample
                 <BreakdownBar slices={slices} scale_s={longest} colours={colours} />
               </Labelled>
             ))}
-            <BreakdownLegend slices={legend} colours={colours} />
+            {legend.length > 0 && <BreakdownLegend slices={legend} colours={colours} />}
           </Stack>
         </Accordion.Panel>
       </Accordion.Item>

@@ -22,7 +22,7 @@ export interface Breakdown {
 
 export const OWN = "own code";
 export const REST = "rest";
-const QUEUE = "queue";
+export const QUEUE = "queue";
 
 /** Read what was told; null when it tells nothing that can be drawn. The greatest part comes first, own code last. */
 export function breakdownOf(told: unknown): Breakdown | null {

@@ -1,5 +1,5 @@
 import type { CauseExample, Cause, Compared } from "../../api/queries";
-import { OWN, keyOf, type Slice } from "./breakdown";
+import { OWN, QUEUE, keyOf, type Slice } from "./breakdown";
 
 /** A slow one and a typical one side by side, made of the same parts in the same order. */
 export interface Comparison {
@@ -9,8 +9,9 @@ export interface Comparison {
 }
 
 export function compare(parts: Compared["parts"]): Comparison {
-  // Own code is drawn last, as in the bar of a single one.
-  const order = [...parts].sort((a, b) => Number(a.component === OWN) - Number(b.component === OWN));
+  // As in the bar of a single one: the wait in the queue first, own code last.
+  const place = (part: Compared["parts"][number]) => (part.component === QUEUE ? 0 : part.component === OWN ? 2 : 1);
+  const order = [...parts].sort((a, b) => place(a) - place(b));
   const side = (of: "slow_s" | "typical_s") => order.map((part) => slice(part, part[of]));
   const [slow, typical] = [side("slow_s"), side("typical_s")];
   const sum = (slices: Slice[]) => slices.reduce((total, one) => total + one.covered_s, 0);

@@ -13,7 +13,7 @@ import { WINDOWS, spanOf, stepOf } from "../tasks/order";
 import { ErrorShare, Figure, WindowChoice, useWhyNot } from "./cells";
 import { SERVICE_COLUMNS, type ServiceColumn } from "./order";
 
-const WIDTH: Partial<Record<ServiceColumn, number>> = { trend_per_minute: 132 };
+const WIDTH: Partial<Record<ServiceColumn, number>> = { requests_per_minute: 110, trend_per_minute: 136, in_flight: 100 };
 
 /** Every service that answers HTTP: how much, how well, how fast. */
 export function ServicesPage() {

@@ -230,7 +230,7 @@ def test_a_deploy_is_marked_in_charts_and_compared(seen: Page):
     effect = seen.locator("[data-deploy='1.1']")
     expect(effect).to_contain_text("1.0 → 1.1")
     expect(effect).to_contain_text("index on orders")
-    expect(effect.locator("[data-side=before]")).to_contain_text("640")
+    expect(effect.locator("[data-side=before]")).to_contain_text("643")
     expect(effect.locator("[data-side=after]")).to_contain_text("0")
 
 

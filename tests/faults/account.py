@@ -1,11 +1,9 @@
 """What really happened against what Huoyan says of it. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-NEAR_S = 0.3
-"""A task that wrote its end this shortly before its process was killed, in seconds, may not have been told as ended."""
 FINAL = frozenset({"succeeded", "failed", "revoked", "rejected", "lost", "dead"})
 ENDED_BADLY = frozenset({"lost", "failed", "dead"})
 LONGEST_S = 3600.0
@@ -21,12 +19,13 @@ class Kill:
 
 @dataclass(slots=True)
 class Account:
-    """The comparison. Every list names runs; all but the first two have to be empty.
+    """The comparison. Every list names runs; those after `untold` have to be empty.
 
     Attributes:
         died: Runs whose process was killed under them, and that nothing ran again.
         found: Those of them that Huoyan says ended badly.
         unheard: Those that began so shortly before their process was killed that nobody could hear of it.
+        untold: Runs that ended, and whose process was killed before it could say so.
         missed: Those of `died` that Huoyan takes for something else.
         false_losses: Runs that ended well and are said to be lost or failed.
         hanging: Runs shown as started though nothing runs them.
@@ -39,6 +38,7 @@ class Account:
     died: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     false_losses: list[str] = field(default_factory=list)
     hanging: list[str] = field(default_factory=list)
@@ -64,16 +64,20 @@ def compare(
     said: Iterable[Mapping[str, Any]],
     kills: Iterable[Kill],
     submitted: Iterable[str] = (),
+    *,
     unheard_s: float = 0.0,
+    tells: bool = True,
 ) -> Account:
     """Compare.
 
     Args:
-        diary: Lines of the diary: run, what (`start` or `end`), pid, at.
+        diary: Lines of the diary: run, what (`start`, `end` or `told`), pid, at.
         said: Runs as the API lists them.
         kills: Processes that were killed.
         submitted: Ids of runs that were asked for, whether or not they began.
         unheard_s: What a process said in this time before it was killed may have been lost with it, in seconds.
+        tells: Whether the diary says when what watches the tasks has had its turn. Otherwise an end within `unheard_s`
+            of the kill is excused.
     """
     killed = {kill.pid: kill.at for kill in kills}
     known = {run["id"]: run for run in said}
@@ -83,7 +87,7 @@ def compare(
         lines.setdefault(line["run"], []).append(line)
     account.runs = len(lines)
     for run_id, own in lines.items():
-        _judge(account, run_id, own, known.get(run_id), killed, unheard_s)
+        _judge(account, run_id, own, known.get(run_id), killed, unheard_s, tells)
     for run in known.values():
         if _is_absurd(run):
             account.absurd.append(run["id"])
@@ -97,20 +101,24 @@ def _judge(
     run: Mapping[str, Any] | None,
     killed: Mapping[int, float],
     unheard_s: float,
+    tells: bool,
 ) -> None:
     state = None if run is None else str(run["state"])
     ends = [line for line in own if line["what"] == "end"]
     starts = sorted((line for line in own if line["what"] == "start"), key=lambda line: line["at"])
     if ends:
-        at_the_end = all(
-            0 <= killed.get(line["pid"], float("inf")) - line["at"] < max(NEAR_S, unheard_s) for line in ends
-        )
-        if state is None:
-            _put(account.absent, run_id, unless=at_the_end)
-        elif state == "started":
+        told = {line["pid"] for line in own if line["what"] == "told"}
+        if all(_cut_short(line, killed, told, unheard_s, tells) for line in ends) and state != "succeeded":
+            account.untold.append(run_id)
+            if tells and state not in ENDED_BADLY:
+                # Its start was told, so that its process is gone is known of it.
+                account.hanging.append(run_id)
+        elif state is None:
+            account.absent.append(run_id)
+        elif state not in FINAL:
             account.hanging.append(run_id)
         elif state in ENDED_BADLY:
-            _put(account.false_losses, run_id, unless=at_the_end)
+            account.false_losses.append(run_id)
         return
     if state == "succeeded":
         account.invented.append(run_id)
@@ -135,9 +143,13 @@ def _judge(
             account.hanging.append(run_id)
 
 
-def _put(where: list[str], run_id: str, *, unless: bool) -> None:
-    if not unless:
-        where.append(run_id)
+def _cut_short(
+    end: Mapping[str, Any], killed: Mapping[int, float], told: Collection[int], unheard_s: float, tells: bool
+) -> bool:
+    """Tell whether a process was killed before it could say how a run ended."""
+    if end["pid"] not in killed:
+        return False
+    return end["pid"] not in told if tells else 0 <= killed[end["pid"]] - end["at"] < unheard_s
 
 
 def _is_absurd(run: Mapping[str, Any]) -> bool:

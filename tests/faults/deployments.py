@@ -35,8 +35,10 @@ class Deployment:
     """Whether there are children that can be killed while their worker goes on."""
     asked_all = False
     """Whether everything was asked for that will be, where what was accepted may vanish with its process."""
-    unheard_s = 0.1
+    unheard_s = 0.0
     """What a process says this shortly before it is killed may be on its way inside the machine, in seconds."""
+    tells = True
+    """Whether the diary says when what watches the tasks has had its turn."""
 
     def __init__(self, server: HuoyanServer, broker: str = "", *, hooks: bool = True) -> None:
         self.server = server
@@ -119,6 +121,12 @@ class CeleryDeployment(Deployment):
 
     prefork = True
 
+    def __init__(self, server: HuoyanServer, broker: str = "", *, hooks: bool = True) -> None:
+        super().__init__(server, broker, hooks=hooks)
+        if not hooks:
+            # Celery's own events leave from its main process, some time after the child was done.
+            self.unheard_s, self.tells = 0.3, False
+
     def submit(self, count: int, seconds: float) -> None:
         """Send them from a process of its own."""
         self._produce("tests.faults.apps.celery_app", count, seconds)
@@ -149,7 +157,7 @@ class RqDeployment(Deployment):
         """Start the worker; its heartbeats are shorter than the six minutes of RQ."""
         log = self.worker.log_path
         before = log.read_text().count("Listening on") if log.exists() else 0
-        hooks = ["-c", "tests.faults.apps.rq_hooks"] if "HUOYAN_URL" in self.env else []
+        hooks = ["-w", "tests.faults.apps.rq_worker.TellingWorker"]
         name = ["--name", f"w{len(self.kills)}"]
         self.worker.run(
             [PROGRAMS / "rq", "worker", "--url", self.env["FAULTS_BROKER"], *name, *hooks, "faults"],
@@ -172,7 +180,8 @@ class FunctionDeployment(Deployment):
     def start(self) -> None:
         """Start a process that runs what is left."""
         count, seconds = self._wanted
-        left = count - len({line["run"] for line in self._lines()})
+        # One at least: a process that runs nothing has nothing to say, and nobody else speaks for the one before it.
+        left = max(1, count - len({line["run"] for line in self._lines()}))
         command = [sys.executable, "-m", "tests.faults.apps.functions", str(left), str(seconds)]
         self.worker.run(command, lambda: True, env=self.env)
 

@@ -1,5 +1,8 @@
 """What really happened, written by the tasks themselves: a line for each start and end, one file for all processes.
 
+A third line, `told`, is written when what watches the task has had its turn: a process killed between the end and that
+line could not say how the run ended, and only then.
+
 A line is one `write` to a file opened for appending, so lines of several processes do not mix (POSIX, write(2)),
 and what was written stays when the process is killed.
 """
@@ -15,7 +18,7 @@ DIARY = "FAULTS_DIARY"
 
 
 def note(run_id: str, what: str) -> None:
-    """Write down that a run starts or ends in this process."""
+    """Write down that a run starts, ends or has been told of in this process."""
     line = json.dumps({"run": run_id, "what": what, "pid": os.getpid(), "at": time.time()}) + "\n"
     descriptor = os.open(os.environ[DIARY], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:

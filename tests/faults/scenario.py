@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.faults import diary
-from tests.faults.account import FINAL, NEAR_S, Account, compare
+from tests.faults.account import FINAL, Account, compare
 from tests.faults.deployments import Deployment
 from tests.servers import HuoyanServer, wait_until
 
@@ -65,11 +65,11 @@ def run(
         return [one for one in _open(server) if one["id"] not in unsure]
 
     wait_until(lambda: not still(), limit_s, lambda: f"no run to be open, still {still()[:5]}", interval_s=0.3)
-    account = _settled(deployment, server)
+    account = _settled(deployment, server, max(15.0, limit_s / 6))
     return Outcome(account, time.time() - ended, len(faults))
 
 
-def _settled(deployment: Deployment, server: HuoyanServer) -> Account:
+def _settled(deployment: Deployment, server: HuoyanServer, limit_s: float) -> Account:
     """Compare, and once more where something is missing that may still be on its way."""
     account = _account(deployment, server)
 
@@ -79,7 +79,7 @@ def _settled(deployment: Deployment, server: HuoyanServer) -> Account:
         return not account.faults
 
     try:
-        wait_until(settled, 15, interval_s=1.0)
+        wait_until(settled, limit_s, interval_s=1.0)
     except AssertionError:
         pass
     return account
@@ -87,7 +87,14 @@ def _settled(deployment: Deployment, server: HuoyanServer) -> Account:
 
 def _account(deployment: Deployment, server: HuoyanServer) -> Account:
     lines = diary.read(deployment.diary)
-    return compare(lines, server.runs(), deployment.kills, deployment.submitted, deployment.unheard_s)
+    return compare(
+        lines,
+        server.runs(),
+        deployment.kills,
+        deployment.submitted,
+        unheard_s=deployment.unheard_s,
+        tells=deployment.tells,
+    )
 
 
 def _begun(deployment: Deployment) -> int:
@@ -111,7 +118,7 @@ def _cut_off(deployment: Deployment) -> set[str]:
     return {
         run_id
         for run_id, line in last.items()
-        if 0 <= killed.get(line["pid"], float("inf")) - line["at"] < max(NEAR_S, deployment.unheard_s)
+        if 0 <= killed.get(line["pid"], float("inf")) - line["at"] < deployment.unheard_s
     }
 
 

@@ -15,7 +15,8 @@ def run(state: str, **more: Any) -> dict[str, Any]:
     return {"id": "r", "state": state, "wait_s": 0.1, "duration_s": 0.2, "attempts": [], **more}
 
 
-DONE = [line("start", 10), line("end", 11)]
+DONE = [line("start", 10), line("end", 11), line("told", 11)]
+CUT = DONE[:2]
 DIED = [line("start", 10)]
 KILLED = [Kill(1, 15.0)]
 
@@ -28,7 +29,13 @@ KILLED = [Kill(1, 15.0)]
         (DONE, [run("failed")], KILLED, {"false_losses"}),
         (DONE, [run("started")], [], {"hanging"}),
         (DONE, [], [], {"absent"}),
-        (DONE, [run("lost")], [Kill(1, 11.1)], set()),
+        (DONE, [run("queued")], [], {"hanging"}),
+        (DONE, [run("lost")], [Kill(1, 11.1)], {"false_losses"}),
+        (CUT, [run("lost")], KILLED, set()),
+        (CUT, [run("succeeded")], KILLED, set()),
+        (CUT, [run("lost")], [], {"false_losses"}),
+        (CUT, [run("started")], KILLED, {"hanging"}),
+        (CUT, [], KILLED, {"hanging"}),
         (DONE, [run("succeeded", wait_s=-0.1)], [], {"absurd"}),
         (DONE, [run("succeeded", attempts=[{"duration_s": 1e9}])], [], {"absurd"}),
         (DIED, [run("lost")], KILLED, set()),
@@ -58,3 +65,12 @@ def test_recall_counts_what_could_be_heard_of() -> None:
 def test_what_was_asked_for_and_is_not_known_is_absent() -> None:
     assert compare([], [], [], submitted=["r"]).absent == ["r"]
     assert compare([], [run("queued")], [], submitted=["r"]).faults == {}
+
+
+def test_where_nobody_writes_down_what_was_told_only_time_excuses() -> None:
+    def faults(state: str, killed_at: float) -> set[str]:
+        return set(compare(CUT, [run(state)], [Kill(1, killed_at)], unheard_s=0.3, tells=False).faults)
+
+    assert faults("lost", 11.2) == set()
+    assert faults("queued", 11.2) == set()
+    assert faults("lost", 11.4) == {"false_losses"}

@@ -20,7 +20,7 @@ from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleReport
 
 if TYPE_CHECKING:
-    from huoyan.client.spool import Spool
+    from huoyan.client.spool import SharedSpool, Spool
 
 _BATCH_BYTES = 1024 * 1024
 _EVENT_BYTES = 1024 * 1024
@@ -232,6 +232,10 @@ class Emitter:
         if self._spool is not None:
             self._spool.forked()
         self._transport.forget()
+
+    def shared_spool(self) -> "SharedSpool | None":
+        """Return a file like this one's own, for a process and the children it forks; None when nothing is kept."""
+        return self._spool.shared() if self._spool is not None else None
 
     def _waiting(self) -> bool:
         """Whether anything but events waits to be told."""

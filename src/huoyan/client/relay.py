@@ -3,13 +3,17 @@
 A child may be killed at any moment: revoked with `terminate`, over its hard time limit, out of memory; or it ends by
 os._exit. What it reported must not die with it, so it goes at once into a socket whose other end is the main process,
 which sends it to the server. One message is one event; a kill cannot tear it.
+
+What is still inside the socket when the main process is killed as well would be gone with it. So each event is first
+appended to a file that all of them share, which the main process empties when it has taken everything.
 """
 
+import select
 import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huoyan.client.guard import warn
 from huoyan.client.reporter import Reporter
@@ -17,9 +21,13 @@ from huoyan.client.thread import start as start_thread
 from huoyan.client.wire import decode_events, encode_event
 from huoyan.model.event import EventKind, TaskEvent
 
+if TYPE_CHECKING:
+    from huoyan.client.spool import SharedSpool
+
 _SEND_BUFFER_BYTES = 4 * 1024 * 1024
 _MAX_MESSAGE_BYTES = 1024 * 1024
 _BARRIER = b"!"
+_EMPTY_AFTER_BYTES = 64 * 1024
 
 
 class Relay:
@@ -33,12 +41,14 @@ class Relay:
         self._take: Callable[[TaskEvent], None] | None = None
         self._passed = threading.Condition()
         self._barriers = 0
+        self._spool: SharedSpool | None = None
 
-    def open(self, take: Callable[[TaskEvent], None]) -> None:
+    def open(self, take: Callable[[TaskEvent], None], spool: "SharedSpool | None" = None) -> None:
         """Make the channel, in the main process before it forks.
 
         Args:
             take: Called in the main process with each event a child reports.
+            spool: Keeps what is on its way for the case that all are killed; None: it would be gone.
         """
         if self._near is not None or not hasattr(socket, "AF_UNIX"):
             return
@@ -46,6 +56,9 @@ class Relay:
         far.setblocking(False)
         far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._near, self._far, self._take = near, far, take
+        if spool is not None:
+            spool.open()
+            self._spool = spool
         self._thread = threading.Thread(target=self._receive, args=(near,), name="huoyan-relay", daemon=True)
         start_thread(self._thread)
 
@@ -71,6 +84,8 @@ class Relay:
         """
         if self._far is None:
             return False
+        if self._spool is not None and event != _BARRIER:
+            self._spool.keep(event)
         try:
             self._far.send(event)
         except OSError:
@@ -88,9 +103,14 @@ class Relay:
                 if time.monotonic() >= deadline:
                     return
                 self._passed.wait(0.01)
-            self._passed.wait_for(lambda: self._barriers >= target, deadline - time.monotonic())
+            passed = self._passed.wait_for(lambda: self._barriers >= target, deadline - time.monotonic())
+        if passed and self._spool is not None:
+            self._spool.forget()
+            self._spool.close()
+            self._spool = None
 
     def _receive(self, near: socket.socket) -> None:
+        taken_bytes = 0
         while True:
             try:
                 data = near.recv(_MAX_MESSAGE_BYTES)
@@ -102,8 +122,12 @@ class Relay:
                 with self._passed:
                     self._barriers += 1
                     self._passed.notify_all()
-            else:
-                self._give(data)
+                continue
+            self._give(data)
+            taken_bytes += len(data)
+            if taken_bytes > _EMPTY_AFTER_BYTES and self._spool is not None and not select.select([near], [], [], 0)[0]:
+                self._spool.forget()
+                taken_bytes = 0
 
     def _give(self, data: bytes) -> None:
         try:
@@ -164,6 +188,15 @@ class RelayedReporter(Reporter):
         fields.setdefault("service", self.service)
         fields.setdefault("framework", self.framework)
         return TaskEvent(kind=kind, run_id=run_id, at=self.clock.now() if at is None else at, **fields)
+
+    def open_relay(self, take: Callable[[TaskEvent], None] | None = None) -> None:
+        """Open the channel in the main process, before it forks.
+
+        Args:
+            take: Called with each event a child reports; records it by default.
+        """
+        emitter = self._client.emitter
+        self._relay.open(take or self.take, emitter.shared_spool() if emitter is not None else None)
 
     def take(self, event: TaskEvent) -> None:
         """Record what a child reported."""

@@ -41,6 +41,7 @@ class Spool:
 
     def __init__(self, folder: Path, destination: str, most_bytes: int) -> None:
         self._folder = folder
+        self._destination = destination
         self._mark = hashlib.sha256(destination.encode()).hexdigest()[:16]
         self._most_bytes = most_bytes
         self._path: Path | None = None
@@ -121,6 +122,10 @@ class Spool:
             pass
         self._descriptor, self._path, self._broken = None, None, True
 
+    def shared(self) -> "SharedSpool":
+        """Return one of the same folder and server, for this process and the children it will fork."""
+        return SharedSpool(self._folder, self._destination, self._most_bytes)
+
     @property
     def keeping(self) -> bool:
         """Whether what waits is in the file too."""
@@ -135,6 +140,39 @@ class Spool:
     def _give_up(self, error: OSError) -> None:
         self._broken = True
         warn("spool", "huoyan: events are not kept for the case that this process is killed: %s", error)
+
+
+class SharedSpool(Spool):
+    """One file that a process and the children it forks write to; an orphan only when all of them are gone.
+
+    The descriptor and its lock go over to the children with the fork, and appended lines of several processes do not
+    mix (POSIX, write(2)).
+    """
+
+    def open(self) -> None:
+        """Make the file, before the first fork. Never raises."""
+        try:
+            self._open()
+        except OSError as error:
+            self._give_up(error)
+
+    def keep(self, event: bytes) -> None:
+        """Keep one encoded event, in any of the processes. Never raises."""
+        if self._descriptor is None or self._broken:
+            return
+        try:
+            if os.fstat(self._descriptor).st_size + len(event) < self._most_bytes:
+                os.write(self._descriptor, event + b"\n")
+        except OSError as error:
+            self._give_up(error)
+
+    def forget(self) -> None:
+        """Empty the file: everything in it is safe elsewhere."""
+        if self._descriptor is not None and not self._broken:
+            try:
+                os.ftruncate(self._descriptor, 0)
+            except OSError as error:
+                self._give_up(error)
 
 
 def spool(setting: str, destination: str, most_bytes: int) -> Spool | None:

@@ -5,10 +5,10 @@ import os
 import sys
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 
 import huoyan
-from tests.faults.diary import work
+from tests.faults.diary import note, work
 
 app = Celery("faults", broker=os.environ.get("FAULTS_BROKER", "memory://"))
 app.conf.update(
@@ -20,6 +20,11 @@ app.conf.update(
 )
 if os.environ.get("HUOYAN_URL"):
     huoyan.watch(app, service="faults")
+
+    @signals.task_postrun.connect  # Behind the hook of what watches.
+    def told(task_id: str = "", **_: Any) -> None:
+        """Write down that all is said of a task."""
+        note(task_id, "told")
 
 
 @app.task(name="faults.work", bind=True)

@@ -1,14 +1,24 @@
 """Background tasks of a FastAPI application: each request starts one of `seconds`."""
 
-from typing import Annotated
+from contextvars import ContextVar
+from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, FastAPI, Query
 
 import huoyan
 from huoyan.client import context
-from tests.faults.diary import work
+from tests.faults.diary import note, work
 
-app = huoyan.watch(FastAPI(), service="faults")
+application = huoyan.watch(FastAPI(), service="faults")
+ended: ContextVar[list[str]] = ContextVar("ended")
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answer a request, and write down when all is said of its background tasks."""
+    ended.set([])
+    await application(scope, receive, send)
+    for run_id in ended.get():
+        note(run_id, "told")
 
 
 def later(seconds: float) -> None:
@@ -16,9 +26,10 @@ def later(seconds: float) -> None:
     current = context.current()
     assert current is not None
     work(current.run_id, seconds)
+    ended.get().append(current.run_id)
 
 
-@app.post("/later")
+@application.post("/later")
 def start(background: BackgroundTasks, seconds: Annotated[float, Query()]) -> None:
     """Start a background task."""
     background.add_task(later, seconds)

@@ -1,12 +1,17 @@
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from huoyan.client.process import Client
 from huoyan.client.relay import Relay, RelayedReporter
 from huoyan.client.reporter import Reporter
+from huoyan.client.spool import SharedSpool, Spool
 from huoyan.client.transport.memory import MemoryTransport
+from huoyan.client.wire import decode_events
 from huoyan.model.event import EventKind, TaskEvent
 from tests.servers.waiting import wait_until
 
@@ -86,3 +91,47 @@ def test_without_a_channel_a_process_reports_by_itself(
     reporter.emit(EventKind.STARTED, "r")
     client.flush(2.0)
     assert len(transport.events) == 1
+
+
+def test_what_is_on_its_way_when_all_are_killed_is_taken_over(tmp_path: Path):
+    killed = subprocess.run([sys.executable, "-c", ALL_KILLED, str(tmp_path)], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    (events,) = Spool(tmp_path, "http://one", 1 << 20).orphans()
+    assert [event.run_id for event in decode_events(tuple(events))] == ["from the child"]
+
+
+def test_what_was_taken_is_not_kept_any_longer(tmp_path: Path):
+    taken: list[TaskEvent] = []
+    relay = Relay()
+    relay.open(taken.append, SharedSpool(tmp_path, "http://one", 1 << 24))
+    (path,) = tmp_path.iterdir()
+    event = b'{"kind":"queued","run_id":"r","at":1.0,"args":["' + b"x" * 10_000 + b'"]}'
+
+    def work() -> None:
+        for _ in range(20):
+            assert relay.send(event)
+
+    in_child(relay, work)
+    wait_until(lambda: len(taken) == 20, 5)
+    wait_until(lambda: path.stat().st_size < 20 * len(event), 5)
+    relay.drain()
+    assert list(tmp_path.iterdir()) == []
+
+
+ALL_KILLED = """
+import os, signal, sys, threading
+from pathlib import Path
+from huoyan.client.relay import Relay
+from huoyan.client.spool import SharedSpool
+
+relay = Relay()
+# The main process takes nothing any more, as if it were killed while the child speaks.
+relay.open(lambda event: threading.Event().wait(), SharedSpool(Path(sys.argv[1]), "http://one", 1 << 20))
+pid = os.fork()
+if pid == 0:
+    relay.in_child()
+    assert relay.send(b'{"kind":"queued","run_id":"from the child","at":1.0}')
+    os._exit(0)
+os.waitpid(pid, 0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""

@@ -34,7 +34,7 @@ class Working:
             sender.hostname, queues=sorted(sender.app.amqp.queues.consume_from), reports=True, children=True
         )
         if _forks(sender.pool_cls):
-            self._relay.open(reporter.take)
+            reporter.open_relay()
 
     @guarded("celery.worker_process_init")
     def process_init(self, **_: Any) -> None:

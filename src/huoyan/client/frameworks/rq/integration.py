@@ -95,7 +95,7 @@ class RqIntegration:
             reporter.identify(str(worker.name), queues=list(worker.queue_names()), reports=True, children=True)
             self._executing.speaker = reporter
             if forks(worker):
-                self._relay.open(self._executing.take)
+                reporter.open_relay(self._executing.take)
             if reporter.settings.connected:
                 queues = [(str(queue.name), str(queue.key)) for queue in worker.queues]
                 self._depths[worker.name] = Depths(reporter, worker.connection, queues)

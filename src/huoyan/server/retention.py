@@ -4,6 +4,8 @@ from huoyan.clock import Clock
 from huoyan.server.store.examples import ExampleStore
 from huoyan.server.store.incidents import IncidentStore
 
+_HOUR_S = 3600.0
+
 
 class IncidentRetention:
     """Deletes resolved incidents with all that belongs to them.
@@ -31,7 +33,7 @@ class IncidentRetention:
 
 
 class ExampleRetention:
-    """Deletes examples of requests when they are old.
+    """Deletes examples of requests when they are old, and thins out those of hours that are over.
 
     Args:
         examples: Where they are kept.
@@ -46,7 +48,18 @@ class ExampleRetention:
         self._examples = examples
         self._clock = clock
         self._retention_s = retention_s
+        self._thinned_until: float | None = None
 
     def run_once(self) -> int:
         """Delete what is due and return how many examples that were."""
-        return self._examples.delete_before(self._clock.now() - self._retention_s)
+        now = self._clock.now()
+        done = self._examples.delete_before(now - self._retention_s)
+        # The last whole hour is left as it is: what is slow now is looked into with all there is.
+        until = (now // _HOUR_S - 1) * _HOUR_S
+        since = until - self._retention_s if self._thinned_until is None else self._thinned_until
+        hour = since // _HOUR_S * _HOUR_S
+        while hour < until:
+            done += self._examples.thin(hour, hour + _HOUR_S)
+            hour += _HOUR_S
+        self._thinned_until = max(until, hour)
+        return done

@@ -52,24 +52,21 @@ class Answer:
     standouts: Standouts = field(default_factory=Standouts)
 
 
-def of_endpoint(
-    store: Store, source: Moments, service: str | None, endpoint: str, since: float, until: float
-) -> Answer:
+def of_endpoint(store: Store, source: Moments, service: str, endpoint: str, since: float, until: float) -> Answer:
     """Work out what makes an endpoint slow.
 
     Args:
         store: Where examples are.
         source: Where distributions are.
-        service: The service, None for any.
+        service: The service.
         endpoint: Method and route template, `GET /orders/{id}`.
         since: Begin of the window, seconds since 1970 UTC.
         until: Its end.
     """
     every = store.examples.of(service, endpoint, since, until)
     kept = [one for one in every if one.kind != "failed"]
-    name = service if service is not None else next((one.service for one in kept), "")
     method, _, path = endpoint.partition(" ")
-    where = {"service": (name,), "method": (method,), "endpoint": (path,)}
+    where = {"service": (service,), "method": (method,), "endpoint": (path,)}
     seen = source.distribution(HTTP_REQUEST_DURATION.name, where, (), since, until).get(())
     cutoff_s = _cutoff(seen, kept)
     cases = (
@@ -77,18 +74,19 @@ def of_endpoint(
         if cutoff_s is None
         else [_case(one, cutoff_s) for one in kept if one.kind == "sampled" or _is_slow(one, cutoff_s)]
     )
-    findings = _with_percentiles(causes_of(cases), source, name, since, until)
+    findings = _with_percentiles(causes_of(cases), source, service, since, until)
     named = {case_id for cause in findings.causes for case_id in cause.evidence}
     evidence = {str(one.id): one for one in kept if str(one.id) in named}
-    return Answer(name, endpoint, "", findings, cutoff_s, evidence, of_requests(every, cutoff_s))
+    return Answer(service, endpoint, "", findings, cutoff_s, evidence, of_requests(every, cutoff_s))
 
 
-def of_path(store: Store, source: Moments, service: str | None, path: str, since: float, until: float) -> list[Answer]:
-    """Work out the same for a route template, whatever the method; what loses most time comes first."""
+def of_named(store: Store, source: Moments, service: str | None, name: str, since: float, until: float) -> list[Answer]:
+    """Work out the same for an endpoint of any service, or for a route template alone, whatever the method; what loses
+    most time comes first."""
     found = [
-        of_endpoint(store, source, name, endpoint, since, until)
-        for name, endpoint in store.examples.endpoints(since, until, service)
-        if endpoint.rpartition(" ")[2] == path
+        of_endpoint(store, source, owner, endpoint, since, until)
+        for owner, endpoint in store.examples.endpoints(since, until, service)
+        if name in (endpoint, endpoint.rpartition(" ")[2])
     ]
     return sorted(found[:MOST_ENDPOINTS], key=lambda answer: -_excess_s(answer.findings))
 

@@ -10,7 +10,7 @@ from huoyan.model.alert import Alert
 from huoyan.model.incident import EntryKind, Incident, TimelineEntry
 from huoyan.server.alert.service import Publisher
 from huoyan.server.collect.cause_wording import sentence, standout_sentence
-from huoyan.server.collect.causes import Answer, of_path, of_service, of_task
+from huoyan.server.collect.causes import Answer, of_named, of_service, of_task
 from huoyan.server.store import Store
 from huoyan.server.store.alerts import AlertStore
 from huoyan.server.store.incidents import IncidentStore
@@ -57,7 +57,7 @@ def explanations(store: Store, source: Moments) -> Explain:
         if alert.signal.startswith(_OF_REQUESTS):
             path = alert.labels.get("endpoint")
             answers = (
-                of_path(store, source, service, path, since, now)
+                of_named(store, source, service, path, since, now)
                 if path
                 else of_service(store, source, service, since, now)
             )

@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Row, delete, func, insert, select
+from sqlalchemy import Engine, Row, case, delete, func, insert, select
 
 from huoyan.model.example import Example
 from huoyan.server.store.schema import examples
 
 MOST_READ = 4000
 """Examples of one endpoint that are looked at, the newest of each kind."""
+KEPT_PER_HOUR = 60
+"""Examples of each kind that are kept of an endpoint and hour, once that hour is over for a while."""
+_HASH, _PRIME = 2654435761, 1_000_003
 _DETAILS = ("method", "breakdown", "labels", "trace_id", "seen")
 
 
@@ -68,6 +71,31 @@ class ExampleStore:
             query = query.where(examples.c.service == service)
         with self._engine.connect() as connection:
             return [(row.service, row.endpoint) for row in connection.execute(query)]
+
+    def thin(self, since: float, until: float) -> int:
+        """Keep, of each endpoint, the `KEPT_PER_HOUR` slowest, as many random and as many failing ones of a time.
+
+        Args:
+            since: Begin of the time, an hour, in seconds since 1970 UTC.
+            until: Its end.
+
+        Returns:
+            How many were deleted.
+        """
+        place = func.row_number().over(
+            partition_by=(examples.c.service, examples.c.endpoint, examples.c.kind),
+            # Beside the slowest a choice that has nothing to do with what they are: by a multiplicative hash (Knuth).
+            order_by=(
+                case((examples.c.kind == "slow", -examples.c.duration_s), else_=0.0),
+                examples.c.id * _HASH % _PRIME,
+            ),
+        )
+        ranked = (
+            select(examples.c.id, place.label("place")).where(examples.c.at >= since, examples.c.at < until).subquery()
+        )
+        surplus = select(ranked.c.id).where(ranked.c.place > KEPT_PER_HOUR)
+        with self._engine.begin() as connection:
+            return int(connection.execute(delete(examples).where(examples.c.id.in_(surplus))).rowcount)
 
     def delete_before(self, at: float) -> int:
         """Forget examples from before `at`; return how many."""

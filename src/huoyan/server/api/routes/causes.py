@@ -8,7 +8,7 @@ from huoyan.errors import InvalidQuery
 from huoyan.server.api.context import Here
 from huoyan.server.api.parameters import OneService, OneTask, Since, Until, period
 from huoyan.server.api.schemas.cause import CauseList, cause_list
-from huoyan.server.collect.causes import of_endpoint, of_path, of_service, of_task
+from huoyan.server.collect.causes import of_endpoint, of_named, of_service, of_task
 
 router = APIRouter(tags=["causes"])
 
@@ -40,9 +40,9 @@ def list_causes(
     start, end = period(since, until, now)
     end = now if end is None else end
     start = end - _WINDOW_S if start is None else start
-    if endpoint is not None and " " not in endpoint:
-        return cause_list(of_path(here.store, here.source, service, endpoint, start, end))
-    if endpoint is not None:
+    if endpoint is not None and (service is None or " " not in endpoint):
+        return cause_list(of_named(here.store, here.source, service, endpoint, start, end))
+    if endpoint is not None and service is not None:
         return cause_list([of_endpoint(here.store, here.source, service, endpoint, start, end)])
     if task is not None:
         return cause_list([of_task(here.store, here.source, service, task, start, end)])

@@ -1,4 +1,7 @@
-"""Orders and stock, each in an SQLite database of its own: a lock on the stock does not stop orders from coming in."""
+"""Orders and stock, each in a database of its own: a lock on the stock does not stop orders from coming in.
+
+Both are SQLite files; orders may be in a PostgreSQL instead.
+"""
 
 import fcntl
 import threading
@@ -110,23 +113,40 @@ def prepare() -> None:
     with _lock, (settings().data_dir / "prepare.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for name, base in (("orders", OrdersBase), ("stock", StockBase)):
-            with _engine(name).connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            base.metadata.create_all(_engine(name))
+            make_tables(_engine(name), base)
         with stock_session() as session:
             for sku, title, price_cents in PRODUCTS:
                 if session.get(Product, sku) is None:
                     session.add(Product(sku=sku, title=title, price_cents=price_cents, stock=FULL_STOCK))
 
 
+def make_tables(engine: Engine, base: type[DeclarativeBase]) -> None:
+    """Make the tables that are not there yet."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    base.metadata.create_all(engine)
+
+
 @cache
 def _engine(name: str) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{settings().data_dir / name}.sqlite3", connect_args={"timeout": LOCK_TIMEOUT_S}, pool_size=16
-    )
+    if name == "orders" and settings().database_url:
+        return huoyan.watch(connect(settings().database_url))
+    return huoyan.watch(connect(f"sqlite:///{settings().data_dir / name}.sqlite3"))
+
+
+def connect(address: str) -> Engine:
+    """Return the engine of a database, as the shop uses it.
+
+    Args:
+        address: Of SQLAlchemy; `postgresql://` uses psycopg.
+    """
+    if not address.startswith("sqlite:"):
+        return create_engine(address.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=16)
+    engine = create_engine(address, connect_args={"timeout": LOCK_TIMEOUT_S}, pool_size=16)
 
     @event.listens_for(engine, "connect")
     def _tune(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
-    return huoyan.watch(engine)
+    return engine

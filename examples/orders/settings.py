@@ -12,6 +12,7 @@ class Settings:
 
     Attributes:
         data_dir: Folder of the databases and of the queue (ORDERS_DATA_DIR).
+        database_url: Where orders are kept (ORDERS_DATABASE_URL), a PostgreSQL; empty: in an SQLite file.
         payment_url: The payment provider (PAYMENT_URL); empty: one inside the process plays its part.
         mail_url: The mail service (MAIL_URL); empty: confirmations are only logged.
         celery_url: The broker of the Celery worker (ORDERS_CELERY_URL); empty: there is none.
@@ -21,6 +22,7 @@ class Settings:
     """
 
     data_dir: Path
+    database_url: str
     payment_url: str
     mail_url: str
     celery_url: str
@@ -35,6 +37,7 @@ def settings() -> Settings:
     data_dir.mkdir(parents=True, exist_ok=True)
     return Settings(
         data_dir=data_dir,
+        database_url=os.environ.get("ORDERS_DATABASE_URL", ""),
         payment_url=os.environ.get("PAYMENT_URL", "").rstrip("/"),
         mail_url=os.environ.get("MAIL_URL", "").rstrip("/"),
         celery_url=os.environ.get("ORDERS_CELERY_URL", ""),

@@ -12,6 +12,7 @@ correction for ties), its level divided by the number of parts (Bonferroni), so 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 LEAST_SLOW = 5
@@ -27,6 +28,7 @@ OUTSTANDING = 6.0
 duration, so every part that varies is greater in them, and that is no cause: a lognormal one with a sigma of 0.6 about
 four times in the slowest 1 %."""
 LEVEL = 0.001
+_LOOKS = 3
 _OWN = ("own code", "", "")
 _EVIDENCE = 5
 _MOST_CAUSES = 8
@@ -66,6 +68,7 @@ class Cause:
         p99_s: 99 % of its calls took at most this long; None when calls are not known apart.
         others_p99_s: The same of all other targets of the component.
         evidence: The slow ones that show it best, the clearest first.
+        longest_s: The longest single call in half of the slow ones is at least this long.
     """
 
     component: str
@@ -77,6 +80,7 @@ class Cause:
     p99_s: float | None = None
     others_p99_s: float | None = None
     evidence: tuple[str, ...] = ()
+    longest_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +142,32 @@ def case_of(case_id: str, duration_s: float, breakdown: Any, waited_s: float = 0
 
 
 def causes_of(cases: Sequence[Case]) -> Findings:
-    """Compare the slow cases with the others.
+    """Compare the slow cases with the others; when no call explains them, the slower half of them, and so once more.
+
+    What became slow a moment ago is among the slow ones with all that has always been a little slow, and far slower
+    than those. Looking again takes more evidence: half the level, and twice of what a part has to stand out by.
 
     Args:
         cases: Slow and typical ones; the typical ones are a fair sample.
     """
+    found = _compare(cases, LEVEL, OUTSTANDING)
+    typical = [case for case in cases if not case.slow]
+    slow = sorted((case for case in cases if case.slow), key=lambda case: -case.duration_s)
+    for again in range(1, _LOOKS):
+        slow = slow[: len(slow) // 2]
+        if len(slow) < LEAST_SLOW or found.verdict not in ("found", "unclear") or _names_a_call(found):
+            break
+        closer = _compare([*slow, *typical], LEVEL / 2**again, OUTSTANDING * 2**again)
+        if _names_a_call(closer):
+            return closer
+    return found
+
+
+def _names_a_call(findings: Findings) -> bool:
+    return any(cause.component != _OWN[0] for cause in findings.causes)
+
+
+def _compare(cases: Sequence[Case], level: float, outstanding: float) -> Findings:
     slow = [case for case in cases if case.slow]
     typical = [case for case in cases if not case.slow]
     if len(slow) < LEAST_SLOW or len(typical) < LEAST_TYPICAL:
@@ -160,10 +185,10 @@ def causes_of(cases: Sequence[Case]) -> Findings:
         _cause(key, excesses[key] / whole_s, slow, typical)
         for key in keys
         if excesses[key] > 0.0
-        and _covered(slow, key) >= OUTSTANDING * _covered(typical, key)
+        and _covered(slow, key) >= outstanding * _covered(typical, key)
         and excesses[key] / whole_s >= LEAST_SHARE
         and rank_test([c.parts.get(key, 0.0) for c in slow], [c.parts.get(key, 0.0) for c in typical])
-        < LEVEL / len(keys)
+        < level / len(keys)
     ]
     causes.sort(key=lambda cause: (-cause.share, cause.component, cause.operation, cause.target))
     verdict = "found" if causes else "unclear"
@@ -205,6 +230,7 @@ def _cause(key: Key, share: float, slow: Sequence[Case], typical: Sequence[Case]
         slow_s=_covered(slow, key),
         typical_s=_covered(typical, key),
         evidence=tuple(case.id for case in clearest),
+        longest_s=median(case.longest_s.get(key, 0.0) for case in slow),
     )
 
 

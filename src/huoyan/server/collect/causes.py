@@ -21,6 +21,9 @@ from huoyan.signals.source import Moments
 MOST_RUNS = 3000
 """Newest runs of a task that are looked at."""
 MOST_ENDPOINTS = 20
+STALE_SHARE = 0.5
+"""A P99 below this share of the longest call in the slow ones is not told: examples arrive seconds before the figures
+of a process do, and what it says is of the time before."""
 _PAGE = 500
 _SLOW_SHARES = (0.99, 0.95, 0.9)
 """The slowest 1 %; where those are too few to compare, the slowest 5 or 10 %."""
@@ -212,11 +215,13 @@ def _with_percentiles(findings: Findings, source: Moments, service: str, since: 
             else:
                 others.merge(histogram)
         mine = measured[cause.component].get(own)
+        p99_s = None if mine is None else mine.quantile(0.99)
+        told = p99_s is not None and p99_s >= STALE_SHARE * cause.longest_s
         causes.append(
             replace(
                 cause,
-                p99_s=None if mine is None else mine.quantile(0.99),
-                others_p99_s=None if others is None else others.quantile(0.99),
+                p99_s=p99_s if told else None,
+                others_p99_s=None if others is None or not told else others.quantile(0.99),
             )
         )
     return replace(findings, causes=tuple(causes))

@@ -1,0 +1,67 @@
+"""A real shop with many orders and no index on the address, on SQLite and PostgreSQL: the table is named by itself.
+
+`python -m examples.orders.story` tells the same with a million orders.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from examples.orders.story import OWN_CODE, Findings, Huoyan, Story
+
+from tests.servers import HuoyanServer, PostgresServer
+
+ORDERS = 300_000
+DATABASE = "test_story_orders"
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="module")
+def told(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Findings]]:
+    """Give what the story showed on each database; both are told at the same time."""
+    addresses = {"sqlite": "sqlite", "postgresql": postgres_server.make_database(DATABASE)}
+    with HuoyanServer() as server, pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as threads:
+        patch.setenv("HUOYAN_REPORT_INTERVAL_S", "2")
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        stories = {
+            name: threads.submit(
+                Story(
+                    Huoyan(server.url, f"shop-{name}"), address, tmp_path_factory.mktemp(name), ORDERS, lambda _: None
+                ).tell
+            )
+            for name, address in addresses.items()
+        }
+        yield {name: story.result() for name, story in stories.items()}
+    postgres_server.drop_database(DATABASE)
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_the_table_without_an_index_is_named_first(
+    told: dict[str, Findings], database: str, record_property: Callable[[str, object], None]
+) -> None:
+    found = told[database]
+    record_property("named_after_s", round(found.named_after_s, 1))
+    print(f"{database}: named after {found.named_after_s:.1f} s: {found.cause['sentence']}")
+    cause = found.cause
+    assert (cause["endpoint"], cause["component"]) == ("GET /orders", "database")
+    assert (cause["operation"], cause["target"]) == ("SELECT", "orders")
+    assert cause["share"] > 0.5
+    assert "SELECT on orders" in cause["sentence"]
+    assert "orders" in cause["sentence_zh"]
+    largest = max(cause["evidence"][0]["breakdown"]["parts"], key=lambda part: part["covered_s"])
+    assert largest["target"] == "orders"
+    # 10 s are promised, of a machine that has nothing else to do.
+    assert found.named_after_s < 60.0
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_traffic_without_a_cause_accuses_no_dependency(told: dict[str, Findings], database: str) -> None:
+    assert {item["component"] for item in told[database].accused_before} <= {OWN_CODE}
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_the_percentiles_before_and_after_the_index_are_told_apart(told: dict[str, Findings], database: str) -> None:
+    found = told[database]
+    assert found.before["p99"] > found.cause["slow_s"] / 2
+    assert found.after["p99"] < found.before["p99"] / 2

@@ -220,6 +220,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "url": _url,
     "token": _text,
     "service": _text,
+    "version": _text,
     "enabled": _switch,
     "capture": _switch,
     "scrub": _names,

@@ -34,6 +34,15 @@ def test_the_environment_sets_everything() -> None:
     assert settings.connected
 
 
+def test_every_setting_can_be_given_in_the_environment_and_in_code() -> None:
+    for name in NAMES:
+        given = getattr(Settings(), name)
+        written = ",".join(map(str, given)) if isinstance(given, tuple) else str(given)
+        assert getattr(load(environ={f"HUOYAN_{name.upper()}": written}), name) == given
+        assert getattr(load({name: given}, {}), name) == given
+    assert load(environ={"HUOYAN_VERSION": " 2.4.1 "}).version == "2.4.1"
+
+
 def test_keyword_arguments_win_and_none_means_not_given() -> None:
     environ = {"HUOYAN_SERVICE": "from-environment", "HUOYAN_URL": "http://a:1"}
     settings = load({"service": "from-code", "url": None}, environ)

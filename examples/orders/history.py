@@ -73,10 +73,18 @@ def _rows(count: int) -> Iterator[tuple[Any, ...]]:
         )
 
 
+INDEX = "CREATE INDEX orders_email ON orders (lower(email))"
+"""The index that is missing."""
+
+
 def add_index(engine: Engine) -> None:
-    """Make the index that was missing."""
+    """Make the index."""
     with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE INDEX orders_email ON orders (email)")
+        connection.exec_driver_sql(INDEX)
+    if engine.dialect.name == "postgresql":
+        # What an expression is like, the planner learns from the rows, not from the index.
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ANALYZE orders")
 
 
 def remove(engine: Engine) -> None:

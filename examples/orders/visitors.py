@@ -8,9 +8,9 @@ from collections.abc import Callable
 import httpx
 
 THREADS = 4
-PAUSE_S = 0.02
+PAUSE_S = 0.06
 """What each of them thinks between two requests, on average."""
-SEARCHING = 1 / 30
+SEARCHING = 1 / 20
 """Share of the requests that search for an address, while any do."""
 
 

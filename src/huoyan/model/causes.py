@@ -29,6 +29,7 @@ duration, so every part that varies is greater in them, and that is no cause: a 
 four times in the slowest 1 %."""
 LEVEL = 0.001
 _LOOKS = 3
+"""How often a half of the slow ones is compared at most, the first look at all of them included."""
 _OWN = ("own code", "", "")
 _EVIDENCE = 5
 _MOST_CAUSES = 8

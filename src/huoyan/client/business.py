@@ -164,7 +164,7 @@ class BusinessDistribution(Instrument):
         try:
             child = self._child(labels)
             if child is not None:
-                child.observe(value)
+                child.observe(float(value))
         except Exception as error:  # noqa: BLE001
             warn(f"count-{self.metric.name}", "huoyan: %s could not be observed: %s", self.metric.name, error)
 

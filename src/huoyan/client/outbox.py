@@ -159,12 +159,11 @@ class Outbox:
 
     def _add_distribution(self, measured: Measured, key: tuple[str, Values], child: Distribution) -> None:
         seen = self._observed.get(key)
-        zeros, total = child.zeros, child.total
+        buckets, zeros, total = child.read()
         if seen is None:
             seen = _Seen({}, 0, 0.0)
         elif zeros == seen.zeros and total == seen.total:
             return
-        buckets = child.buckets.copy()
         grown = {index: more for index, count in buckets.items() if (more := count - seen.buckets.get(index, 0)) > 0}
         if not grown and zeros == seen.zeros:
             return

@@ -89,3 +89,30 @@ def test_a_gauge_is_unknown_until_it_is_set() -> None:
     gauge.add(2)
     gauge.set(None)
     assert gauge.value is None
+
+
+def test_no_observation_of_many_threads_is_lost_while_others_read() -> None:
+    distribution = Distribution()
+    read: list[int] = []
+
+    def observe() -> None:
+        for _ in range(5_000):
+            distribution.observe(0.25)
+
+    threads = [threading.Thread(target=observe) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        read.append(distribution.count)
+    assert distribution.count == 20_000
+    assert distribution.total == 5_000.0
+    assert read == sorted(read)
+
+
+def test_observations_are_held_a_few_at_a_time() -> None:
+    distribution = Distribution()
+    for number in range(1_000):
+        distribution.observe(1.0 + number)
+        assert len(distribution._held) < 64
+    assert distribution.count == 1_000
+    assert not distribution._held

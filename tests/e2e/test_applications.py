@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from huoyan.client.wire import encode_frame
 from huoyan.model.histogram import Histogram
@@ -20,6 +20,8 @@ from huoyan.signals.metrics import (
     DEPENDENCY_LAST_SUCCESS,
     FUNNEL_REACHED,
     HTTP_CLIENT_REQUEST_DURATION,
+    HTTP_REQUEST_DURATION,
+    HTTP_REQUESTS,
     OPERATION_DURATION,
     OPERATIONS,
     PROCESS_CPU,
@@ -31,9 +33,10 @@ from huoyan.signals.metrics import (
     Metric,
     MetricKind,
 )
-from tests.servers import HuoyanServer
+from tests.servers import HuoyanServer, wait_until
 
 REFUNDS = Metric("refunds_total", MetricKind.COUNTER, "Refunds.", ("reason",), endpoint=Endpoint.APPLICATION)
+SIGNUPS = Metric("signups_total", MetricKind.COUNTER, "Sign-ups.", ("customer",), endpoint=Endpoint.APPLICATION)
 SLOW_MS = 40_000
 """Gauges are sampled every few seconds, and the map asks every ten."""
 
@@ -58,6 +61,8 @@ def dependencies(age_s: float) -> Told:
         OPERATION_DURATION: {("take_payment",): took((0.3, 20))},
         BACKLOG: {("emails",): 17.0},
         REFUNDS: {("damaged",): 5.0},
+        HTTP_REQUESTS: {("GET", "/orders", "200"): 100.0},
+        HTTP_REQUEST_DURATION: {("GET", "/orders"): took((0.07, 90), (0.09, 6), (3.2, 4))},
         DB_QUERY_DURATION: {
             ("SELECT", "orders"): took((0.008, 40), (2.4 if late else 0.011, 20)),
             ("INSERT", "orders"): took((0.4, 15)),
@@ -111,8 +116,10 @@ def server() -> Iterator[HuoyanServer]:
                 0.0: {
                     REDIS_COMMAND_DURATION: {("LPUSH",): took((0.0005, 12))},
                     PROCESS_CPU: {("mail@host-2:88",): 0.6},
+                    SIGNUPS: {("other",): 4200.0},
                 },
             },
+            folded={SIGNUPS: (4200, [("8f14e45f-ceea-467f-a9b4-0d6f1c1d2e3f",)])},
         )
         yield started
 
@@ -172,6 +179,11 @@ def test_the_map_of_resources_is_read_by_pointer_and_by_keys(page: Page, server:
 
 def test_another_measure_of_processes_stands_in_the_address(page: Page, server: HuoyanServer) -> None:
     tell(server, "orders@host-1:77", {0.0: {PROCESS_RSS: {("orders@host-1:77",): 100_000_000.0}}})
+    wait_until(
+        lambda: any(process["memory_bytes"][-1] is not None for process in server.get("/resources")["processes"]),
+        30,
+        "the memory to be sampled",
+    )
     page.goto(f"{server.url}/resources")
     page.get_by_role("radiogroup", name="What the map of processes shows").get_by_text("Memory").click()
     processes = page.get_by_role("grid", name="Processes: Memory")
@@ -199,3 +211,53 @@ def test_a_funnel_shows_where_most_are_lost_beside_the_figures_of_ones_own(page:
     page.get_by_text("last 24 hours").click()
     expect(page).to_have_url(f"{server.url}/funnels?window=d1")
     expect(steps.nth(1)).to_contain_text("(45 %)")
+
+
+def test_labels_that_hold_ids_are_named_with_samples_and_advice(page: Page, server: HuoyanServer) -> None:
+    page.goto(server.url)
+    page.get_by_role("link", name="Measurements", exact=True).click()
+    metric = page.locator("[data-metric]").first
+    expect(metric).to_have_attribute("data-metric", "signups_total")
+    expect(metric).to_contain_text("4200")
+    expect(metric).to_contain_text("customer=8f14e45f")
+    expect(metric.get_by_test_id("advice")).to_contain_text("customer holds a UUID")
+    expect(page.locator('[data-folded="true"]')).to_have_count(1)
+
+
+def test_buckets_are_compared_with_what_was_observed(page: Page, server: HuoyanServer) -> None:
+    page.goto(f"{server.url}/measurements")
+    expect(page.get_by_text("Nothing of it was observed in the last day.")).to_be_visible()
+    page.get_by_role("combobox", name="Of").click()
+    page.get_by_role("option", name="GET /orders · orders").click()
+    present = page.locator('[data-bounds="present"]')
+    page.get_by_role("textbox", name="Bounds used now, in seconds").fill("0.05, 5")
+    expect(present).to_contain_text("±3")
+    proposed = page.get_by_test_id("bounds")
+    expect(proposed).to_contain_text("HUOYAN_BUCKETS=0.0")
+    expect(page.get_by_test_id("bucket-verdict")).to_contain_text("4500 observations.")
+    expect(page.get_by_role("img", name="What was observed, with P50")).to_be_visible()
+    page.get_by_role("textbox", name="Bounds used now, in seconds").fill("5, 1")
+    expect(page.get_by_text("Rising numbers above zero")).to_be_visible()
+    assert "endpoint=" in page.url
+
+
+def test_the_pages_fit_a_phone_and_fail_nowhere_silently(browser: Browser, server: HuoyanServer) -> None:
+    context = browser.new_context(viewport={"width": 380, "height": 700}, locale="zh-CN")
+    phone = context.new_page()
+    problems: list[str] = []
+    phone.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    phone.on("pageerror", lambda error: problems.append(str(error)))
+    phone.goto(server.url)
+    for name, heading, content in (
+        ("依赖", "依赖", "[data-dependency]"),
+        ("漏斗", "漏斗与业务指标", "[data-operation]"),
+        ("资源", "资源", "[data-row]"),
+        ("测量质量", "测量质量", "[data-metric]"),
+    ):
+        phone.get_by_role("button", name="菜单").click()
+        phone.get_by_role("link", name=name, exact=True).click()
+        expect(phone.get_by_role("heading", name=heading, level=1)).to_be_visible()
+        expect(phone.locator(content).first).to_be_visible()
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 380, f"expected {heading} to fit the screen"
+    assert problems == []
+    context.close()

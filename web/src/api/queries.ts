@@ -31,6 +31,8 @@ export type DependencyPart = Schemas["DependencyPart"];
 export type Funnel = Schemas["Funnel"];
 export type FunnelStep = Schemas["FunnelStep"];
 export type LabelBudget = Schemas["LabelBudget"];
+/** As JSON gives it: the client forgets how long its tuples are. */
+export type BucketAdvice = Omit<Schemas["BucketAdvice"], "shape"> & { shape: number[][] };
 export type Bounds = Schemas["Bounds"];
 export type Signal = Schemas["Signal"];
 export type SignalReading = Schemas["SignalReading"];
@@ -310,6 +312,34 @@ export function useCardinality() {
     queryKey: ["cardinality"],
     queryFn: async () => unwrap(await api.GET("/api/v1/cardinality")),
     refetchInterval: 2 * REFRESH_MS,
+  });
+}
+
+/** Every endpoint of every service that answered in the window. */
+export function useAllEndpoints(window_s: number) {
+  return useQuery({
+    queryKey: ["endpoints", window_s],
+    queryFn: async () => unwrap(await api.GET("/api/v1/endpoints", { params: { query: { window_s } } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: 12 * REFRESH_MS,
+  });
+}
+
+export interface BucketQuery {
+  service?: string;
+  task?: string;
+  endpoint?: string;
+  bounds?: string;
+  count?: number;
+}
+
+/** How far off classic buckets are for what the last day observed, and better bounds. */
+export function useBuckets(query: BucketQuery) {
+  return useQuery({
+    queryKey: ["buckets", query],
+    queryFn: async () => unwrap(await api.GET("/api/v1/buckets", { params: { query } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: 12 * REFRESH_MS,
   });
 }
 

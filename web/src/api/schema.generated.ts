@@ -1036,7 +1036,10 @@ export interface components {
          *       ],
          *       "p50": 0.12,
          *       "p95": 0.36,
-         *       "p99": 0.98
+         *       "p99": 0.98,
+         *       "computed_p50_s": 0.14,
+         *       "computed_p95_s": 0.9,
+         *       "computed_p99_s": 3.8
          *     }
          */
         Bounds: {
@@ -1054,6 +1057,15 @@ export interface components {
             p95: number | null;
             /** P99 */
             p99: number | null;
+            /**
+             * Computed P50 S
+             * @description The median that Prometheus computes from these bounds, in seconds; null without observations, as the others.
+             */
+            computed_p50_s: number | null;
+            /** Computed P95 S */
+            computed_p95_s: number | null;
+            /** Computed P99 S */
+            computed_p99_s: number | null;
         };
         /**
          * BucketAdvice
@@ -1061,6 +1073,26 @@ export interface components {
          * @example {
          *       "metric": "huoyan_task_duration_seconds",
          *       "observed": 5000,
+         *       "p50_s": 0.16,
+         *       "p95_s": 0.66,
+         *       "p99_s": 1.9,
+         *       "shape": [
+         *         [
+         *           0.125,
+         *           0.25,
+         *           4200
+         *         ],
+         *         [
+         *           0.25,
+         *           0.5,
+         *           700
+         *         ],
+         *         [
+         *           1,
+         *           2,
+         *           100
+         *         ]
+         *       ],
          *       "present": {
          *         "bounds": [
          *           0.25,
@@ -1069,7 +1101,10 @@ export interface components {
          *         ],
          *         "p50": 0.12,
          *         "p95": 0.36,
-         *         "p99": 0.98
+         *         "p99": 0.98,
+         *         "computed_p50_s": 0.14,
+         *         "computed_p95_s": 0.9,
+         *         "computed_p99_s": 3.8
          *       },
          *       "proposed": {
          *         "bounds": [
@@ -1079,7 +1114,10 @@ export interface components {
          *         ],
          *         "p50": 0.12,
          *         "p95": 0.36,
-         *         "p99": 0.98
+         *         "p99": 0.98,
+         *         "computed_p50_s": 0.14,
+         *         "computed_p95_s": 0.9,
+         *         "computed_p99_s": 3.8
          *       }
          *     }
          */
@@ -1094,6 +1132,24 @@ export interface components {
              * @description How many observations there were.
              */
             observed: number;
+            /**
+             * P50 S
+             * @description The true median in seconds; null without observations, as the others.
+             */
+            p50_s: number | null;
+            /** P95 S */
+            p95_s: number | null;
+            /** P99 S */
+            p99_s: number | null;
+            /**
+             * Shape
+             * @description How the observations lie, on a logarithmic scale: above, up to (both in seconds), how many; zeros apart.
+             */
+            shape: [
+                number,
+                number,
+                number
+            ][];
             present: components["schemas"]["Bounds"];
             proposed: components["schemas"]["Bounds"];
         };

@@ -11,6 +11,7 @@ import {
   IconListDetails,
   IconMoon,
   IconPlugConnectedX,
+  IconRuler2,
   IconServer2,
   IconStack2,
   IconSubtask,
@@ -40,6 +41,7 @@ const GROUPS = [
       { to: "/dependencies", key: "dependencies", icon: IconDatabase },
       { to: "/funnels", key: "funnels", icon: IconFilter },
       { to: "/resources", key: "resources", icon: IconCpu },
+      { to: "/measurements", key: "measurements", icon: IconRuler2 },
     ],
   },
   {

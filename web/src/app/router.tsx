@@ -7,6 +7,8 @@ import { FunnelsPage } from "../features/funnels/FunnelsPage";
 import { readFunnelsSearch } from "../features/funnels/search";
 import { IncidentPage } from "../features/incidents/IncidentPage";
 import { IncidentsPage } from "../features/incidents/IncidentsPage";
+import { MeasurementsPage } from "../features/measurements/MeasurementsPage";
+import { readMeasurementsSearch } from "../features/measurements/search";
 import { OverviewPage } from "../features/overview/OverviewPage";
 import { QueuesPage } from "../features/queues/QueuesPage";
 import { ResourcesPage } from "../features/resources/ResourcesPage";
@@ -66,6 +68,7 @@ const dependency = createRoute({
 });
 const resources = createRoute({ getParentRoute: () => root, path: "/resources", component: ResourcesPage, validateSearch: readResourcesSearch });
 const funnels = createRoute({ getParentRoute: () => root, path: "/funnels", component: FunnelsPage, validateSearch: readFunnelsSearch });
+const measurements = createRoute({ getParentRoute: () => root, path: "/measurements", component: MeasurementsPage, validateSearch: readMeasurementsSearch });
 const failures = createRoute({ getParentRoute: () => root, path: "/failures", component: FailuresPage });
 const incidents = createRoute({
   getParentRoute: () => root,
@@ -78,7 +81,7 @@ const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$in
 export const router = createRouter({
   routeTree: root.addChildren([
     ...[overview, runs, run, tasks, task, queues, workers, schedules, schedule],
-    ...[services, service, endpoint, dependencies, dependency, funnels, resources],
+    ...[services, service, endpoint, dependencies, dependency, funnels, resources, measurements],
     ...[failures, incidents, incident],
   ]),
   defaultPreload: "intent",

@@ -1,6 +1,7 @@
 """What slow ones do differently: a planted cause comes first, noise accuses nobody."""
 
 import random
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -164,3 +165,21 @@ def test_the_parts_of_both_kinds_add_up_to_their_means_however_many_there_are() 
     assert (findings.parts[0].target, findings.parts[-1].component) == ("table_3", "other")
     assert sum(part.slow_s for part in findings.parts) == pytest.approx(findings.slow_mean_s)
     assert sum(part.typical_s for part in findings.parts) == pytest.approx(findings.typical_mean_s)
+
+
+def test_the_rank_test_is_exact_where_there_are_few() -> None:
+    """Against every order of 4 and 5 values, counted one by one."""
+    values = range(9)
+    every = [(set(chosen), set(values) - set(chosen)) for chosen in combinations(values, 4)]
+    great = {frozenset(left): sum(a > b for a in left for b in right) for left, right in every}
+    for left, right in every:
+        at_least = sum(u >= great[frozenset(left)] for u in great.values())
+        assert rank_test([*left], [*right]) == pytest.approx(at_least / len(every))
+
+
+def test_the_exact_and_the_normal_rank_test_meet_where_one_takes_over() -> None:
+    rng = random.Random(3)
+    right = [rng.gauss(0, 1) for _ in range(41)]
+    few, many = [rng.gauss(0.6, 1) for _ in range(24)], [rng.gauss(0.6, 1) for _ in range(25)]
+    many[:24] = few
+    assert rank_test(few, right) == pytest.approx(rank_test(many, right), rel=0.5)

@@ -65,7 +65,10 @@ def of_runs(ended_well: Sequence[Seen], failed: Sequence[Seen], cutoff_s: float 
     for run, seen in ended_well:
         took_s = (seen.duration_s or 0.0) + (seen.wait_s or 0.0)
         (slow if cutoff_s is not None and took_s >= cutoff_s else usual).append(_of_run(run, seen))
-    failing = [_of_run(run, seen) for run, seen in failed]
+    failing = [
+        _of_run(run, seen) | _failing_calls(seen.attempts[-1].breakdown if seen.attempts else None)
+        for run, seen in failed
+    ]
     return Standouts(
         standouts([*(Sample(t, True) for t in slow), *(Sample(t, False) for t in usual)]),
         standouts([*(Sample(t, True) for t in failing), *(Sample(t, False) for t in usual)]),
@@ -110,8 +113,6 @@ def _failing_calls(breakdown: Any) -> dict[str, str]:
 
 def _of_run(run: Run, seen: RunView) -> dict[str, str]:
     traits = {"worker": seen.worker, "queue": seen.queue, **run.labels}
-    if len(seen.attempts) > 1:
-        traits["retried"] = "yes"
     for name, value in _arguments(run):
         text = "" if isinstance(value, list | dict) else str(value)
         if text:

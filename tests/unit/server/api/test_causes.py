@@ -46,6 +46,8 @@ def run(number: int, now: float, *, slow: bool = False, failed: bool = False) ->
     }
     if failed:
         told["kwargs"]["customer"] = "c7"
+        part = {"component": "http", "operation": "POST", "target": "bank", "calls": 1, "errors": 1}
+        told["breakdown"] = {"total_s": 0.05, "own_s": 0.04, "parts": [{**part, "covered_s": 0.01}]}
     began = now - 100 + number / 10
     took_s = 4.0 if slow else 0.05
     kind = "failed" if failed else "succeeded"
@@ -95,7 +97,11 @@ def test_the_argument_of_the_slow_and_of_the_failing_runs_is_named_and_ids_are_n
     ]
     client.post("/api/v1/events", json={"sent_at": now, "events": events}).raise_for_status()
     found = said(client, task="orders.pay")
-    assert set(found) == {("slow", "argument region eu"), ("failing", "argument customer c7")}
+    assert set(found) == {
+        ("slow", "argument region eu"),
+        ("failing", "argument customer c7"),
+        ("failing", "failed call http POST bank yes"),
+    }
     assert found["slow", "argument region eu"]["usual_share"] == 0.25
 
 

@@ -21,6 +21,8 @@ _LOG = logging.getLogger(__name__)
 _OF_REQUESTS = ("http_latency_", "http_error_ratio")
 _OF_RUNS = ("task_duration_", "task_wait_", "task_failure_ratio", "task_failures")
 _FAILING = ("http_error_ratio", "task_failure_ratio", "task_failures")
+LONGEST_WAIT_S = 300.0
+"""How long it takes at most until an incident without a cause is looked into again, in seconds."""
 _BEFORE_S = 300.0
 """What raised an alert began before it; that far back is looked at least."""
 _MOST_SENTENCES = 2
@@ -115,13 +117,20 @@ class Explainer:
         self._clock = clock
         self._bus = bus
         self._explained: set[int] = set()
+        self._waits: dict[int, tuple[float, float]] = {}
 
     def run_once(self) -> int:
         """Look once, and return how many incidents were explained."""
         unresolved = {incident.id: incident for incident in self._incidents.unresolved() if incident.id is not None}
         self._explained &= unresolved.keys()
+        self._waits = {number: wait for number, wait in self._waits.items() if number in unresolved}
         done = 0
-        for number in unresolved.keys() - self._explained:
+        for number in sorted(unresolved.keys() - self._explained):
+            again_at, wait_s = self._waits.get(number, (0.0, self.interval_s))
+            if self._clock.now() < again_at:
+                continue
+            # To look costs as much as it finds nothing: ever more seldom.
+            self._waits[number] = (self._clock.now() + wait_s, min(2 * wait_s, LONGEST_WAIT_S))
             if any(entry.kind is EntryKind.CAUSE_FOUND for entry in self._incidents.timeline(number)):
                 self._explained.add(number)
             elif (found := self._find(number)) is not None:

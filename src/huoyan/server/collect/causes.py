@@ -94,7 +94,15 @@ def of_named(store: Store, source: Moments, service: str | None, name: str, sinc
     return sorted(found[:MOST_ENDPOINTS], key=lambda answer: -_excess_s(answer.findings))
 
 
-def of_task(store: Store, source: Moments, service: str | None, task: str, since: float, until: float) -> Answer:
+def of_task(
+    store: Store,
+    source: Moments,
+    service: str | None,
+    task: str,
+    since: float,
+    until: float,
+    most_runs: int = MOST_RUNS,
+) -> Answer:
     """Work out what makes runs of a task slow, the time in the queue included.
 
     Args:
@@ -104,6 +112,7 @@ def of_task(store: Store, source: Moments, service: str | None, task: str, since
         task: The task.
         since: Begin of the window, seconds since 1970 UTC.
         until: Its end.
+        most_runs: Newest runs that are looked at, default 3000.
     """
     filters = RunFilters(
         task=(task,),
@@ -116,7 +125,7 @@ def of_task(store: Store, source: Moments, service: str | None, task: str, since
     examples: dict[str, Example] = {}
     ended_well: list[Seen] = []
     cursor: str | None = None
-    while len(cases) < MOST_RUNS:
+    while len(cases) < most_runs:
         page = store.runs.page(filters, _PAGE, cursor)
         for run in page.items:
             seen = view(run)

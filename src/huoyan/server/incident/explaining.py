@@ -26,6 +26,8 @@ LONGEST_WAIT_S = 300.0
 _BEFORE_S = 300.0
 """What raised an alert began before it; that far back is looked at least."""
 _MOST_SENTENCES = 2
+_MOST_RUNS = 1000
+"""People are told of an incident only when this was looked into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def explanations(store: Store, source: Moments) -> Explain:
                 else of_service(store, source, service, since, now)
             )
         elif alert.signal.startswith(_OF_RUNS) and alert.labels.get("task"):
-            answers = [of_task(store, source, service, alert.labels["task"], since, now)]
+            answers = [of_task(store, source, service, alert.labels["task"], since, now, _MOST_RUNS)]
         return _said(answers, failing=alert.signal in _FAILING)
 
     return explain

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from huoyan.client.measurements import Distribution, Measurements
 from huoyan.signals.metrics import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
+    GC_PAUSE,
     HOST_CPU,
     HOST_DISK,
     HOST_MEMORY,
@@ -61,6 +63,9 @@ class Figures:
             for generation, count in enumerate(collections):
                 grown = float(count - self._collections[generation])
                 measurements.counter(GC_COLLECTIONS).child((worker, str(generation))).add(grown)
+            _tell_pauses(measurements.distribution(GC_PAUSE).child((worker,)))
+        else:
+            _time_pauses()
         self._of, self._cpu_s, self._collections = measurements, cpu_s, collections
         figures = _of_process()
         for metric, value in figures.items():
@@ -83,6 +88,33 @@ class Figures:
                 share = (busy[0] - before[0]) / (busy[1] - before[1])
                 found[HOST_CPU] = min(max(share, 0.0), 1.0)
         return found
+
+
+# Pauses since they were last told, in seconds, as many as are kept at most.
+_pauses: deque[float] = deque(maxlen=10_000)
+_pause_began: float | None = None
+
+
+def _time_pauses() -> None:
+    """Begin to time garbage collections, from now on; what a parent process timed is the parent's."""
+    _pauses.clear()
+    if _collected not in gc.callbacks:
+        gc.callbacks.append(_collected)
+
+
+def _collected(phase: str, _: dict[str, int]) -> None:
+    # Called between any two instructions, also where a lock is held: it may take none.
+    global _pause_began
+    if phase == "start":
+        _pause_began = time.perf_counter()
+    elif _pause_began is not None:
+        _pauses.append(time.perf_counter() - _pause_began)
+        _pause_began = None
+
+
+def _tell_pauses(to: Distribution) -> None:
+    for _ in range(len(_pauses)):
+        to.observe(_pauses.popleft())
 
 
 def _of_process() -> dict[Metric, float]:

@@ -2,6 +2,7 @@
 read from what the framework's router left in the scope; what is not counted; where metrics are served."""
 
 import re
+import sys
 from collections.abc import Container, Iterable, Mapping, MutableMapping
 from typing import Any
 
@@ -133,6 +134,15 @@ def registry(options: Mapping[str, Any]) -> Any:
 
 
 def trace_id(traceparent: str) -> str:
-    """Return the trace that a request belongs to, by its header (https://www.w3.org/TR/trace-context/), else empty."""
+    """Return the trace that a request belongs to: that of the span which OpenTelemetry is in, else that of the header.
+
+    Args:
+        traceparent: The header, empty when there is none (https://www.w3.org/TR/trace-context/).
+    """
+    trace: Any = sys.modules.get("opentelemetry.trace")
+    if trace is not None:
+        number = trace.get_current_span().get_span_context().trace_id
+        if number:
+            return f"{number:032x}"
     parts = traceparent.split("-")
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""

@@ -444,6 +444,14 @@ GC_COLLECTIONS = Metric(
     ("worker", "generation"),
     endpoint=Endpoint.APPLICATION,
 )
+GC_PAUSE = Metric(
+    "huoyan_gc_pause_seconds",
+    MetricKind.DISTRIBUTION,
+    "How long the process stood still for each garbage collection.",
+    ("worker",),
+    "seconds",
+    Endpoint.APPLICATION,
+)
 HOST_CPU = Metric(
     "huoyan_host_cpu_ratio",
     MetricKind.GAUGE,

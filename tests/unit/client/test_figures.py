@@ -17,6 +17,7 @@ from huoyan.model.event import EventKind, TaskEvent
 from huoyan.signals.metrics import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
+    GC_PAUSE,
     HOST_CPU,
     HOST_DISK,
     HOST_MEMORY,
@@ -59,6 +60,23 @@ def test_cpu_and_collections_grow_by_what_was_used_in_between() -> None:
     assert 0.05 <= cpu.value <= 1.0
     collections = {values: child.value for values, child in measurements.counter(GC_COLLECTIONS).series()}
     assert collections[("w", "2")] >= 1
+
+
+def test_each_garbage_collection_is_a_pause_that_was_timed() -> None:
+    measurements = Measurements()
+    figures = Figures("host")
+    figures.read(measurements, "w")
+    garbage = [[number] for number in range(100_000)]
+    for _ in range(3):
+        gc.collect()
+    figures.read(measurements, "w")
+    ((values, pauses),) = measurements.distribution(GC_PAUSE).series()
+    assert values == ("w",)
+    assert pauses.count >= 3
+    assert pauses.total > 0.0
+    assert garbage
+    Figures("host").read(Measurements(), "w")
+    assert [callback.__name__ for callback in gc.callbacks].count("_collected") == 1
 
 
 def test_the_host_is_described_by_shares() -> None:

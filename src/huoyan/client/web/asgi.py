@@ -281,7 +281,7 @@ def _trace_id(scope: Scope) -> str:
     for name, value in scope.get("headers") or ():
         if name == b"traceparent":
             return trace_id(value.decode("latin-1"))
-    return ""
+    return trace_id("")
 
 
 def _expose(app: Any, path: str | None, registry: Any) -> None:

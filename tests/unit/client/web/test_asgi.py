@@ -11,6 +11,7 @@ import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
+from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry, make_asgi_app
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -237,6 +238,27 @@ def test_only_the_last_part_of_the_body_ends_a_request(local_client: Client) -> 
     asyncio.run(run())
     assert in_flight == [1, 0]
     assert counted(local_client) == {("GET", "unmatched", 201): 1}
+
+
+def test_an_example_belongs_to_the_trace_that_opentelemetry_is_in(local_client: Client) -> None:
+    tracer = TracerProvider().get_tracer("t")
+    traces: list[int] = []
+
+    async def traced(scope: Any, receive: Any, send: Any) -> None:
+        with tracer.start_as_current_span("request") as span:
+            traces.append(span.get_span_context().trace_id)
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    app = huoyan.asgi(traced, registry=CollectorRegistry())
+    headers = [(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")]
+
+    async def run() -> None:
+        await app({"type": "http", "method": "GET", "path": "/", "headers": headers}, _nothing, _ignore)
+
+    asyncio.run(run())
+    (example,) = local_client.examples.traced()["GET", "unmatched"]
+    assert example.trace_id == f"{traces[0]:032x}"
 
 
 def test_methods_beyond_the_known_ones_are_one_value(local_client: Client) -> None:

@@ -137,28 +137,6 @@ def test_a_run_without_retries_left_says_where_its_message_is(
     assert [message.message_id for message in stub.broker.dead_letters] == [shown.id]
 
 
-def test_over_its_time_limit_a_run_fails_with_the_limit_as_its_exception(
-    client: Client, transport: MemoryTransport
-) -> None:
-    middleware: list[Any] = [dramatiq.middleware.TimeLimit(interval=20), dramatiq.middleware.Retries(max_retries=0)]
-    stub = DramatiqAdapter(StubBroker(middleware=middleware))
-
-    def endless() -> None:
-        while True:
-            time.sleep(0.01)
-
-    stub.actor(endless, time_limit=100).send()
-    stub.work()
-    stub.close()
-    shown, _ = only(transport)
-    assert shown.state is RunState.FAILED
-    assert shown.exception is not None
-    assert shown.exception.type.endswith("TimeLimitExceeded")
-    assert "in endless" in shown.exception.traceback
-    assert shown.duration_s is not None
-    assert 0.1 <= shown.duration_s < 5
-
-
 @pytest.mark.parametrize(("retries", "state"), [(0, RunState.REVOKED), (1, RunState.RETRYING)])
 def test_a_shutdown_interrupts_what_wants_to_know_of_it(
     stub: DramatiqAdapter, transport: MemoryTransport, retries: int, state: RunState

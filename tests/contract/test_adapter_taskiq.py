@@ -290,21 +290,6 @@ def test_a_task_that_wants_no_result_has_succeeded(memory: TaskiqAdapter, transp
     assert shown.reason == "the task wants no result to be kept"
 
 
-def test_over_its_timeout_a_run_fails(memory: TaskiqAdapter, transport: MemoryTransport) -> None:
-    async def endless() -> None:
-        await asyncio.sleep(60)
-
-    memory.run(memory.task(endless, timeout=0.1).kiq())
-    memory.work()
-    shown, _ = only(transport)
-    assert shown.state is RunState.FAILED
-    assert shown.exception is not None
-    assert shown.exception.type == "TimeoutError"
-    assert "in endless" in shown.exception.traceback
-    assert shown.duration_s is not None
-    assert 0.1 <= shown.duration_s < 5
-
-
 def test_over_its_timeout_a_function_fails_although_its_thread_goes_on(
     memory: TaskiqAdapter, transport: MemoryTransport
 ) -> None:

@@ -6,7 +6,7 @@ the case proves that nothing is reported that was not there.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,19 +18,8 @@ from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.model.run import RunState
-from tests.contract.adapters import apscheduler, arq, background, dramatiq, function, huey, rq, taskiq
+from tests.contract.adapters import ADAPTERS, arq, rq
 from tests.contract.adapters.contract import AdapterUnderTest, executions, only, runs
-
-ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {
-    **background.ADAPTERS,
-    **function.ADAPTERS,
-    **apscheduler.ADAPTERS,
-    **huey.ADAPTERS,
-    **rq.ADAPTERS,
-    **arq.ADAPTERS,
-    **dramatiq.ADAPTERS,
-    **taskiq.ADAPTERS,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -217,6 +206,32 @@ def test_a_revoked_run_never_starts(adapter: AdapterUnderTest, transport: Memory
     assert shown.reason
 
 
+def test_over_its_time_limit_a_run_fails(adapter: AdapterUnderTest, transport: MemoryTransport) -> None:
+    def step() -> None: ...
+
+    if Capability.TIMEOUT not in adapter.can:
+        # Nothing ends it; it takes as long as it takes.
+        adapter.submit(lambda: time.sleep(0.05))
+        adapter.work()
+        assert only(transport)[0].state is RunState.SUCCEEDED
+        return
+    adapter.limited(step, 0.1)
+    adapter.work()
+    shown, _ = only(transport)
+    assert (shown.state, [attempt.state for attempt in shown.attempts]) == (RunState.FAILED, ["failed"])
+    assert shown.exception is not None
+    assert shown.exception.type.rpartition(".")[2] in {
+        *("TimeoutError", "TimeLimitExceeded", "TaskTimeout", "JobTimeoutException"),
+    }
+    if adapter.framework == "celery":
+        # The child that executed it was killed, and took with it where it hung and for how long.
+        return
+    assert "in patient" in shown.exception.traceback
+    assert shown.duration_s is not None
+    # The limit of some begins before what is measured does.
+    assert 0.05 <= shown.duration_s < 20
+
+
 def test_a_delay_is_no_waiting(adapter: AdapterUnderTest, transport: MemoryTransport) -> None:
     def work() -> None: ...
 
@@ -262,8 +277,7 @@ def test_cpu_time_is_told_where_it_is_the_runs_own(adapter: AdapterUnderTest, tr
 def test_every_framework_that_is_watched_from_inside_takes_part() -> None:
     names = {name.partition("-")[0] for name in ADAPTERS}
     declared = {each.framework for each in WATCHINGS}
-    # Celery's workers are processes of their own: tests/integration/celery holds them to the same.
-    assert {{"background": "fastapi", "function": "python"}.get(name, name) for name in names} == declared - {"celery"}
+    assert {{"background": "fastapi", "function": "python"}.get(name, name) for name in names} == declared
 
 
 def test_what_a_run_starts_has_it_as_parent(adapter: AdapterUnderTest, transport: MemoryTransport) -> None:
@@ -316,6 +330,15 @@ class Hostile:
         raise RuntimeError("no attributes")
 
 
+class Mute(ValueError):
+    """An exception that does not say what it is; at the top of a module, where pickle finds it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
 def test_large_and_odd_arguments_are_bounded_and_harmless(
     adapter: AdapterUnderTest, transport: MemoryTransport
 ) -> None:
@@ -346,12 +369,6 @@ def test_large_and_odd_arguments_are_bounded_and_harmless(
 def test_an_exception_that_cannot_be_shown_is_reported_all_the_same(
     adapter: AdapterUnderTest, transport: MemoryTransport
 ) -> None:
-    class Mute(ValueError):
-        def __str__(self) -> str:
-            raise RuntimeError("no text")
-
-        __repr__ = __str__
-
     def fails() -> None:
         raise Mute
 

@@ -207,18 +207,6 @@ def test_each_task_is_one_run_with_its_outcome_and_attempts(
 
 
 @pytest.mark.parametrize("kind", ["thread", "process"])
-def test_what_a_killed_consumer_was_executing_is_lost(server: HuoyanServer, mail: Mail, kind: str) -> None:
-    mail.produce("slow(600)")
-    mail.consume(*WORKERS[kind])
-    wait_until(mail.marked)
-    server.wait_for_runs(lambda seen: "started" in [run["state"] for run in seen if run["task"] == "mail.slow"])
-    mail.process.kill()
-    runs = server.wait_for_runs(lambda seen: final([run for run in seen if run["task"] == "mail.slow"]))
-    slow = [run for run in runs if run["task"] == "mail.slow"]
-    assert [(run["state"], run["evidence"]) for run in slow] == [("lost", "inferred")]
-
-
-@pytest.mark.parametrize("kind", ["thread", "process"])
 def test_what_a_stopped_consumer_interrupts_is_revoked(server: HuoyanServer, mail: Mail, kind: str) -> None:
     mail.produce("slow(600)")
     mail.consume(*WORKERS[kind])

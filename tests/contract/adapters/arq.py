@@ -69,6 +69,15 @@ class ArqAdapter(Base):
     def delayed(self, function: Function, delay_s: float) -> None:
         self.enqueue.append((self._function(function), (), {"_defer_by": delay_s}))
 
+    def limited(self, step: Function, limit_s: float) -> None:
+        async def patient(ctx: Any) -> None:
+            while True:
+                step()
+                await asyncio.sleep(0.005)
+
+        self.functions[step] = func(patient, name="patient", timeout=limit_s, max_tries=1)
+        self.enqueue.append((self.functions[step], (), {}))
+
     def revoke(self, handle: Any) -> None:
         self.aborted.append(handle)
 

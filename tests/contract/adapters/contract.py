@@ -36,6 +36,12 @@ class AdapterUnderTest(Protocol):
     def delayed(self, function: Function, delay_s: float) -> None:
         """Ask for a call in some time."""
 
+    def limited(self, step: Function, limit_s: float) -> None:
+        """Ask for a call that repeats `step`, in a way that the framework can interrupt, until its time limit is over.
+
+        A framework that counts in whole seconds rounds up.
+        """
+
     def revoke(self, handle: Any) -> None:
         """Cancel a call that was asked for and has not started."""
 
@@ -68,6 +74,9 @@ class Base:
 
     def delayed(self, function: Function, delay_s: float) -> None:
         raise AssertionError("cannot delay")
+
+    def limited(self, step: Function, limit_s: float) -> None:
+        raise AssertionError("cannot limit")
 
     def revoke(self, handle: Any) -> None:
         raise AssertionError("cannot revoke")

@@ -2,6 +2,7 @@
 
 import functools
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.middleware import SkipMessage
+from dramatiq.middleware import SkipMessage, TimeLimit
 from dramatiq_abort import Abortable, abort
 from dramatiq_abort.backends import StubBackend as AbortBackend
 from dramatiq_abort.middleware import AbortMode
@@ -73,6 +74,10 @@ class DramatiqAdapter(Base):
         self.actors: dict[Any, Any] = {}
         for middleware in (self.backlog, self.abortable, self.picky):
             broker.add_middleware(middleware)
+        for middleware in broker.middleware:
+            if isinstance(middleware, TimeLimit):
+                manager: Any = middleware.manager
+                manager.interval = 0.02
         self.watch_again()
 
     def watch_again(self) -> None:
@@ -95,6 +100,14 @@ class DramatiqAdapter(Base):
 
     def delayed(self, function: Function, delay_s: float) -> None:
         self.actor(function).send_with_options(delay=int(delay_s * 1000))
+
+    def limited(self, step: Function, limit_s: float) -> None:
+        def patient() -> None:
+            while True:
+                step()
+                time.sleep(0.005)
+
+        self.actor(patient, time_limit=int(limit_s * 1000)).send()
 
     def revoke(self, handle: Any) -> None:
         abort(handle.message_id, self.abortable, mode=AbortMode.CANCEL)

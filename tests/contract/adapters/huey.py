@@ -41,6 +41,15 @@ class HueyAdapter(Base):
     def delayed(self, function: Function, delay_s: float) -> None:
         self._task(function).schedule(delay=delay_s)
 
+    def limited(self, step: Function, limit_s: float) -> None:
+        def patient(task: Any = None) -> None:
+            while True:
+                step()
+                task.check_timeout()
+                time.sleep(0.005)
+
+        self._task(patient, context=True, timeout=limit_s)()
+
     def revoke(self, handle: Any) -> None:
         handle.revoke()
 

@@ -73,6 +73,14 @@ class RqAdapter(Base):
         due = math.ceil(time.time() + delay_s)
         self.queue.enqueue_at(datetime.fromtimestamp(due, UTC), path_of(function))
 
+    def limited(self, step: Function, limit_s: float) -> None:
+        def patient() -> None:
+            while True:
+                step()
+                time.sleep(0.005)
+
+        self.queue.enqueue(path_of(patient), job_timeout=math.ceil(limit_s))
+
     def revoke(self, handle: Any) -> None:
         handle.cancel()
 

@@ -101,6 +101,14 @@ class TaskiqAdapter(Base):
     def delayed(self, function: Function, delay_s: float) -> None:
         self.run(self.task(function, delay=delay_s).kiq())
 
+    def limited(self, step: Function, limit_s: float) -> None:
+        async def patient() -> None:
+            while True:
+                step()
+                await asyncio.sleep(0.005)
+
+        self.run(self.task(patient, timeout=limit_s).kiq())
+
     def work(self) -> None:
         if isinstance(self.broker, InMemoryBroker):
             while self.broker._running_tasks:

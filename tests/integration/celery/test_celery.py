@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.integration.celery.app import KINDS
 from tests.integration.celery.deployment import NODE, Deployment
 from tests.servers import RabbitmqServer, RedisServer
 
-COUNT = 2_000
+COUNT = 500
 MODES = ("stream", "hooks", "both")
 SPECIAL = {
     *("revoked-early", "expired", "waiting", "unknown", "root", "leaf"),
@@ -98,36 +99,47 @@ def check_consumption(runs: dict[str, dict[str, Any]]) -> None:
     assert len(peaks) < len(ended) / 2
 
 
-def observe(broker: str, mode: str, address: Callable[[], str]) -> dict[str, dict[str, Any]]:
-    """Run the deployment watched this way, once for all tests."""
+def observe(broker: str, mode: str, address: Callable[[str], str]) -> dict[str, dict[str, Any]]:
+    """Run the deployments of a broker watched in every way, all at a time and once for all tests."""
     if (broker, mode) not in _seen:
-        with Deployment(address(), mode) as deployment:
-            deployment.publish("task", COUNT, "special")
-            ids = {f"task-{n}" for n in range(COUNT)} | SPECIAL
-            _seen[broker, mode] = deployment.runs(ids)
-            listed = [run["id"] for run in deployment.server.runs() if not run["id"].startswith("warm-")]
-            assert Counter(listed) == dict.fromkeys(ids, 1)
+        addresses = {each: address(each) for each in MODES}
+        # Each thread stays until the processes that it started are gone.
+        with ThreadPoolExecutor(len(MODES)) as pool:
+            found = pool.map(lambda each: _observed(addresses[each], each), MODES)
+            _seen.update({(broker, each): runs for each, runs in zip(MODES, found, strict=True)})
     return _seen[broker, mode]
 
 
-@pytest.fixture
-def address(request: pytest.FixtureRequest, broker: str) -> Callable[[], str]:
-    """Give a function that returns the address of an empty broker."""
+def _observed(address: str, mode: str) -> dict[str, dict[str, Any]]:
+    with Deployment(address, mode) as deployment:
+        deployment.publish("task", COUNT, "special")
+        ids = {f"task-{n}" for n in range(COUNT)} | SPECIAL
+        runs = deployment.runs(ids, timeout_s=120)
+        listed = [run["id"] for run in deployment.server.runs() if not run["id"].startswith("warm-")]
+        assert Counter(listed) == dict.fromkeys(ids, 1)
+    return runs
 
-    def make() -> str:
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, broker: str) -> Callable[[str], str]:
+    """Give a function that returns the address of an empty broker for each way of watching."""
+
+    def make(mode: str) -> str:
         if broker == "rabbitmq":
             server: RabbitmqServer = request.getfixturevalue("rabbitmq_server")
-            return server.make_virtual_host(f"celery-{len(_seen)}")
+            return server.make_virtual_host(f"celery-{mode}")
         redis: RedisServer = request.getfixturevalue("redis_server")
-        return redis.database_url(20 + len(_seen))
+        return redis.database_url(20 + MODES.index(mode))
 
     return make
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-def test_every_run_is_seen_once_with_its_state_and_attempts(broker: str, mode: str, address: Callable[[], str]) -> None:
+def test_every_run_is_seen_once_with_its_state_and_attempts(
+    broker: str, mode: str, address: Callable[[str], str]
+) -> None:
     runs = observe(broker, mode, address)
     assert len(runs) == COUNT + len(SPECIAL)
     check(runs)
@@ -145,7 +157,7 @@ def test_every_run_is_seen_once_with_its_state_and_attempts(broker: str, mode: s
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-def test_stream_and_hooks_and_both_tell_the_same(broker: str, address: Callable[[], str]) -> None:
+def test_stream_and_hooks_and_both_tell_the_same(broker: str, address: Callable[[str], str]) -> None:
     stream, hooks, both = (observe(broker, mode, address) for mode in MODES)
     for other in (hooks, both):
         different = {n: (shape(stream[n]), shape(other[n])) for n in stream if shape(stream[n]) != shape(other[n])}

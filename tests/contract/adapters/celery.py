@@ -1,0 +1,175 @@
+"""Celery over its brokers; a worker in this process works a queue off."""
+
+import functools
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import billiard
+import celery
+import pytest
+from celery import signals
+from celery.worker import state
+from kombu.asynchronous import get_event_loop
+
+import huoyan
+from huoyan.client.capabilities import Capability
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
+from tests.servers import RabbitmqServer, RedisServer
+
+BROKERS = ("redis", "rabbitmq")
+
+
+class Backlog:
+    """Counts the messages that are published and not yet settled, and ends the worker when there are none.
+
+    The end is asked for in the loop of the worker: one that waits for its broker heeds nobody else.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.forks = False
+        self._lock = threading.Lock()
+
+    def _add(self, number: int) -> None:
+        with self._lock:
+            self.count += number
+            if not self.count:
+                state.should_stop = 0
+                # Once more round the loop, where it looks; with RabbitMQ it would wait for its next timer first.
+                hub: Any = get_event_loop()
+                hub.call_repeatedly(0.01, lambda: None)
+
+    def published(self, **_: Any) -> None:
+        self._add(1)
+
+    def settled(self, **_: Any) -> None:
+        self._add(-1)
+
+    def failed(self, **_: Any) -> None:
+        # The main process of a pool with children says so of one that is gone; what they do is not heard here.
+        if billiard.current_process()._parent_pid is None and self.forks:
+            self._add(-1)
+
+    def connect(self) -> None:
+        """Listen to Celery."""
+        for signal, receiver in self._receivers():
+            signal.connect(receiver, weak=False, dispatch_uid=f"{id(self)}")
+
+    def disconnect(self) -> None:
+        """Listen no more."""
+        for signal, _ in self._receivers():
+            signal.disconnect(dispatch_uid=f"{id(self)}")
+
+    def _receivers(self) -> list[tuple[Any, Any]]:
+        settling = (signals.task_postrun, signals.task_revoked, signals.task_unknown)
+        return [
+            (signals.after_task_publish, self.published),
+            (signals.task_failure, self.failed),
+            *((signal, self.settled) for signal in settling),
+        ]
+
+
+class CeleryAdapter(Base):
+    """Celery with one broker; a worker in a thread of this process executes one task at a time."""
+
+    framework = "celery"
+    carries: Carries = "json"
+    partly = frozenset({Capability.CPU})
+
+    def __init__(self, url: str) -> None:
+        self.app = celery.Celery("contract", broker=url, set_as_current=False)
+        self.app.conf.update(
+            task_default_queue=f"q{uuid.uuid4().hex[:8]}",
+            worker_hijack_root_logger=False,
+            worker_log_color=False,
+            worker_enable_remote_control=False,
+            broker_connection_retry_on_startup=True,
+            broker_transport_options={"polling_interval": 0.02},
+        )
+        self.pool = "solo"
+        self.tasks: dict[Any, Any] = {}
+        self.backlog = Backlog()
+        self.backlog.connect()
+        self.watch_again()
+
+    def watch_again(self) -> None:
+        huoyan.watch(self.app)
+
+    def task(self, function: Function, **options: Any) -> Any:
+        """Make a task of a function, once."""
+        if function not in self.tasks:
+            name = f"{function.__name__}_{len(self.tasks)}"
+            self.tasks[function] = self.app.task(name=name, shared=False, **options)(function)
+        return self.tasks[function]
+
+    def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
+        return self.task(function).apply_async(args, kwargs)
+
+    def retrying(self, function: Function, retries: int) -> None:
+        self.task(function, autoretry_for=(ValueError,), max_retries=retries, default_retry_delay=0).delay()
+
+    def delayed(self, function: Function, delay_s: float) -> None:
+        self.task(function).apply_async(countdown=delay_s)
+
+    def limited(self, step: Function, limit_s: float) -> None:
+        def patient() -> None:
+            while True:
+                step()
+                time.sleep(0.005)
+
+        # Only a pool with children can end what is being executed.
+        self.pool = "prefork"
+        self.backlog.forks = True
+        self.task(patient, time_limit=limit_s).delay()
+
+    def revoke(self, handle: Any) -> None:
+        # Where the command `revoke` of remote control writes it; that command is heard by running workers alone.
+        state.revoked.add(handle.id)
+
+    def work(self) -> None:
+        worker: Any = self.app.WorkController(
+            concurrency=1,
+            hostname=f"{self.app.main}@test",
+            pool=self.pool,
+            loglevel=logging.CRITICAL,
+            without_heartbeat=True,
+            without_mingle=True,
+            without_gossip=True,
+        )
+        thread = threading.Thread(target=self._run, args=(worker,), daemon=True)
+        thread.start()
+        thread.join(20)
+        state.should_stop = None
+        assert not thread.is_alive(), f"{self.backlog.count} messages to be settled"
+
+    def _run(self, worker: Any) -> None:
+        # In each thread anew; otherwise the task is executed for an application that Celery makes up.
+        self.app.set_current()
+        worker.start()
+
+    def unwatch(self) -> None:
+        huoyan.unwatch(self.app)
+
+    def close(self) -> None:
+        self.unwatch()
+        self.backlog.disconnect()
+        self.app.close()
+
+
+def make(kind: str, request: pytest.FixtureRequest) -> CeleryAdapter:
+    """Make an adapter over an empty queue."""
+    if kind == "redis":
+        redis: RedisServer = request.getfixturevalue("redis_server")
+        return CeleryAdapter(redis.url)
+    rabbitmq: RabbitmqServer = request.getfixturevalue("rabbitmq_server")
+    return CeleryAdapter(rabbitmq.url)
+
+
+ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {
+    f"celery-{kind}": functools.partial(make, kind) for kind in BROKERS
+}
+"""How to make them."""

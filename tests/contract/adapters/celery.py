@@ -21,6 +21,8 @@ from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Fu
 from tests.servers import RabbitmqServer, RedisServer
 
 BROKERS = ("redis", "rabbitmq")
+STATE: Any = state
+"""What Celery keeps of the worker of this process."""
 
 
 class Backlog:
@@ -38,7 +40,7 @@ class Backlog:
         with self._lock:
             self.count += number
             if not self.count:
-                state.should_stop = 0
+                STATE.should_stop = 0
                 # Once more round the loop, where it looks; with RabbitMQ it would wait for its next timer first.
                 hub: Any = get_event_loop()
                 hub.call_repeatedly(0.01, lambda: None)
@@ -51,7 +53,8 @@ class Backlog:
 
     def failed(self, **_: Any) -> None:
         # The main process of a pool with children says so of one that is gone; what they do is not heard here.
-        if billiard.current_process()._parent_pid is None and self.forks:
+        process: Any = billiard.current_process()
+        if process._parent_pid is None and self.forks:
             self._add(-1)
 
     def connect(self) -> None:
@@ -81,7 +84,7 @@ class CeleryAdapter(Base):
     partly = frozenset({Capability.CPU})
 
     def __init__(self, url: str) -> None:
-        self.app = celery.Celery("contract", broker=url, set_as_current=False)
+        self.app: Any = celery.Celery("contract", broker=url, set_as_current=False)
         self.app.conf.update(
             task_default_queue=f"q{uuid.uuid4().hex[:8]}",
             worker_hijack_root_logger=False,
@@ -128,7 +131,7 @@ class CeleryAdapter(Base):
 
     def revoke(self, handle: Any) -> None:
         # Where the command `revoke` of remote control writes it; that command is heard by running workers alone.
-        state.revoked.add(handle.id)
+        STATE.revoked.add(handle.id)
 
     def work(self) -> None:
         worker: Any = self.app.WorkController(
@@ -143,7 +146,7 @@ class CeleryAdapter(Base):
         thread = threading.Thread(target=self._run, args=(worker,), daemon=True)
         thread.start()
         thread.join(20)
-        state.should_stop = None
+        STATE.should_stop = None
         assert not thread.is_alive(), f"{self.backlog.count} messages to be settled"
 
     def _run(self, worker: Any) -> None:

@@ -927,6 +927,23 @@ export interface components {
          */
         Attempt: {
             /**
+             * Reason
+             * @description Why, in one English sentence, or in the words of whoever reported it.
+             */
+            reason: string;
+            /**
+             * Reason Code
+             * @description Which of Huoyan's own sentences it is; empty for words of others.
+             */
+            reason_code?: string;
+            /**
+             * Reason Params
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             */
+            reason_params?: {
+                [key: string]: string;
+            };
+            /**
              * Number
              * @description 1 for the first.
              */
@@ -960,11 +977,6 @@ export interface components {
              */
             peak_memory_bytes: number | null;
             exception: components["schemas"]["RunException"] | null;
-            /**
-             * Reason
-             * @description Why, for `revoked`, `rejected`, `lost`, `dead`.
-             */
-            reason: string;
             /**
              * Duplicate
              * @description True when the run had succeeded before this attempt.
@@ -2413,6 +2425,23 @@ export interface components {
          *     }
          */
         Gap: {
+            /**
+             * Reason
+             * @description Why, in one English sentence, or in the words of whoever reported it.
+             */
+            reason: string;
+            /**
+             * Reason Code
+             * @description Which of Huoyan's own sentences it is; empty for words of others.
+             */
+            reason_code?: string;
+            /**
+             * Reason Params
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             */
+            reason_params?: {
+                [key: string]: string;
+            };
             /** Source */
             source: string;
             /**
@@ -2426,8 +2455,6 @@ export interface components {
              * @description Null while it lasts.
              */
             ended_at: string | null;
-            /** Reason */
-            reason: string;
         };
         /**
          * GapList
@@ -3185,6 +3212,23 @@ export interface components {
          * @description A run that keeps an account from adding up.
          */
         NamedRun: {
+            /**
+             * Reason
+             * @description Why, in one English sentence, or in the words of whoever reported it.
+             */
+            reason: string;
+            /**
+             * Reason Code
+             * @description Which of Huoyan's own sentences it is; empty for words of others.
+             */
+            reason_code?: string;
+            /**
+             * Reason Params
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             */
+            reason_params?: {
+                [key: string]: string;
+            };
             /** Run Id */
             run_id: string;
             /**
@@ -3194,8 +3238,6 @@ export interface components {
              * @example 2026-11-20T21:15:03.123456Z
              */
             at: string;
-            /** Reason */
-            reason: string;
         };
         /**
          * Notification
@@ -3934,6 +3976,23 @@ export interface components {
          *     }
          */
         Run: {
+            /**
+             * Reason
+             * @description Why, in one English sentence, or in the words of whoever reported it.
+             */
+            reason: string;
+            /**
+             * Reason Code
+             * @description Which of Huoyan's own sentences it is; empty for words of others.
+             */
+            reason_code?: string;
+            /**
+             * Reason Params
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             */
+            reason_params?: {
+                [key: string]: string;
+            };
             /** Id */
             id: string;
             /** Task */
@@ -3953,11 +4012,6 @@ export interface components {
             state: components["schemas"]["RunState"];
             /** @description How the state is known. */
             evidence: components["schemas"]["Evidence"];
-            /**
-             * Reason
-             * @description Why, for `revoked`, `rejected`, `lost`, `dead`.
-             */
-            reason: string;
             /**
              * Worker
              * @description The worker of the attempt that decides the state.
@@ -4064,6 +4118,23 @@ export interface components {
          */
         RunCorrection: {
             /**
+             * Reason
+             * @description Why, in one English sentence, or in the words of whoever reported it.
+             */
+            reason: string;
+            /**
+             * Reason Code
+             * @description Which of Huoyan's own sentences it is; empty for words of others.
+             */
+            reason_code?: string;
+            /**
+             * Reason Params
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             */
+            reason_params?: {
+                [key: string]: string;
+            };
+            /**
              * At
              * Format: date-time
              * @description When, by the server's clock.
@@ -4079,8 +4150,6 @@ export interface components {
             after: string;
             /** @description How the new state is known. */
             evidence: components["schemas"]["Evidence"];
-            /** Reason */
-            reason: string;
         };
         /**
          * RunCounts
@@ -4636,6 +4705,23 @@ export interface components {
          */
         ScheduleSlot: {
             /**
+             * Reason
+             * @description Why, in one English sentence, or in the words of whoever reported it.
+             */
+            reason: string;
+            /**
+             * Reason Code
+             * @description Which of Huoyan's own sentences it is; empty for words of others.
+             */
+            reason_code?: string;
+            /**
+             * Reason Params
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             */
+            reason_params?: {
+                [key: string]: string;
+            };
+            /**
              * At
              * Format: date-time
              * @example 2026-11-20T21:15:03.123456Z
@@ -4656,11 +4742,6 @@ export interface components {
              * @description The run that stands for it, empty when there is none.
              */
             run_id: string;
-            /**
-             * Reason
-             * @description Why, unless all is well.
-             */
-            reason: string;
             /**
              * Duration S
              * @description How long the run took, null until it has succeeded.

@@ -80,6 +80,8 @@ class TestDocument:
             "state": "failed",
             "evidence": "reported",
             "reason": "",
+            "reason_code": "",
+            "reason_params": {},
             "worker": "w",
             "args": [1],
             "kwargs": {"k": "v"},
@@ -117,6 +119,8 @@ class TestDocument:
                     "peak_memory_bytes": None,
                     "exception": {"type": "E", "message": "m", "traceback": "t", "fingerprint": "f"},
                     "reason": "",
+                    "reason_code": "",
+                    "reason_params": {},
                     "duplicate": False,
                 }
             ],

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { useGaps } from "../../api/queries";
 import { age, ageSeconds } from "../../ui/format";
 import { useNow } from "../../ui/time";
+import { reasonText } from "../../ui/reason";
 
 /** While a source is cut off: which, since when and why. What the page shows of it may be old. */
 export function BlindBanner() {
@@ -20,7 +21,7 @@ export function BlindBanner() {
           {gap.reason && (
             <Text span size="sm" c="dimmed">
               {" "}
-              {gap.reason}
+              {reasonText(t, gap)}
             </Text>
           )}
         </Text>

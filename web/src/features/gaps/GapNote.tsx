@@ -4,6 +4,7 @@ import { useGaps } from "../../api/queries";
 import { deafSeconds } from "../../signals/bands";
 import { relativeSeconds, seconds } from "../../ui/format";
 import { Clock, useNow } from "../../ui/time";
+import { reasonText } from "../../ui/reason";
 
 /** The most gaps that are listed one by one; the newest come first. */
 const MOST = 20;
@@ -25,7 +26,7 @@ export function GapNote({ since }: { since: string | undefined }) {
       <ul style={{ margin: "4px 0", paddingInlineStart: 24 }}>
         {items.slice(0, MOST).map((gap) => (
           <li key={`${gap.source} ${gap.started_at}`} style={{ overflowWrap: "anywhere" }}>
-            {gap.source}: <Clock at={gap.started_at} /> – {gap.ended_at === null ? t("gap.now") : <Clock at={gap.ended_at} />} {gap.reason}
+            {gap.source}: <Clock at={gap.started_at} /> – {gap.ended_at === null ? t("gap.now") : <Clock at={gap.ended_at} />} {reasonText(t, gap)}
           </li>
         ))}
       </ul>

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { useLedger } from "../../api/queries";
 import { Card } from "../../ui/Card";
 import { Ago } from "../../ui/time";
+import { reasonText } from "../../ui/reason";
 
 /** The most runs that are named of one kind and queue. */
 const MOST = 10;
@@ -33,7 +34,7 @@ export function Discrepancies() {
                   </Text>
                 </Link>
                 <Text size="sm" c="dimmed">
-                  <Ago at={run.at} /> · {run.reason}
+                  <Ago at={run.at} /> · {reasonText(t, run)}
                 </Text>
               </Group>
             )),

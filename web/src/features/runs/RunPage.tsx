@@ -15,6 +15,7 @@ import { BreakdownBar, BreakdownTable } from "../causes/BreakdownBar";
 import { breakdownOf, wholeOf } from "../causes/breakdown";
 import { RunTable } from "./RunTable";
 import { WorkflowCard } from "../workflows/WorkflowCard";
+import { reasonText } from "../../ui/reason";
 
 export function RunPage() {
   const { t } = useTranslation();
@@ -45,7 +46,7 @@ export function RunPage() {
       </Group>
       {data.reason && (
         <Text c="dimmed">
-          {t("run.reason")}: {data.reason}
+          {t("run.reason")}: {reasonText(t, data)}
         </Text>
       )}
       {data.stuck && (
@@ -142,7 +143,7 @@ function History({ corrections }: { corrections: NonNullable<Run["history"]> }) 
             <span aria-hidden>→</span>
             <StateBadge state={one.after} evidence={one.evidence} />
             <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-              {one.reason}
+              {reasonText(t, one)}
             </Text>
           </Group>
         ))}

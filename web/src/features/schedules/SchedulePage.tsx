@@ -4,20 +4,19 @@ import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { Problem } from "../../api/client";
 import { useSchedule, type ScheduleDetail } from "../../api/queries";
-import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
 import { seconds } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Ago, Clock } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
+import { DurationBars } from "./DurationBars";
 import { Due } from "./Due";
 import { ScheduleBadge } from "./ScheduleBadge";
 import { SlotStrip } from "./SlotStrip";
 import { VERDICT_COLOR } from "./verdicts";
 import { words } from "./words";
-
-/** The chart looks back a day in steps of 12 minutes. */
-const CHART = { since: "-24h", window_s: 720, step_s: 720 } as const;
+import { reasonText } from "../../ui/reason";
 
 /** One schedule: what it means, who keeps it, and what became of each due time. */
 export function SchedulePage() {
@@ -45,7 +44,10 @@ export function SchedulePage() {
       <Card title={t("schedule.slots")} aside={<SlotStrip slots={data.recent} />}>
         <Slots schedule={data} />
       </Card>
-      {data.task && <SignalChart id="task_duration_p95" query={{ ...CHART, service: data.service, task: data.task }} title={t("schedule.durations")} />}
+      <Card title={t("schedule.durations")}>
+        <GapNote since="-24h" />
+        <DurationBars slots={data.slots} />
+      </Card>
     </Stack>
   );
 }
@@ -130,8 +132,8 @@ function Slots({ schedule }: { schedule: ScheduleDetail }) {
                 </Text>
               </Table.Td>
               <Table.Td>
-                <Text size="sm" c="dimmed" truncate title={slot.reason}>
-                  {slot.reason}
+                <Text size="sm" c="dimmed" truncate title={reasonText(t, slot)}>
+                  {reasonText(t, slot)}
                 </Text>
               </Table.Td>
               <Table.Td>

@@ -7,6 +7,7 @@ import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { Due } from "./Due";
 import { ScheduleBadge } from "./ScheduleBadge";
 import { SlotStrip } from "./SlotStrip";
@@ -39,6 +40,7 @@ export function SchedulesPage() {
       </Group>
       <BlindBanner />
       <Card label={t("schedule.title")}>
+        <GapNote since="-24h" />
         {schedules.isError ? (
           <ErrorNote error={schedules.error} retry={() => void schedules.refetch()} />
         ) : schedules.isPending ? (

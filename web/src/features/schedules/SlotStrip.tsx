@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import type { ScheduleSlot } from "../../api/queries";
 import { clock, seconds } from "../../ui/format";
 import { VERDICT_COLOR } from "./verdicts";
+import { reasonText } from "../../ui/reason";
 
 /** The latest due times as ticks, the newest at the right. */
 export function SlotStrip({ slots }: { slots: readonly ScheduleSlot[] }) {
@@ -13,7 +14,7 @@ export function SlotStrip({ slots }: { slots: readonly ScheduleSlot[] }) {
       {slots.map((slot) => (
         <Tooltip
           key={slot.at}
-          label={[clock(slot.at, i18n.language), t(`schedule.states.${slot.verdict}`), slot.late_s ? `+${seconds(slot.late_s)}` : "", slot.reason]
+          label={[clock(slot.at, i18n.language), t(`schedule.states.${slot.verdict}`), slot.late_s ? `+${seconds(slot.late_s)}` : "", reasonText(t, slot)]
             .filter(Boolean)
             .join(" · ")}
         >

@@ -1,6 +1,7 @@
 """Gaps as JSON: when nothing could be heard."""
 
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
+from huoyan.server.api.schemas.reason import Explained
 
 EXAMPLE = {
     "source": "celery redis://127.0.0.1:6379/0",
@@ -10,7 +11,7 @@ EXAMPLE = {
 }
 
 
-class Gap(Document):
+class Gap(Explained):
     """A time in which a source was cut off; what happened then may never have been heard."""
 
     model_config = documented(EXAMPLE)
@@ -19,7 +20,6 @@ class Gap(Document):
     started_at: Timestamp
     ended_at: Timestamp | None
     """Null while it lasts."""
-    reason: str
 
 
 class GapList(Document):

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
+from huoyan.server.api.schemas.reason import Explained
 from huoyan.server.collect.ledger import Account
 from huoyan.server.store.truth import MOST_NAMED, Discrepancy
 
@@ -33,13 +34,12 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class NamedRun(Document):
+class NamedRun(Explained):
     """A run that keeps an account from adding up."""
 
     run_id: str
     at: Timestamp
     """When that was found."""
-    reason: str
 
 
 class LedgerEntry(Document):

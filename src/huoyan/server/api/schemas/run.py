@@ -7,6 +7,7 @@ from huoyan.model.run import Attempt as ModelAttempt
 from huoyan.model.run import Run as ModelRun
 from huoyan.model.run import RunState, view
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
+from huoyan.server.api.schemas.reason import Explained
 from huoyan.server.store.truth import Correction, StuckRun
 
 EXCEPTION_EXAMPLE = {
@@ -89,7 +90,7 @@ class RunProgress(Document):
     note: str
 
 
-class Attempt(Document):
+class Attempt(Explained):
     """One execution or delivery of a run."""
 
     number: int
@@ -108,13 +109,11 @@ class Attempt(Document):
     peak_memory_bytes: int | None
     """Highest resident size of its process, when this attempt is known to have caused it (prefork children)."""
     exception: RunException | None
-    reason: str
-    """Why, for `revoked`, `rejected`, `lost`, `dead`."""
     duplicate: bool
     """True when the run had succeeded before this attempt."""
 
 
-class RunCorrection(Document):
+class RunCorrection(Explained):
     """A state that was put right, or worked out by the server instead of reported."""
 
     at: Timestamp
@@ -124,10 +123,9 @@ class RunCorrection(Document):
     after: str
     evidence: Evidence
     """How the new state is known."""
-    reason: str
 
 
-class Run(Document):
+class Run(Explained):
     """One logical task execution request, with every attempt at it."""
 
     model_config = documented(EXAMPLE)
@@ -142,8 +140,6 @@ class Run(Document):
     state: RunState
     evidence: Evidence
     """How the state is known."""
-    reason: str
-    """Why, for `revoked`, `rejected`, `lost`, `dead`."""
     worker: str
     """The worker of the attempt that decides the state."""
     args: Any

@@ -5,6 +5,7 @@ from typing import Any, Literal, cast
 
 from huoyan.model.schedule import Slot
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
+from huoyan.server.api.schemas.reason import Explained
 from huoyan.server.store import KnownSchedule
 
 SLOT: dict[str, Any] = {
@@ -42,7 +43,7 @@ Verdict = Literal["ok", "late", "missed", "overlapping", "doubled", "repeated", 
 Kind = Literal["cron", "interval", "date"]
 
 
-class ScheduleSlot(Document):
+class ScheduleSlot(Explained):
     """A due time of a schedule and what became of it."""
 
     model_config = documented(SLOT)
@@ -53,8 +54,6 @@ class ScheduleSlot(Document):
     """How late it started, null when nothing did."""
     run_id: str
     """The run that stands for it, empty when there is none."""
-    reason: str
-    """Why, unless all is well."""
     duration_s: float | None
     """How long the run took, null until it has succeeded."""
     too_fast: bool

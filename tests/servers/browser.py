@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.servers.process import MissingProgramError, find_program
 
@@ -19,6 +19,10 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+# What is there at once costs nothing to wait for; a machine that does other things beside may need long for the rest.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def request(number: int, now: float) -> dict[str, Any]:
         "duration_s": total_s,
         "kind": "slow" if slow else "sampled",
         "breakdown": breakdown(total_s, total_s - 0.011),
-        "labels": {"host": "host-1"},
+        "labels": {"host": "host-2" if slow else "host-1"},
     }
 
 
@@ -218,6 +218,7 @@ def test_a_service_leads_to_the_endpoint_and_to_what_makes_it_slow(seen: Page):
     own = "own code and what is not watched 10 ms"
     expect(slow).to_have_attribute("aria-label", f"SELECT orders 3.15 s, Redis GET 1 ms, {own}")
     assert "SELECT orders" in (typical.get_attribute("aria-label") or "")
+    expect(seen.locator("[data-standout='slow|host|host-2']")).to_contain_text("100 % of the slow ones have host")
     expect(seen.get_by_test_id("signal-http_in_flight")).to_have_text("4")
     seen.get_by_role("button", name="slow requests that show it").click()
     expect(seen.get_by_test_id("causes-evidence").get_by_test_id("breakdown-bar").first).to_be_visible()

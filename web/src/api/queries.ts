@@ -26,6 +26,7 @@ export type Endpoint = Schemas["Endpoint"];
 export type Cause = Schemas["Cause"];
 export type CauseExample = Schemas["CauseExample"];
 export type Compared = Schemas["Compared"];
+export type Standout = Schemas["CauseStandout"];
 export type Dependency = Schemas["Dependency"];
 export type DependencyPart = Schemas["DependencyPart"];
 export type Funnel = Schemas["Funnel"];

@@ -150,6 +150,7 @@ export const en = {
     seen: "Seen: {{slow}} slow ones ({{leastSlow}} are needed) and {{typical}} typical ones ({{leastTypical}} are needed).",
     means: "A slow one takes {{slow}} on average, a typical one {{typical}}.",
     nobody: "Nobody is to blame: no endpoint has slow requests that something measured explains.",
+    standouts: "What they have in common (the mark: what is usual)",
     inSlow: "in a slow one",
     inTypical: "in a typical one",
     ownP99: "P99 of its calls",

@@ -13,6 +13,7 @@ import { BreakdownBar, BreakdownLegend } from "./BreakdownBar";
 import { coloured, wholeOf, type Slice } from "./breakdown";
 import { CauseList } from "./CauseList";
 import { compare, evidenceOf } from "./comparison";
+import { StandoutList } from "./StandoutList";
 
 /** Fewest that are compared; the same as on the server. */
 const LEAST = { leastSlow: 5, leastTypical: 10 };
@@ -27,7 +28,7 @@ export function CausesCard({ query, window }: { query: CauseQuery; window?: Wind
   const { t } = useTranslation();
   const causes = useCauses(query);
   const ofService = query.endpoint === undefined && query.task === undefined;
-  const compared = (causes.data?.compared ?? []).filter((one) => !ofService || one.verdict === "found");
+  const compared = (causes.data?.compared ?? []).filter((one) => !ofService || one.verdict === "found" || one.standouts.length > 0);
   return (
     <Card title={t("causes.title")}>
       {causes.isError ? (
@@ -86,6 +87,7 @@ function Finding({ compared, causes, heading }: { compared: Compared; causes: Ca
             : t("causes.means", { slow: seconds(compared.slow_mean_s), typical: seconds(compared.typical_mean_s) })}
         </Text>
       )}
+      <StandoutList standouts={compared.standouts} />
       {parts.length > 0 && (
         <Box data-testid="causes-picture">
           {(["slow", "typical"] as const).map((kind) => (

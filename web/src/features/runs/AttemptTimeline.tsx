@@ -30,7 +30,7 @@ export function AttemptTimeline({ run }: { run: Run }) {
             <Text size="xs" c="dimmed" w={84} style={{ flexShrink: 0 }}>
               {t("run.attempt", { number: attempt.number })}
             </Text>
-            <Box style={{ position: "relative", flex: 1, height: 22, minWidth: 80 }}>
+            <Box style={{ position: "relative", flex: 1, height: 22, minWidth: 32 }}>
               <Box style={{ position: "absolute", inset: "10px 0", borderTop: "1px dashed light-dark(#dee2e6, #373a40)" }} />
               <Tooltip
                 label={`${clock(new Date(start).toISOString(), i18n.language)} · ${seconds(attempt.duration_s ?? (end - start) / 1000)} · ${attempt.worker}${taken(attempt, t)}`}

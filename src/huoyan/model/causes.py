@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from statistics import median
 from typing import Any
 
 LEAST_SLOW = 5
@@ -73,7 +72,7 @@ class Cause:
         p99_s: 99 % of its calls took at most this long; None when calls are not known apart.
         others_p99_s: The same of all other targets of the component.
         evidence: The slow ones that show it best, the clearest first.
-        longest_s: The longest single call in half of the slow ones is at least this long.
+        longest_s: The longest single call in a slow one, on average, in seconds.
     """
 
     component: str
@@ -257,7 +256,7 @@ def _cause(key: Key, share: float, slow: Sequence[Case], typical: Sequence[Case]
         slow_s=_covered(slow, key),
         typical_s=_covered(typical, key),
         evidence=tuple(case.id for case in clearest),
-        longest_s=median(case.longest_s.get(key, 0.0) for case in slow),
+        longest_s=sum(case.longest_s.get(key, 0.0) for case in slow) / len(slow),
     )
 
 

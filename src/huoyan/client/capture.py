@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from huoyan.client.guard import warn
+from huoyan.client.saying import Sayings
 from huoyan.client.scrub import Scrubber
 from huoyan.model.event import ExceptionInfo, Payload
 from huoyan.model.fingerprint import fingerprint
@@ -31,6 +32,7 @@ class Capture:
     def __init__(self, *, enabled: bool = True, names: Iterable[str] = ()) -> None:
         self._enabled = enabled
         self._scrubber = Scrubber(names=tuple(names))
+        self._sayings = Sayings()
 
     def call(
         self, function: Callable[..., Any] | None, args: tuple[Any, ...] | list[Any], kwargs: Mapping[str, Any]
@@ -58,14 +60,29 @@ class Capture:
         """Describe an exception; `traceback` is its text where the exception carries none."""
         kind = type_name(type(error))
         try:
-            message = self._text(_message(error), MAX_MESSAGE_CHARS)
+            said = self._sayings.text(error)
+            message = self._text(said, MAX_MESSAGE_CHARS)
             if traceback is None:
-                traceback = _formatted(error)
+                traceback = self._formatted(error, said)
             shown = self._text(traceback, MAX_TRACEBACK_CHARS)
             return ExceptionInfo(kind, message, shown, fingerprint(kind, message, shown))
         except Exception as problem:  # noqa: BLE001
             warn("capture.exception", "huoyan: an exception could not be described", error=problem)
             return ExceptionInfo(kind)
+
+    def _formatted(self, error: BaseException, said: str) -> str:
+        """Format a traceback without the frames of Huoyan's wrappers: how they came to call the host is of no
+        interest."""
+        chain = _chain(error)
+        # The texts of those behind it are made once to see how long they take: what formats them asks all again.
+        for inner in chain[1:]:
+            self._sayings.text(inner)
+        if any(self._sayings.waits(inner) for inner in chain):
+            trace = "".join(tracebacks.format_list(_frames(error)))
+            return f"Traceback (most recent call last):\n{trace}{type_name(type(error))}: {said}\n"
+        described = tracebacks.TracebackException.from_exception(error, limit=-_MAX_FRAMES)
+        _leave_out_own_frames(described, 0)
+        return "".join(described.format())
 
     def _text(self, text: str, limit: int) -> str:
         # Scrubbed first: half a secret, left where a text was cut, is recognised by no pattern.
@@ -78,18 +95,25 @@ def type_name(kind: type[BaseException]) -> str:
     return kind.__qualname__ if module in {"builtins", "__main__"} else f"{module}.{kind.__qualname__}"
 
 
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - `__str__` of the host's own class
-        return "(its text could not be made)"
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an exception and those behind and inside it, the nearest first, as many as are shown."""
+    found: list[BaseException] = []
+    left = [error]
+    while left and len(found) < _MAX_CHAIN:
+        one = left.pop(0)
+        if any(one is each for each in found):
+            continue
+        found.append(one)
+        inner = getattr(one, "exceptions", None)
+        behind = (one.__cause__, one.__context__, *(inner if isinstance(inner, tuple) else ()))
+        left += [each for each in behind if isinstance(each, BaseException)]
+    return found
 
 
-def _formatted(error: BaseException) -> str:
-    """Format a traceback without the frames of Huoyan's wrappers: how they came to call the host is of no interest."""
-    described = tracebacks.TracebackException.from_exception(error, limit=-_MAX_FRAMES)
-    _leave_out_own_frames(described, 0)
-    return "".join(described.format())
+def _frames(error: BaseException) -> tracebacks.StackSummary:
+    summary = tracebacks.StackSummary.extract(tracebacks.walk_tb(error.__traceback__), limit=-_MAX_FRAMES)
+    summary[:] = [frame for frame in summary if not frame.filename.startswith(_OWN)]
+    return summary
 
 
 def _leave_out_own_frames(described: tracebacks.TracebackException, depth: int) -> None:

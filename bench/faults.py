@@ -21,9 +21,12 @@ os.environ.setdefault("HUOYAN_SPOOL", tempfile.mkdtemp(prefix="huoyan-spool-"))
 from tests.faults.deployments import KINDS  # noqa: E402
 from tests.faults.scenario import Outcome, run  # noqa: E402
 from tests.servers import HuoyanServer, RabbitmqServer, RedisServer  # noqa: E402
+from tests.servers.process import Server  # noqa: E402
 
 WAYS = {
     "celery": ("hooks", "stream"),
+    "celery-late": ("hooks", "stream"),
+    "celery-redis": ("hooks", "stream"),
     "rq": ("hooks", "poll"),
     "function": ("hooks",),
     "background": ("hooks",),
@@ -52,17 +55,23 @@ def main() -> None:
 def measure(framework: str, way: str, runs: int, rounds: int, limit_s: float) -> Outcome:
     """Run one framework through faults."""
     with ExitStack() as stack:
-        broker = ""
-        if framework == "celery":
-            rabbitmq = stack.enter_context(RabbitmqServer())
-            broker = rabbitmq.make_virtual_host("faults")
-        elif framework == "rq":
-            broker = stack.enter_context(RedisServer()).url
-        watched = () if way == "hooks" else (f"--{framework}", broker)
+        address = ""
+        broker: Server | None = None
+        if framework in {"celery", "celery-late"}:
+            broker = rabbitmq = stack.enter_context(RabbitmqServer())
+            address = rabbitmq.make_virtual_host("faults")
+        elif framework in {"celery-redis", "rq"}:
+            broker = redis = stack.enter_context(RedisServer(durable=True))
+            address = redis.url
+        watched = () if way == "hooks" else (f"--{framework.partition('-')[0]}", address)
         server = stack.enter_context(HuoyanServer(*watched))
-        deployment = KINDS[framework](server, broker, hooks=way == "hooks")
+        deployment = KINDS[framework](server, address, hooks=way == "hooks")
         stack.callback(deployment.close)
-        return run(deployment, runs, SECONDS, rounds=rounds, server_too=way == "hooks", limit_s=limit_s)
+        # Celery waits for a broker that is away; the work horse of RQ dies of it.
+        restarted = broker if framework.startswith("celery") and way == "hooks" else None
+        return run(
+            deployment, runs, SECONDS, rounds=rounds, server_too=way == "hooks", broker=restarted, limit_s=limit_s
+        )
 
 
 def show(framework: str, way: str, outcome: Outcome, took_s: float) -> None:

@@ -1,11 +1,13 @@
 """Frameworks under faults: how each one's work is asked for, started, killed and stopped."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +17,7 @@ import psutil
 
 from tests.faults.account import Kill
 from tests.faults.diary import DIARY
+from tests.faults.proxy import Proxy
 from tests.servers import HuoyanServer, ServerProcess, free_port, wait_until
 from tests.servers.process import accepts_connections
 
@@ -37,6 +40,8 @@ class Deployment:
     """Whether everything was asked for that will be, where what was accepted may vanish with its process."""
     unheard_s = 0.0
     """What a process says this shortly before it is killed may be on its way inside the machine, in seconds."""
+    breakable = False
+    """Whether the way by which the work is watched can be cut without cutting it for good."""
     tells = True
     """Whether the diary says when what watches the tasks has had its turn."""
 
@@ -44,13 +49,18 @@ class Deployment:
         self.server = server
         self.worker = ServerProcess("faults")
         self.diary = self.worker.folder / "diary"
+        self.breakable = self.breakable or hooks
         self.kills: list[Kill] = []
         self.submitted: list[str] = []
+        # Whatever the work is watched through can be broken: the way to the server, or the way to the broker.
+        watched_through = server.url if hooks else broker
+        self.network = Proxy(urllib.parse.urlsplit(watched_through).port or 0)
+        url = f"http://127.0.0.1:{self.network.port}"
         self.env = {
             "FAULTS_BROKER": broker,
             DIARY: str(self.diary),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-            **({"HUOYAN_URL": server.url, "HUOYAN_REPORT_INTERVAL_S": "1"} if hooks else {}),
+            **({"HUOYAN_URL": url, "HUOYAN_REPORT_INTERVAL_S": "1"} if hooks else {}),
         }
 
     def submit(self, count: int, seconds: float) -> None:
@@ -65,6 +75,7 @@ class Deployment:
         """End everything."""
         self.thaw()
         self.worker.close()
+        self.network.close()
 
     def processes(self) -> list[psutil.Process]:
         """Return the worker's process and all its children."""
@@ -90,13 +101,18 @@ class Deployment:
 
     def freeze(self) -> None:
         """Stop the worker with all its processes, without ending them."""
-        for each in self.processes():
+        # The first one first: it forks no more once it stands still.
+        for each in self.processes()[:1]:
             each.suspend()
+        for each in self.processes()[1:]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.suspend()
 
     def thaw(self) -> None:
         """Let it go on."""
         for each in self.processes():
-            each.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.resume()
 
     def _lines(self) -> list[dict[str, int]]:
         text = self.diary.read_text() if self.diary.exists() else ""
@@ -120,12 +136,18 @@ class CeleryDeployment(Deployment):
     """One prefork worker of Celery with four children, which acknowledges early, as is Celery's default."""
 
     prefork = True
+    breakable = True
+    variant: Mapping[str, str] = {}
+    """Additions to the environment."""
 
     def __init__(self, server: HuoyanServer, broker: str = "", *, hooks: bool = True) -> None:
         super().__init__(server, broker, hooks=hooks)
         if not hooks:
             # Celery's own events leave from its main process, some time after the child was done.
             self.unheard_s, self.tells = 0.3, False
+            port = urllib.parse.urlsplit(broker).port
+            self.env["FAULTS_WORKER_BROKER"] = broker.replace(f":{port}/", f":{self.network.port}/")
+        self.env |= self.variant
 
     def submit(self, count: int, seconds: float) -> None:
         """Send them from a process of its own."""
@@ -137,11 +159,18 @@ class CeleryDeployment(Deployment):
         command: Sequence[str | Path] = [PROGRAMS / "celery", "-A", "tests.faults.apps.celery_app", "worker"]
         # With -E: the first events of a worker that has to be asked for them are not heard.
         options = ["-c", "4", "-n", f"w{len(self.kills)}@faults", "-l", "INFO", "-E"]
-        self.worker.run([*command, *options], lambda: self._ready_count() > ready, env=self.env, timeout_s=60)
+        env = {**self.env, "FAULTS_BROKER": self.env.get("FAULTS_WORKER_BROKER", self.env["FAULTS_BROKER"])}
+        self.worker.run([*command, *options], lambda: self._ready_count() > ready, env=env, timeout_s=60)
 
     def _ready_count(self) -> int:
         log = self.worker.log_path
         return log.read_text(errors="replace").count("ready.") if log.exists() else 0
+
+
+class LateCeleryDeployment(CeleryDeployment):
+    """One that acknowledges late: what a killed worker had is executed again by the next one."""
+
+    variant: Mapping[str, str] = {"FAULTS_ACKS_LATE": "1"}
 
 
 class RqDeployment(Deployment):
@@ -238,6 +267,8 @@ def _quietly(call: object) -> bool:
 
 KINDS: Mapping[str, type[Deployment]] = {
     "celery": CeleryDeployment,
+    "celery-late": LateCeleryDeployment,
+    "celery-redis": CeleryDeployment,
     "rq": RqDeployment,
     "function": FunctionDeployment,
     "background": WebDeployment,

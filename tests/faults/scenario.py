@@ -9,8 +9,11 @@ from tests.faults import diary
 from tests.faults.account import FINAL, Account, compare
 from tests.faults.deployments import Deployment
 from tests.servers import HuoyanServer, wait_until
+from tests.servers.process import Server
 
 FROZEN_S = 1.5
+PARTED_S = 0.7
+QUIET_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ def run(
     *,
     rounds: int = 1,
     server_too: bool = True,
+    broker: Server | None = None,
     limit_s: float = 90.0,
 ) -> Outcome:
     """Run work through faults and compare.
@@ -39,6 +43,7 @@ def run(
         seconds: How long each takes.
         rounds: How often the whole row of faults is done, spread over the work.
         server_too: Kill the Huoyan server as well.
+        broker: The broker, when it is to be killed and started again as well; it has to keep what it acknowledged.
         limit_s: How long everything may take to settle, in seconds.
     """
     server = deployment.server
@@ -49,10 +54,12 @@ def run(
         if deployment.prefork:
             faults += [deployment.kill_child]
         faults += [lambda: _stand_still(deployment), deployment.kill]
+        if deployment.breakable:
+            faults += [lambda: _partition(deployment)]
+        if broker is not None:
+            faults += [lambda: _restart(broker)]
         if server_too:
             faults += [lambda: _restart(server)]
-        if deployment.prefork:
-            faults += [deployment.kill_child]
     for number, fault in enumerate(faults, start=1):
         wanted = count * number // (len(faults) + 1)
         wait_until(lambda: _begun(deployment) >= wanted, limit_s, lambda: f"{wanted} runs to begin")  # noqa: B023
@@ -102,24 +109,30 @@ def _begun(deployment: Deployment) -> int:
 
 
 def _over(deployment: Deployment, count: int) -> bool:
-    """Whether every run began, and each that did not end was killed."""
+    """Whether every run began, and each that did not end was killed.
+
+    A worker killed between taking a run and starting it takes it along, if its framework acknowledges early.
+    """
     lines = diary.read(deployment.diary)
     killed = {kill.pid for kill in deployment.kills}
     ended = {line["run"] for line in lines if line["what"] == "end"}
     last = {line["run"]: line["pid"] for line in lines if line["what"] == "start"}
-    begun = len(last) >= count or deployment.asked_all
+    quiet = bool(lines) and time.time() - max(line["at"] for line in lines) > QUIET_S
+    begun = len(last) >= count or deployment.asked_all or (quiet and len(last) >= count - len(deployment.kills))
     return begun and all(run_id in ended or pid in killed for run_id, pid in last.items())
 
 
 def _cut_off(deployment: Deployment) -> set[str]:
-    """Return the runs whose last word was on its way inside the machine when its process was killed."""
+    """Return the runs whose last word was on its way inside the machine when its process was killed, and those that
+    never began."""
     killed = {kill.pid: kill.at for kill in deployment.kills}
     last = {line["run"]: line for line in diary.read(deployment.diary)}
-    return {
+    cut = {
         run_id
         for run_id, line in last.items()
         if 0 <= killed.get(line["pid"], float("inf")) - line["at"] < deployment.unheard_s
     }
+    return cut | {run_id for run_id in deployment.submitted if run_id not in last}
 
 
 def _open(server: HuoyanServer) -> list[dict[str, Any]]:
@@ -135,6 +148,15 @@ def _stand_still(deployment: Deployment) -> None:
     deployment.thaw()
 
 
-def _restart(server: HuoyanServer) -> None:
+def _partition(deployment: Deployment) -> None:
+    """Let nothing through, then refuse, then heal."""
+    for breaks in (deployment.network.stall, deployment.network.cut):
+        breaks()
+        until = time.monotonic() + PARTED_S
+        wait_until(lambda: time.monotonic() >= until, PARTED_S + 5)  # noqa: B023
+    deployment.network.heal()
+
+
+def _restart(server: Server) -> None:
     server.kill()
     server.start()

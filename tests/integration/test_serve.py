@@ -304,12 +304,35 @@ class TestRefusals:
 
 
 class TestCelery:
-    def test_brokers_that_are_away_are_said_to_be(self, huoyan_server: Start) -> None:
-        url = f"redis://:geheim@127.0.0.1:{free_port()}/0"
-        server = huoyan_server("--celery", url)
-        verdict = server.get("/overview")["verdict"]
-        assert verdict["level"] == "blind"
-        assert "redis://127.0.0.1" in verdict["text"]
+    def test_a_broker_that_goes_away_is_one_blindness_until_it_is_back(
+        self, huoyan_server: Start, fresh_redis: RedisServer
+    ) -> None:
+        def let_in() -> None:
+            fresh_redis.command("ACL", "SETUSER", "watcher", "on", ">geheim", "+@all", "~*", "&*")
+
+        def blindness() -> list[dict[str, Any]]:
+            return [alert for alert in server.get("/alerts")["items"] if alert["rule"] == "ingest-cut"]
+
+        def verdict() -> dict[str, Any]:
+            found: dict[str, Any] = server.get("/overview")["verdict"]
+            return found
+
+        let_in()
+        server = huoyan_server("--celery", f"redis://watcher:geheim@127.0.0.1:{fresh_redis.port}/0")
+        wait_until(lambda: verdict()["level"] == "ok", 30, lambda: str(verdict()))
+        fresh_redis.kill()
+        wait_until(lambda: verdict()["level"] == "blind", 30, lambda: str(verdict()))
+        assert "redis://watcher@127.0.0.1" in verdict()["text"] or "redis://127.0.0.1" in verdict()["text"]
+        wait_until(lambda: [alert["state"] for alert in blindness()] == ["firing"], 60, lambda: str(blindness()))
+
+        fresh_redis.start()
+        let_in()
+        wait_until(lambda: not [alert for alert in blindness() if alert["state"] == "firing"], 60)
+        wait_until(lambda: verdict()["level"] == "ok", 30, lambda: str(verdict()))
+        gaps = [gap for gap in server.get("/gaps")["items"] if "redis://" in gap["source"]]
+        assert gaps
+        assert all(gap["ended_at"] for gap in gaps)
+        assert len(server.get("/incidents")["items"]) == 1
         assert "geheim" not in server.process.log_path.read_text()
 
     def test_check_tries_what_serve_would_use(

@@ -17,7 +17,11 @@ app.conf.update(
     task_send_sent_event=True,
     worker_prefetch_multiplier=2,
     task_default_queue="faults",
+    task_acks_late=bool(os.environ.get("FAULTS_ACKS_LATE")),
 )
+if app.conf.broker_url.startswith("redis"):
+    # What a killed worker had comes back after this time instead of an hour.
+    app.conf.broker_transport_options = {"visibility_timeout": 5}
 if os.environ.get("HUOYAN_URL"):
     huoyan.watch(app, service="faults")
 

@@ -1,4 +1,4 @@
-"""A real Celery beat: its entries are schedules with verdicts, and a beat that stands still is found."""
+"""A real Celery beat: its entries are schedules with verdicts, and a beat that stands still or is killed is found."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def _alarms(server: HuoyanServer) -> set[str]:
     return {one["labels"]["schedule"] for one in alerts if one["rule"] == "scheduler-dead" and one["state"] == "firing"}
 
 
-def test_beat_keeps_its_schedules_until_it_stands_still(server: HuoyanServer, beat: ServerProcess) -> None:
+def test_beat_keeps_its_schedules_until_it_stands_still_or_is_killed(server: HuoyanServer, beat: ServerProcess) -> None:
     wait_until(lambda: (_schedules(server).get("every-second") or {}).get("state") == "ok", 60)
     found = _schedules(server)
     meant = {name: (one["kind"], one["expression"], one["timezone"]) for name, one in found.items()}
@@ -73,3 +73,7 @@ def test_beat_keeps_its_schedules_until_it_stands_still(server: HuoyanServer, be
         os.kill(beat.pid, signal.SIGCONT)
     wait_until(lambda: _schedules(server)["every-second"]["state"] not in {"dead", None}, 60)
     wait_until(lambda: "clockwork/every-second" not in _alarms(server), 30)
+
+    beat.kill()
+    wait_until(lambda: _schedules(server)["every-second"]["state"] == "dead", 60)
+    assert {one["state"] for one in _schedules(server).values()} == {"dead"}, "expected one beat, one death"

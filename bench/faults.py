@@ -27,6 +27,10 @@ WAYS = {
     "celery": ("hooks", "stream"),
     "celery-late": ("hooks", "stream"),
     "celery-redis": ("hooks", "stream"),
+    "dramatiq": ("hooks",),
+    "dramatiq-rabbitmq": ("hooks",),
+    "huey": ("hooks",),
+    "arq": ("hooks",),
     "rq": ("hooks", "poll"),
     "function": ("hooks",),
     "background": ("hooks",),
@@ -57,10 +61,10 @@ def measure(framework: str, way: str, runs: int, rounds: int, limit_s: float) ->
     with ExitStack() as stack:
         address = ""
         broker: Server | None = None
-        if framework in {"celery", "celery-late"}:
+        if framework in {"celery", "celery-late", "dramatiq-rabbitmq"}:
             broker = rabbitmq = stack.enter_context(RabbitmqServer())
             address = rabbitmq.make_virtual_host("faults")
-        elif framework in {"celery-redis", "rq"}:
+        elif framework in {"celery-redis", "dramatiq", "huey", "arq", "rq"}:
             broker = redis = stack.enter_context(RedisServer(durable=True))
             address = redis.url
         watched = () if way == "hooks" else (f"--{framework.partition('-')[0]}", address)
@@ -70,7 +74,15 @@ def measure(framework: str, way: str, runs: int, rounds: int, limit_s: float) ->
         # Celery waits for a broker that is away; the work horse of RQ dies of it.
         restarted = broker if framework.startswith("celery") and way == "hooks" else None
         return run(
-            deployment, runs, SECONDS, rounds=rounds, server_too=way == "hooks", broker=restarted, limit_s=limit_s
+            deployment,
+            runs,
+            SECONDS,
+            rounds=rounds,
+            server_too=way == "hooks",
+            # RQ is not watched through its worker, and takes a broker that is away for a failure of the job.
+            network=way != "poll",
+            broker=restarted,
+            limit_s=limit_s,
         )
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,11 +11,12 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from tests.faults.account import Kill
-from tests.faults.diary import DIARY
+from tests.faults.diary import DIARY, read
 from tests.faults.proxy import Proxy
 from tests.servers import HuoyanServer, ServerProcess, free_port, wait_until
 from tests.servers.process import accepts_connections
@@ -40,8 +40,6 @@ class Deployment:
     """Whether everything was asked for that will be, where what was accepted may vanish with its process."""
     unheard_s = 0.0
     """What a process says this shortly before it is killed may be on its way inside the machine, in seconds."""
-    breakable = False
-    """Whether the way by which the work is watched can be cut without cutting it for good."""
     tells = True
     """Whether the diary says when what watches the tasks has had its turn."""
 
@@ -49,7 +47,6 @@ class Deployment:
         self.server = server
         self.worker = ServerProcess("faults")
         self.diary = self.worker.folder / "diary"
-        self.breakable = self.breakable or hooks
         self.kills: list[Kill] = []
         self.submitted: list[str] = []
         # Whatever the work is watched through can be broken: the way to the server, or the way to the broker.
@@ -92,12 +89,24 @@ class Deployment:
         self.start()
 
     def kill_child(self) -> None:
-        """Kill one of the processes that execute, under its worker."""
-        busy = {line["pid"] for line in self._lines()[-8:]}
-        children = [each for each in self.processes()[1:] if each.pid in busy]
-        if children:
-            os.kill(children[0].pid, signal.SIGKILL)
-            self.kills.append(Kill(children[0].pid, time.time()))
+        """Kill one of the processes that execute, under its worker, in the middle of a task.
+
+        It is made to stand still first, so that it is sure whether its task had ended.
+        """
+
+        def killed() -> bool:
+            children = {each.pid: each for each in self.processes()[1:]}
+            for pid in _executing(self._lines()) & set(children):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    children[pid].suspend()
+                    if pid in _executing(self._lines()):
+                        children[pid].kill()
+                        self.kills.append(Kill(pid, time.time()))
+                        return True
+                    children[pid].resume()
+            return False
+
+        wait_until(killed, 60, "a child in the middle of a task")
 
     def freeze(self) -> None:
         """Stop the worker with all its processes, without ending them."""
@@ -114,9 +123,8 @@ class Deployment:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.resume()
 
-    def _lines(self) -> list[dict[str, int]]:
-        text = self.diary.read_text() if self.diary.exists() else ""
-        return [json.loads(line) for line in text.splitlines()]
+    def _lines(self) -> list[dict[str, Any]]:
+        return read(self.diary)
 
     def _produce(self, module: str, count: int, seconds: float) -> None:
         done = subprocess.run(
@@ -136,7 +144,6 @@ class CeleryDeployment(Deployment):
     """One prefork worker of Celery with four children, which acknowledges early, as is Celery's default."""
 
     prefork = True
-    breakable = True
     variant: Mapping[str, str] = {}
     """Additions to the environment."""
 
@@ -195,6 +202,54 @@ class RqDeployment(Deployment):
         )
 
 
+class ProgramDeployment(Deployment):
+    """One worker program that executes four tasks at a time in threads or coroutines of itself."""
+
+    application = ""
+    """Name of its module in `tests.faults.apps`."""
+    command: Sequence[str] = ()
+    ready = ""
+    """What its log says when it works."""
+
+    def submit(self, count: int, seconds: float) -> None:
+        """Send them from a process of its own."""
+        self._produce(f"tests.faults.apps.{self.application}", count, seconds)
+
+    def start(self) -> None:
+        """Start the worker."""
+        before = self._ready_count()
+        command: Sequence[str | Path] = [PROGRAMS / self.command[0], *self.command[1:]]
+        self.worker.run(command, lambda: self._ready_count() > before, env=self.env, timeout_s=60)
+
+    def _ready_count(self) -> int:
+        log = self.worker.log_path
+        return log.read_text(errors="replace").count(self.ready) if log.exists() else 0
+
+
+class DramatiqDeployment(ProgramDeployment):
+    """One process of Dramatiq with four threads; a broker hands on what a killed one had."""
+
+    application = "dramatiq_app"
+    command = ("dramatiq", "tests.faults.apps.dramatiq_app", "--processes", "1", "--threads", "4")
+    ready = " works"
+
+
+class HueyDeployment(ProgramDeployment):
+    """A consumer of Huey with four threads; what a killed one had is gone."""
+
+    application = "huey_app"
+    command = ("huey_consumer", "tests.faults.apps.huey_app.huey", "-w", "4")
+    ready = "tests.faults.apps.huey_app.huey_work"
+
+
+class ArqDeployment(ProgramDeployment):
+    """A worker of arq with four jobs at a time, which are taken up again when it was killed."""
+
+    application = "arq_app"
+    command = ("arq", "tests.faults.apps.arq_app.WorkerSettings")
+    ready = "Starting worker"
+
+
 class FunctionDeployment(Deployment):
     """Plain functions in the threads of one process; what was not begun when it is killed never was."""
 
@@ -221,6 +276,8 @@ class WebDeployment(Deployment):
     def __init__(self, server: HuoyanServer, broker: str = "", *, hooks: bool = True) -> None:
         super().__init__(server, broker, hooks=hooks)
         self.port = free_port()
+        # It answers faster than it works: all that happens while the server is away has to fit.
+        self.env["HUOYAN_BUFFER_EVENTS"] = "100000"
         self._pool = ThreadPoolExecutor(4)
         self._asked: list[Future[None]] = []
         self._closing = False
@@ -258,6 +315,12 @@ class WebDeployment(Deployment):
         wait_until(lambda: _quietly(sent), 60, "a request to be answered")
 
 
+def _executing(lines: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return the processes whose last line is a start."""
+    last = {line["pid"]: line["what"] for line in lines}
+    return {pid for pid, what in last.items() if what == "start"}
+
+
 def _quietly(call: object) -> bool:
     try:
         return bool(call())  # type: ignore[operator]
@@ -269,6 +332,10 @@ KINDS: Mapping[str, type[Deployment]] = {
     "celery": CeleryDeployment,
     "celery-late": LateCeleryDeployment,
     "celery-redis": CeleryDeployment,
+    "dramatiq": DramatiqDeployment,
+    "dramatiq-rabbitmq": DramatiqDeployment,
+    "huey": HueyDeployment,
+    "arq": ArqDeployment,
     "rq": RqDeployment,
     "function": FunctionDeployment,
     "background": WebDeployment,

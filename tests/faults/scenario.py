@@ -32,6 +32,7 @@ def run(
     *,
     rounds: int = 1,
     server_too: bool = True,
+    network: bool = True,
     broker: Server | None = None,
     limit_s: float = 90.0,
 ) -> Outcome:
@@ -43,6 +44,7 @@ def run(
         seconds: How long each takes.
         rounds: How often the whole row of faults is done, spread over the work.
         server_too: Kill the Huoyan server as well.
+        network: Break the way through which the work is watched: to the server, or to the broker.
         broker: The broker, when it is to be killed and started again as well; it has to keep what it acknowledged.
         limit_s: How long everything may take to settle, in seconds.
     """
@@ -54,7 +56,7 @@ def run(
         if deployment.prefork:
             faults += [deployment.kill_child]
         faults += [lambda: _stand_still(deployment), deployment.kill]
-        if deployment.breakable:
+        if network:
             faults += [lambda: _partition(deployment)]
         if broker is not None:
             faults += [lambda: _restart(broker)]

@@ -45,7 +45,7 @@ def test_no_loss_is_missed_and_none_invented(deployment: Deployment, request: py
     framework, hooks = CASES[request.node.callspec.params["deployment"]]
     count, seconds = COUNTS[framework]
     # A broker's stream that nobody reads is gone: with the server dead, only hooks keep what they have to say.
-    outcome = run(deployment, count, seconds, server_too=hooks)
+    outcome = run(deployment, count, seconds, server_too=hooks, network=hooks)
     account = outcome.account
     assert account.runs >= 0.9 * count
     assert account.died, "expected runs to die with their workers"

@@ -23,16 +23,16 @@ def echo() -> Iterator[int]:
                 threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
         def answer(connection: socket.socket) -> None:
-            while data := connection.recv(100):
-                connection.sendall(data)
+            with connection:
+                while data := connection.recv(100):
+                    connection.sendall(data)
 
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1]
 
 
 def test_it_passes_on_stalls_cuts_and_heals(echo: int) -> None:
-    with Proxy(echo) as proxy:
-        first = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+    with Proxy(echo) as proxy, connect(proxy) as first:
         first.sendall(b"one")
         assert first.recv(100) == b"one"
 
@@ -45,10 +45,14 @@ def test_it_passes_on_stalls_cuts_and_heals(echo: int) -> None:
         first.settimeout(10)
         assert first.recv(100) in {b"", b"two"}
 
-        second = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
-        second.sendall(b"three")
-        assert second.recv(100) == b"three"
-        proxy.cut()
-        assert second.recv(100) == b""
-        third = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
-        assert third.recv(100) == b"", "expected new connections to be refused"
+        with connect(proxy) as second:
+            second.sendall(b"three")
+            assert second.recv(100) == b"three"
+            proxy.cut()
+            assert second.recv(100) == b""
+        with connect(proxy) as third:
+            assert third.recv(100) == b"", "expected new connections to be refused"
+
+
+def connect(proxy: Proxy) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=10)

@@ -296,8 +296,13 @@ class Emitter:
         if self._spool is None:
             return
         try:
-            for events in self._spool.orphans():
+            orphans = self._spool.orphans()
+            for events in orphans:
                 with self._lock:
+                    if self._buffer and len(self._buffer) + len(events) > self._settings.buffer_events:
+                        # The file stays where it is until there is room.
+                        orphans.close()
+                        return
                     for encoded in events:
                         if len(self._buffer) >= self._settings.buffer_events or not encoded.endswith(b"}"):
                             continue

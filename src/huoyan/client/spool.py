@@ -17,7 +17,7 @@ import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from huoyan.client.guard import warn
@@ -76,8 +76,9 @@ class Spool:
         except OSError as error:
             self._give_up(error)
 
-    def orphans(self) -> Iterator[list[bytes]]:
-        """Yield the events of each process that is gone. Its file is removed once the next one is asked for."""
+    def orphans(self) -> Generator[list[bytes], None, None]:
+        """Yield the events of each process that is gone. Its file is removed once the next one is asked for, and
+        stays when the generator is closed instead."""
         try:
             paths = sorted(self._folder.glob(f"*{_SUFFIX}"))
         except OSError:

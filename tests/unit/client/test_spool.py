@@ -37,6 +37,14 @@ def test_what_a_killed_process_kept_is_taken_over_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_nobody_has_room_for_stays(tmp_path: Path) -> None:
+    killed_with(tmp_path, '{"a":1}')
+    orphans = make(tmp_path).orphans()
+    assert next(orphans) == [b'{"a":1}']
+    orphans.close()
+    assert list(make(tmp_path).orphans()) == [[b'{"a":1}']]
+
+
 def test_a_line_that_was_cut_is_left_out(tmp_path: Path) -> None:
     killed_with(tmp_path, '{"a":1}')
     (path,) = tmp_path.iterdir()

@@ -1,7 +1,8 @@
 """What each way of watching a framework can report and what it cannot, with the reason: data, nothing is imported.
 
-The contract suite runs a case where it is said to be supported and proves the absence where it is not. `python -m
-huoyan.client.capabilities docs/reference` writes the table of the documentation.
+The contract suite runs a case where it is said to be supported and proves the absence where it is not;
+`tests/contract/test_capabilities.py` says which test shows what. `python -m huoyan.client.capabilities
+docs/reference` writes the table of the documentation.
 """
 
 import sys
@@ -132,7 +133,7 @@ WATCHINGS = (
             revoke=_partly("a job that is deleted between two looks leaves no trace"),
             worker_killed=Support(Level.YES, "by its heartbeat in Redis"),
             lineage=_partly("dependencies; which job enqueued another is not kept in Redis"),
-            schedules=_no("RQ keeps them in the process of its scheduler"),
+            schedules=_no("cron jobs that RQ keeps in Redis are not read; hooks in the process of `rq cron` tell them"),
             cpu=_no("Redis holds the time that passed, not the CPU time"),
             memory=_no("Redis holds nothing about memory"),
         ),
@@ -249,7 +250,8 @@ _HEAD = """\
 # What can be known of each framework
 
 A framework shows only what it has hooks for, and Huoyan reports only what it was shown: nothing is guessed. What is
-known in part or not at all is explained below the table.
+known in part or not at all is explained below the table. Each yes and each partly is held to a test:
+`tests/contract/test_capabilities.py` names it, and fails where there is none.
 """
 
 

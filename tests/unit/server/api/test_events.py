@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,6 +129,8 @@ class TestBounds:
 class Slow:
     """A collector that never gets round to storing, or has no room at all."""
 
+    store = SimpleNamespace(deploys=None)
+
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
 
@@ -139,6 +142,8 @@ class Slow:
 
 class Picky:
     """A collector that stores all but the second event it is given."""
+
+    store = SimpleNamespace(deploys=None)
 
     def submit(self, events: list[Any], **_: Any) -> Future[Receipt]:
         receipt = Receipt(len(events) - 1)

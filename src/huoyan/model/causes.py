@@ -26,7 +26,16 @@ LEAST_EXCESS_S = 0.005
 OUTSTANDING = 6.0
 """In a slow one a part has to cover this many times what it covers in a typical one. The slow ones are chosen by their
 duration, so every part that varies is greater in them, and that is no cause: a lognormal one with a sigma of 0.6 about
-four times in the slowest 1 %."""
+four times in the slowest 1 %, an exponential one six times. What varies more has to stand out by more, up to"""
+MOST_OUTSTANDING = 9.0
+"""this, and what explains half of the excess by itself by less, down to"""
+LEAST_OUTSTANDING = 3.0
+"""this, when it is steady otherwise and grew by far more than all the rest: a busy machine slows everything."""
+_HALF = 0.5
+_ALONE = 2.5
+"""It has to have grown so many times as much as the rest."""
+_WIDE, _STEADY = 1.5, 2.0
+"""Factors above what mere variation makes of a part, to ask for more and to be content with less."""
 LEVEL = 0.001
 _LOOKS = 3
 """How often a half of the slow ones is compared at most, the first look at all of them included."""
@@ -154,14 +163,14 @@ def causes_of(cases: Sequence[Case]) -> Findings:
     Args:
         cases: Slow and typical ones; the typical ones are a fair sample.
     """
-    found = _compare(cases, LEVEL, OUTSTANDING)
+    found = _compare(cases, LEVEL, 1.0)
     typical = [case for case in cases if not case.slow]
     slow = sorted((case for case in cases if case.slow), key=lambda case: -case.duration_s)
     for again in range(1, _LOOKS):
         slow = slow[: len(slow) // 2]
         if len(slow) < LEAST_SLOW or found.verdict not in ("found", "unclear") or _names_a_call(found):
             break
-        closer = _compare([*slow, *typical], LEVEL / 2**again, OUTSTANDING * 2**again)
+        closer = _compare([*slow, *typical], LEVEL / 2**again, 2.0**again)
         if _names_a_call(closer):
             return closer
     return found
@@ -172,6 +181,7 @@ def _names_a_call(findings: Findings) -> bool:
 
 
 def _compare(cases: Sequence[Case], level: float, outstanding: float) -> Findings:
+    # `outstanding`: how many times what is asked of a part else.
     slow = [case for case in cases if case.slow]
     typical = [case for case in cases if not case.slow]
     if len(slow) < LEAST_SLOW or len(typical) < LEAST_TYPICAL:
@@ -189,7 +199,8 @@ def _compare(cases: Sequence[Case], level: float, outstanding: float) -> Finding
         _cause(key, excesses[key] / whole_s, slow, typical)
         for key in keys
         if excesses[key] > 0.0
-        and _covered(slow, key) >= outstanding * _covered(typical, key)
+        and _covered(slow, key)
+        >= outstanding * _standing_out(key, excesses[key] / whole_s, slow, typical) * _covered(typical, key)
         and excesses[key] / whole_s >= LEAST_SHARE
         and rank_test([c.parts.get(key, 0.0) for c in slow], [c.parts.get(key, 0.0) for c in typical])
         < level / len(keys)
@@ -243,6 +254,28 @@ def _chances(n: int, m: int) -> tuple[float, ...]:
         tail += counts[u]
         chances[u] = tail / whole
     return tuple(chances)
+
+
+def _standing_out(key: Key, share: float, slow: Sequence[Case], typical: Sequence[Case]) -> float:
+    """Return how many times of what a part covers in a typical one it has to cover in a slow one; see OUTSTANDING."""
+    values = sorted(case.parts.get(key, 0.0) for case in typical)
+    low, middle, high, top = (values[int(place * len(values))] for place in (0.25, 0.5, 0.75, 0.9))
+    if low <= 0.0:
+        return OUTSTANDING
+    # Of a lognormal distribution, from its quartiles; 1.349 and 1.282 are the distances of the normal one.
+    sigma = math.log(high / low) / 1.349
+    least = min(max(OUTSTANDING, _WIDE * _tail(sigma)), MOST_OUTSTANDING)
+    typical_s, slow_s = _covered(typical, key), _covered(slow, key)
+    rest = (_mean(slow) - slow_s) / max(1e-9, _mean(typical) - typical_s)
+    if share < _HALF or slow_s < _ALONE * rest * typical_s:
+        return least
+    steady = _STEADY * _tail(max(sigma, math.log(top / middle) / 1.282))
+    return min(least, max(LEAST_OUTSTANDING, steady))
+
+
+def _tail(sigma: float) -> float:
+    """Return how many times the mean of a lognormal distribution the mean of its greatest 1 % is."""
+    return 0.5 * math.erfc((2.326 - sigma) / math.sqrt(2)) / 0.01
 
 
 def _cause(key: Key, share: float, slow: Sequence[Case], typical: Sequence[Case]) -> Cause:

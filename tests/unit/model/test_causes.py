@@ -112,6 +112,53 @@ def test_traffic_that_only_varies_accuses_nobody(sigma: float) -> None:
     assert accused <= 1
 
 
+def chosen(requests: list[dict[str, float]]) -> list[Case]:
+    """Return requests of these times in tables, the slowest 1 % marked."""
+    cases = [case_of(str(n), sum(one.values()), breakdown(**one)) for n, one in enumerate(requests)]
+    cutoff = sorted(case.duration_s for case in cases)[int(0.99 * len(cases))]
+    return [Case(case.id, case.duration_s, case.parts, {}, case.duration_s >= cutoff) for case in cases]
+
+
+def steady(rng: random.Random) -> dict[str, float]:
+    return {
+        "stock": 0.01 * rng.lognormvariate(0, 0.3),
+        "users": 0.005 * rng.lognormvariate(0, 0.3),
+        "orders": 0.02 * rng.lognormvariate(0, 0.2),
+    }
+
+
+def test_a_part_that_varies_widely_by_itself_is_not_accused() -> None:
+    """An exponential time is six times its mean in the slowest 1 %."""
+    accused = 0
+    for seed in range(10):
+        rng = random.Random(seed)
+        cases = chosen([{**steady(rng), "orders": rng.expovariate(50)} for _ in range(800)])
+        accused += bool(causes_of(cases).causes)
+    assert accused <= 1
+
+
+def test_a_busy_machine_that_slows_everything_is_nobodys_cause() -> None:
+    accused = 0
+    for seed in range(10):
+        rng = random.Random(seed)
+        factors = [rng.uniform(3, 4.5) if rng.random() < 0.02 else 1.0 for _ in range(800)]
+        cases = chosen([{name: factor * spent for name, spent in steady(rng).items()} for factor in factors])
+        accused += bool(causes_of(cases).causes)
+    assert accused <= 1
+
+
+def test_a_steady_part_is_named_when_it_alone_grows_fourfold() -> None:
+    named = 0
+    for seed in range(10):
+        rng = random.Random(seed)
+        requests = [steady(rng) for _ in range(800)]
+        for one in rng.sample(requests, 24):
+            one["orders"] *= 4
+        findings = causes_of(chosen(requests))
+        named += [(cause.target, cause.share > 0.5) for cause in findings.causes] == [("orders", True)]
+    assert named >= 8
+
+
 def test_too_few_are_not_compared() -> None:
     cases = [request(n, 1.0 if n < 4 else 0.01, slow=n < 4) for n in range(100)]
     assert causes_of(cases).verdict == "few"

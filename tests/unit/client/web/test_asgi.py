@@ -513,11 +513,12 @@ def test_an_application_under_watch_reports_that_it_is_alive(client: Client, tra
 def test_an_application_made_anew_in_the_same_process_registers_nothing_twice(local_client: Client) -> None:
     """As when its module is reloaded."""
     registry = CollectorRegistry()
+    exposed = ""
     for _ in range(3):
         app = FastAPI()
         app.get("/hello")(lambda: "hello")
         huoyan.watch(huoyan.watch(app, registry=registry), registry=registry)
         requests_to(app, "/hello")
-    exposed = TestClient(app).get("/metrics").text
+        exposed = TestClient(app).get("/metrics").text
     assert exposed.count("# TYPE http_requests_total counter") == 1
     assert 'http_requests_total{method="GET",endpoint="/hello",http_status="200"} 3.0' in exposed

@@ -9,7 +9,7 @@ import pytest
 from huoyan.model.example import Example
 from huoyan.server.retention import ExampleRetention
 from huoyan.server.store import Store
-from huoyan.server.store.examples import KEPT_PER_HOUR
+from huoyan.server.store.examples import KEPT_PER_HOUR, KEPT_PER_SLOT
 
 HOUR_S = 3600.0
 NOW = 1_763_672_400.0 + 1800.0
@@ -65,3 +65,17 @@ def test_hours_that_are_over_are_thinned_out_to_the_slowest_and_a_fair_choice(st
     clock.at += 48 * HOUR_S
     retention.run_once()
     assert store.examples.endpoints(0.0, clock.at) == []
+
+
+def test_however_many_come_in_ten_minutes_no_more_than_can_be_compared_stay(store: Store) -> None:
+    begin = NOW - 1800.0
+    for kind in ("slow", "sampled"):
+        store.examples.add(kept(500, begin, kind))
+    store.examples.add([*kept(250, NOW, "slow"), *kept(50, NOW, "sampled")])
+    retention = ExampleRetention(store.examples, Hand(), 24 * HOUR_S)
+    assert retention.run_once() == 2 * (500 - KEPT_PER_SLOT)
+    assert retention.run_once() == 0
+    left = store.examples.of("shop", "GET /o", begin, begin + 600)
+    assert min(one.duration_s for one in left if one.kind == "slow") == 500 - KEPT_PER_SLOT
+    # What goes on stays whole.
+    assert len(store.examples.of("shop", "GET /o", NOW, NOW + 600)) == 300

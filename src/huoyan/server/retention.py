@@ -1,10 +1,11 @@
 """Forgetting what is over for long: incidents and examples; runs and rollups are forgotten by the collector."""
 
 from huoyan.clock import Clock
-from huoyan.server.store.examples import ExampleStore
+from huoyan.server.store.examples import KEPT_PER_SLOT, ExampleStore
 from huoyan.server.store.incidents import IncidentStore
 
 _HOUR_S = 3600.0
+_SLOT_S = 600.0
 
 
 class IncidentRetention:
@@ -33,7 +34,7 @@ class IncidentRetention:
 
 
 class ExampleRetention:
-    """Deletes examples of requests when they are old, and thins out those of hours that are over.
+    """Deletes examples of requests when they are old, and thins out those of hours, and of ten minutes, that are over.
 
     Args:
         examples: Where they are kept.
@@ -42,7 +43,7 @@ class ExampleRetention:
     """
 
     name = "example-retention"
-    interval_s = 3600.0
+    interval_s = _SLOT_S
 
     def __init__(self, examples: ExampleStore, clock: Clock, retention_s: float) -> None:
         self._examples = examples
@@ -54,7 +55,7 @@ class ExampleRetention:
         """Delete what is due and return how many examples that were."""
         now = self._clock.now()
         done = self._examples.delete_before(now - self._retention_s)
-        # The last whole hour is left as it is: what is slow now is looked into with all there is.
+        # Of the last whole hour far more is left: what is slow now is looked into with it.
         until = (now // _HOUR_S - 1) * _HOUR_S
         since = until - self._retention_s if self._thinned_until is None else self._thinned_until
         hour = since // _HOUR_S * _HOUR_S
@@ -62,4 +63,8 @@ class ExampleRetention:
             done += self._examples.thin(hour, hour + _HOUR_S)
             hour += _HOUR_S
         self._thinned_until = max(until, hour)
+        slot = until
+        while slot + _SLOT_S <= now:
+            done += self._examples.thin(slot, slot + _SLOT_S, KEPT_PER_SLOT)
+            slot += _SLOT_S
         return done

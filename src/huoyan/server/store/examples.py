@@ -12,6 +12,8 @@ MOST_READ = 4000
 """Examples of one endpoint that are looked at, the newest of each kind."""
 KEPT_PER_HOUR = 60
 """Examples of each kind that are kept of an endpoint and hour, once that hour is over for a while."""
+KEPT_PER_SLOT = 200
+"""The same of every ten minutes until then, so that much traffic does not fill the disk."""
 _HASH, _PRIME = 2654435761, 1_000_003
 _DETAILS = ("method", "breakdown", "labels", "trace_id", "seen")
 
@@ -72,12 +74,13 @@ class ExampleStore:
         with self._engine.connect() as connection:
             return [(row.service, row.endpoint) for row in connection.execute(query)]
 
-    def thin(self, since: float, until: float) -> int:
-        """Keep, of each endpoint, the `KEPT_PER_HOUR` slowest, as many random and as many failing ones of a time.
+    def thin(self, since: float, until: float, most: int = KEPT_PER_HOUR) -> int:
+        """Keep, of each endpoint, some of the slowest, as many random and as many failing ones of a time.
 
         Args:
-            since: Begin of the time, an hour, in seconds since 1970 UTC.
+            since: Begin of the time, in seconds since 1970 UTC.
             until: Its end.
+            most: How many of each kind, default 60, which is what stays of an hour.
 
         Returns:
             How many were deleted.
@@ -93,7 +96,7 @@ class ExampleStore:
         ranked = (
             select(examples.c.id, place.label("place")).where(examples.c.at >= since, examples.c.at < until).subquery()
         )
-        surplus = select(ranked.c.id).where(ranked.c.place > KEPT_PER_HOUR)
+        surplus = select(ranked.c.id).where(ranked.c.place > most)
         with self._engine.begin() as connection:
             return int(connection.execute(delete(examples).where(examples.c.id.in_(surplus))).rowcount)
 

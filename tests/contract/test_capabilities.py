@@ -27,7 +27,7 @@ _RQ = "integration/test_rq.py"
 OWN = {
     ("Celery, hooks", Capability.SCHEDULES): (
         "integration/celery/test_beat.py",
-        "test_beat_keeps_its_schedules_until_it_stands_still",
+        "test_beat_keeps_its_schedules_until_it_stands_still_or_is_killed",
     ),
     ("Celery, hooks", Capability.MEMORY): _CELERY,
     **{("Celery, event stream", each): _CELERY for each in Capability},

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 import huoyan
 from examples.orders.all_in_one import everything
 from examples.orders.database import Order, Product, orders_session, prepare, stock_session
-from examples.orders.pipeline import record_visit, validate
+from examples.orders.pipeline import fulfilment, record_visit, validate
 from examples.orders.settings import settings
 
 
@@ -75,6 +75,7 @@ def place_order(
                 method=order.method,
             )
         )
+    fulfilment.step("placed", order_id)
     background.add_task(record_visit, order_id, referrer=referer)
     background.add_task(validate, order_id)
     if settings().celery_url:

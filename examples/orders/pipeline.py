@@ -23,6 +23,9 @@ queue = SqliteHuey(
 )
 huoyan.watch(queue)
 
+fulfilment = huoyan.funnel("fulfilment", steps=["placed", "paid", "reserved", "confirmed"])
+"""How far orders get. They enter in the web application; the worker takes the steps after that."""
+
 
 @queue.on_startup()
 @cache
@@ -81,6 +84,7 @@ def take_payment(order_id: str) -> dict[str, Any]:
     with orders_session() as session:
         session.get_one(Order, order_id).state = status
     if status == "paid":
+        fulfilment.step("paid", order_id)
         update_inventory(order_id)
         _make_invoice(order_id, total_cents)
     return {"order_id": order_id, "status": status, "total_cents": total_cents}
@@ -104,6 +108,7 @@ def update_inventory(order_id: str) -> dict[str, Any]:
         left = product.stock
     with orders_session() as session:
         session.get_one(Order, order_id).state = "reserved"
+    fulfilment.step("reserved", order_id)
     send_confirmation(order_id)
     return {"order_id": order_id, "sku": sku, "left": left}
 
@@ -118,6 +123,7 @@ def send_confirmation(order_id: str) -> dict[str, Any]:
     mail_id = confirmations.confirm(order_id, email, sku, total_cents)
     with orders_session() as session:
         session.get_one(Order, order_id).state = "confirmed"
+    fulfilment.step("confirmed", order_id)
     return {"order_id": order_id, "mail_id": mail_id}
 
 

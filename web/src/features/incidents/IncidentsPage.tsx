@@ -7,6 +7,7 @@ import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
+import { BlindBanner } from "../gaps/BlindBanner";
 import { useSaid } from "./language";
 
 export function IncidentsPage() {
@@ -31,6 +32,7 @@ export function IncidentsPage() {
           ]}
         />
       </Group>
+      <BlindBanner />
       <Card label={t("incidents.title")}>
         {incidents.isError ? (
           <ErrorNote error={incidents.error} retry={() => void incidents.refetch()} />

@@ -11,6 +11,9 @@ _NAMES = {
     "other": ("other calls", "其他调用"),
 }
 
+FAILED_CALL = "failed call "
+"""Begins the name of a value that says that a call failed; the call follows."""
+
 
 def sentence(cause: Cause) -> tuple[str, str]:
     """Return what a cause says, in English and in Chinese."""
@@ -36,6 +39,13 @@ def standout_sentence(standout: Standout, among: str) -> tuple[str, str]:
     share, usual = (f"{round(100 * of)} %" for of in (standout.share, standout.usual_share))
     whose = "of the slow ones" if among == "slow" else "of those that fail"
     whose_zh = "慢的" if among == "slow" else "失败的"
+    if standout.name.startswith(FAILED_CALL):
+        call = standout.name.removeprefix(FAILED_CALL)
+        where = "the slow ones" if among == "slow" else "those that fail"
+        return (
+            f"In {share} of {where} the call {call} failed, otherwise in {usual}.",
+            f"{whose_zh}当中 {share} 的调用 {call} 失败，其他的为 {usual}。",
+        )
     what = standout.name if standout.value == "yes" else f"{standout.name} {standout.value}"
     return (
         f"{share} {whose} have {what}, otherwise {usual} do.",

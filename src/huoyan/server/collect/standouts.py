@@ -7,6 +7,7 @@ from typing import Any
 from huoyan.model.example import FAILED_KEPT, SAMPLED_KEPT, SLOWEST_KEPT, Example
 from huoyan.model.lift import Sample, Standout, standouts
 from huoyan.model.run import Run, RunView
+from huoyan.server.collect.cause_wording import FAILED_CALL
 
 _MOST_CHARS = 120
 _MOST_ARGUMENTS = 30
@@ -107,7 +108,7 @@ def _failing_calls(breakdown: Any) -> dict[str, str]:
     for part in parts if isinstance(parts, list) else ():
         if isinstance(part, Mapping) and isinstance(part.get("errors"), int) and part["errors"] > 0:
             name = " ".join(str(part[key]) for key in ("component", "operation", "target") if part.get(key))
-            calls[f"failed call {name}"[:_MOST_CHARS]] = "yes"
+            calls[f"{FAILED_CALL}{name}"[:_MOST_CHARS]] = "yes"
     return calls
 
 

@@ -84,7 +84,7 @@ def test_the_version_of_the_slow_and_the_call_of_the_failing_requests_are_named(
     assert (version["share"], version["usual_share"], version["lift"], version["count"]) == (1.0, 0.1, 10.0, 12)
     assert version["sentence"] == "100 % of the slow ones have version 2, otherwise 10 % do."
     bank = found["failing", "failed call http POST bank yes"]
-    assert bank["sentence"] == "100 % of those that fail have failed call http POST bank, otherwise 0 % do."
+    assert bank["sentence"] == "In 100 % of those that fail the call http POST bank failed, otherwise in 0 %."
     assert bank["lift"] is None
 
 

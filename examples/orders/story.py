@@ -83,7 +83,12 @@ class Huoyan:
 
     def p99_s(self, window_s: float) -> float:
         """Ask for the P99 of the endpoint over the last seconds, 0 while it is not known."""
-        query = {"service": self.service, "label": "endpoint=/orders", "by": "method", "window_s": f"{max(1.0, window_s):.0f}"}
+        query = {
+            "service": self.service,
+            "label": "endpoint=/orders",
+            "by": "method",
+            "window_s": f"{max(1.0, window_s):.0f}",
+        }
         now = self._get("/signals/http_latency_p99", **query, since="-1m")["now"]
         return next((float(one["value"]) for one in now if one["labels"]["method"] == "GET" and one["value"]), 0.0)
 

@@ -104,7 +104,9 @@ class TestBounds:
         answer = shared.post(URL, content=bomb, headers={"Content-Encoding": "gzip"})
         assert answer.status_code == 413
 
-    @pytest.mark.parametrize(("encoding", "body"), [("br", b"x"), ("gzip", b"x"), ("gzip", gzip.compress(b"[]")[:-9])])
+    @pytest.mark.parametrize(
+        ("encoding", "body"), [("br", b"x"), ("gzip", b"x"), ("gzip", gzip.compress(b"[]", mtime=0)[:-9])]
+    )
     def test_what_is_not_gzip_is_refused(self, shared: TestClient, encoding: str, body: bytes) -> None:
         answer = shared.post(URL, content=body, headers={"Content-Encoding": encoding})
         assert answer.status_code == 415

@@ -25,7 +25,7 @@ test: ## Check everything, the cheap things first (what CI runs)
 	@$(MAKE) --no-print-directory docs-check
 	@$(MAKE) --no-print-directory web-checks
 	@echo "== tests"
-	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --maxfail 10 --durations 10
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --maxfail 10 --max-suite-reruns 5 -rR --durations 10
 
 lint: ## Style, formatting and the import rules
 	@echo "== lint"

@@ -51,7 +51,7 @@ COMMON = textwrap.dedent(
         await asyncio.sleep(600)
 
     def jobs(scheduler):
-        # Due again and again until it was once refused for running still: then it runs no more, however slow the machine.
+        # Due again and again until it was once refused for running still, however slow the machine.
         def refused(event):
             scheduler.remove_job("slow")
             REJECTED.touch()

@@ -20,10 +20,7 @@ demo: ## Show it at work: two applications, faults to inject (HUOYAN_PORT=8650)
 test: ## Check everything, the cheap things first (what CI runs)
 	@scripts/setup
 	@scripts/servers
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory types
-	@$(MAKE) --no-print-directory docs-check
-	@$(MAKE) --no-print-directory web-checks
+	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) types web-checks lint docs-check
 	@echo "== tests"
 	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --maxfail 10 --max-suite-reruns 5 -rR --durations 10
 

@@ -13,9 +13,14 @@ export default defineConfig({
   },
   server: { proxy: { "/api": { target: server, changeOrigin: false } } },
   test: {
-    environment: "jsdom",
     globals: true,
-    setupFiles: ["src/testing/setup.ts"],
-    include: ["src/**/*.test.{ts,tsx}"],
+    // Only what draws (*.test.tsx) needs a document, and what speaks the chosen language, which says so at its top: to make one takes longer than most tests.
+    projects: [
+      { extends: true, test: { name: "plain", include: ["src/**/*.test.ts"], environment: "node" } },
+      {
+        extends: true,
+        test: { name: "drawn", include: ["src/**/*.test.tsx"], environment: "jsdom", setupFiles: ["src/testing/setup.ts"] },
+      },
+    ],
   },
 });

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { afterEach, expect, it } from "vitest";
 import i18n, { chooseLanguage } from "../i18n";
 import { reasonText } from "./reason";

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { expect, it } from "vitest";
 import type { Dependency } from "../../api/queries";
 import i18n from "../../i18n";

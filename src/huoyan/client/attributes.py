@@ -11,18 +11,49 @@ from typing import Any
 
 _mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _members: Callable[[type], Any] = type.__dict__["__dict__"].__get__
+_name: Callable[[type], str] = type.__dict__["__name__"].__get__
 _qualname: Callable[[type], str] = type.__dict__["__qualname__"].__get__
 _module: Callable[[type], object] = type.__dict__["__module__"].__get__
 
 
 def class_name(kind: type) -> str:
     """Return a class's name with its module, without `builtins`."""
-    name = _qualname(kind)
+    module = class_module(kind)
+    return f"{module}.{_qualname(kind)}" if module and module != "builtins" else _qualname(kind)
+
+
+def class_module(kind: type) -> str:
+    """Return the name of the module that a class is from, empty when it has none."""
     try:
         module = _module(kind)
     except AttributeError:
-        return name  # a class may lose its module
-    return f"{module}.{name}" if type(module) is str and module != "builtins" else name
+        return ""  # a class may lose its module
+    return str.__str__(module) if isinstance(module, str) else ""
+
+
+def class_qualname(kind: type) -> str:
+    """Return a class's name with the classes and functions that it is defined in."""
+    return _qualname(kind)
+
+
+def bare_name(kind: type) -> str:
+    """Return a class's name as it was defined, without module and outer classes."""
+    return _name(kind)
+
+
+def derives(kind: type, base: type) -> bool:
+    """Tell whether a class is `base` or derived from it."""
+    return any(each is base for each in _mro(kind))
+
+
+def base_names(kind: type) -> frozenset[str]:
+    """Return the bare names of a class and all its bases: what a framework's class is known by without importing it."""
+    return frozenset(_name(base) for base in _mro(kind))
+
+
+def definer(kind: type, name: str) -> type | None:
+    """Return the class among `kind` and its bases that an attribute comes from."""
+    return next((base for base in _mro(kind) if name in _members(base)), None)
 
 
 def inherited(kind: type, name: str) -> object:

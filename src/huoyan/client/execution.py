@@ -6,6 +6,7 @@ from contextvars import Token
 from typing import Any
 
 from huoyan.client import breakdown, context
+from huoyan.client.attributes import base_names
 from huoyan.client.breakdown import Collector
 from huoyan.client.consumption import Meter, Tenancy
 from huoyan.client.context import RunContext
@@ -178,7 +179,7 @@ class Execution:
         """Report what an exception says: cancellation is `revoked`, everything else `failed`."""
         if is_cancellation(error):
             when = "while it ran" if self.started else "before it could start"
-            self.end(EventKind.REVOKED, reason=f"cancelled {when}{_said(error)}")
+            self.end(EventKind.REVOKED, reason=f"cancelled {when}{self._said(error)}")
             return
         exception: ExceptionInfo | None = None
         with guard("execution.fail"):
@@ -212,6 +213,10 @@ class Execution:
     def ended(self) -> bool:
         """Whether an end was reported."""
         return self._ended
+
+    def _said(self, error: BaseException) -> str:
+        said = self._reporter.said(error, 200)
+        return f": {said}" if said else ""
 
     def _emit(self, kind: EventKind, **fields: Any) -> None:
         if self.key is not None:
@@ -260,11 +265,4 @@ def task_name(function: Callable[..., Any]) -> str:
 def is_cancellation(error: BaseException) -> bool:
     """Tell whether an exception says that its coroutine or greenlet was cancelled; by name, so no library is
     imported."""
-    return any(kind.__name__ in _CANCELLATIONS for kind in type(error).__mro__)
-
-
-def _said(error: BaseException) -> str:
-    with guard("execution.said"):
-        text = str(error)
-        return f": {text[:200]}" if text else ""
-    return ""
+    return not _CANCELLATIONS.isdisjoint(base_names(type(error)))

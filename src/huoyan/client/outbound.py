@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from huoyan.client.attributes import bare_name
 from huoyan.client.calls import Call, Series, SeriesCache, series
 from huoyan.client.guard import warn
 from huoyan.signals.metrics import HTTP_CLIENT_ERRORS, HTTP_CLIENT_REQUEST_DURATION
@@ -61,7 +62,7 @@ class OutboundRequests:
                 if status is not None:
                     reason = told
                 elif error is not None:
-                    reason = type(error).__name__
+                    reason = bare_name(type(error))
                 self._client.measurements.counter(HTTP_CLIENT_ERRORS).child((method, host, reason or told)).add()
         except Exception as own:  # noqa: BLE001 - the request was made all the same
             warn("outbound", "huoyan: a request could not be measured", error=own)

@@ -2,8 +2,11 @@
 
 from huoyan.client import context
 from huoyan.client.guard import warn
+from huoyan.client.saying import Sayings
 from huoyan.clock import SYSTEM_CLOCK
 from huoyan.model.event import Progress
+
+_SAYINGS = Sayings()
 
 
 def progress(done: float | None = None, total: float | None = None, note: str = "") -> None:
@@ -23,7 +26,7 @@ def progress(done: float | None = None, total: float | None = None, note: str = 
                 at=SYSTEM_CLOCK.now(),
                 done=None if done is None else float(done),
                 total=None if total is None else float(total),
-                note=str(note)[:500],
+                note=_SAYINGS.text(note)[:500],
             )
         )
     except Exception as error:  # noqa: BLE001 - reporting progress must not stop it

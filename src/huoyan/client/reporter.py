@@ -106,6 +106,11 @@ class Reporter:
         """Return a result (or any other value) as it may leave the process: bounded and scrubbed."""
         return self._client.capture.value(value)
 
+    def said(self, value: object, limit: int = 500) -> str:
+        """Return what an exception, or another object of the host, says of itself: scrubbed, and at most `limit`
+        characters. What is slow or raises says that instead."""
+        return self._client.capture.said(value, limit)
+
     def exception(self, error: BaseException, traceback: str | None = None) -> ExceptionInfo:
         """Describe an exception, scrubbed and bounded, with its fingerprint.
 

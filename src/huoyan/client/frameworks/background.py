@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from huoyan.client import breakdown, context, process
+from huoyan.client.attributes import bare_name
 from huoyan.client.execution import Execution, is_cancellation, new_run_id, task_name
 from huoyan.client.guard import guard, warn
 from huoyan.client.reporter import Reporter
@@ -49,7 +50,7 @@ class _Planned:
             if is_cancellation(error):
                 execution.fail(error)
             else:
-                why = f"never started: {earlier} of the same response failed with {type(error).__name__}"
+                why = f"never started: {earlier} of the same response failed with {bare_name(type(error))}"
                 execution.end(EventKind.DEAD, reason=why)
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
 from inspect import iscoroutinefunction
-from traceback import format_exception_only
 from typing import Any
 
+from huoyan.client.attributes import bare_name
+from huoyan.client.capture import MAX_MESSAGE_CHARS, type_name
 from huoyan.client.execution import Execution, task_name
 from huoyan.client.frameworks.apscheduler.jobs import Jobs
 from huoyan.client.guard import guard, guarded
@@ -91,7 +92,7 @@ class _Schedule:
     def _prepare(self, executor: Any, job: Any, due: list[datetime]) -> "tuple[Any, list[datetime]] | None":
         """Report what waits, and return the job and the run times that the executor gets instead."""
         args, kwargs = self.reporter.call(job.func, job.args, job.kwargs)
-        labels = {"job": str(job.id), "trigger": str(job.trigger)}
+        labels = {"job": str(job.id), "trigger": self.reporter.said(job.trigger)}
         schedule = self.jobs.name(job.id)
         if schedule is not None:
             labels["schedule"] = schedule
@@ -177,11 +178,11 @@ class _Schedule:
             execution = self.open.pop((job.id, run_time), None)
             if execution is None:
                 continue
-            if type(error).__name__ == "MaxInstancesReachedError":
+            if bare_name(type(error)) == "MaxInstancesReachedError":
                 reason = f"skipped: {job.max_instances} of it ran already, which is its max_instances"
                 execution.end(EventKind.REJECTED, reason=reason)
             else:
-                reason = f"could not be submitted: {type(error).__name__}: {str(error)[:300]}"
+                reason = f"could not be submitted: {bare_name(type(error))}: {self.reporter.said(error)}"
                 execution.end(EventKind.DEAD, reason=reason)
 
     @guarded("apscheduler.broken")
@@ -194,7 +195,7 @@ class _Schedule:
                 continue
             if isinstance(error, BrokenProcessPool):
                 execution.end(EventKind.LOST, reason="its process in the pool ended")
-            elif type(error).__name__ != "CancelledError":
+            elif bare_name(type(error)) != "CancelledError":
                 execution.fail(error)
             elif not execution.started:
                 execution.end(EventKind.REVOKED, reason="the scheduler was shut down before it could start")
@@ -227,8 +228,8 @@ class _Schedule:
         if event.code == events.EVENT_JOB_EXECUTED:
             execution.succeed(self.reporter.value(event.retval))
         else:
-            last = "".join(format_exception_only(event.exception))
-            text = f"Traceback (most recent call last):\n{event.traceback or ''}{last}"
+            last = f"{type_name(type(event.exception))}: {self.reporter.said(event.exception, MAX_MESSAGE_CHARS)}"
+            text = f"Traceback (most recent call last):\n{event.traceback or ''}{last}\n"
             execution.end(EventKind.FAILED, exception=self.reporter.exception(event.exception, text))
 
     def _jobs_changed(self, event: Any, events: Any) -> None:

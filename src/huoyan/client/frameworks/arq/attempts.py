@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from huoyan.client.attributes import bare_name
 from huoyan.client.execution import Execution
 from huoyan.client.guard import guard
 from huoyan.client.reporter import Reporter
 from huoyan.model.event import EventKind, Payload
 from huoyan.model.job_identity import run_id_of
-
-_MAX_TEXT = 500
 
 
 class Attempt:
@@ -106,8 +105,8 @@ class Attempt:
             "task": "" if name == "<unknown>" else name,
             "queue": str(self.worker.queue_name),
         }
-        said = str(error)[:_MAX_TEXT]
-        own = said if type(error).__name__ == "JobExecutionFailed" else ""
+        said = reporter.said(error)
+        own = said if bare_name(type(error)) == "JobExecutionFailed" else ""
         if isinstance(error, asyncio.CancelledError):
             reporter.emit(EventKind.REVOKED, run_id, reason="aborted before it started", **fields)
         elif "not found" in own:

@@ -134,7 +134,7 @@ class Executing:
         if execution.ended:
             return
         if state == "IGNORED":
-            replaced = str(retval) == _REPLACED
+            replaced = isinstance(retval, BaseException) and self._reporter(task).said(retval) == _REPLACED
             execution.end(
                 EventKind.RETRYING if replaced else EventKind.REVOKED,
                 reason="the task was replaced by another one" if replaced else "the task raised Ignore",

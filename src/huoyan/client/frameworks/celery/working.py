@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from huoyan.client.attributes import bare_name
 from huoyan.client.frameworks.celery.applications import Applications, seconds
 from huoyan.client.frameworks.celery.deliveries import Deliveries, marked
 from huoyan.client.frameworks.celery.executing import Executing
@@ -141,7 +142,7 @@ class Working:
                 str(run_id),
                 task=str(headers.get("task") or ""),
                 worker=sender.hostname,
-                reason=f"the worker refused the message: {type(exc).__name__}"
+                reason=f"the worker refused the message: {bare_name(type(exc))}"
                 if exc
                 else "the worker refused the message",
             )

@@ -51,13 +51,12 @@ def expires(broker: Any, message: Any) -> float | None:
     return (message.message_timestamp + max_age) / 1000 if max_age else None
 
 
-def raiser(error: BaseException | None) -> tuple[str, str]:
-    """Return the class whose method raised an exception, and what the exception says."""
+def raiser(error: BaseException | None) -> str:
+    """Return the class whose method raised an exception."""
     if error is None:
-        return "a middleware", ""
-    text = str(error)
+        return "a middleware"
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     name = trace.tb_frame.f_code.co_qualname.rpartition(".")[0] if trace is not None else ""
-    return name or "a middleware", f": {text[:500]}" if text else ""
+    return name or "a middleware"

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any
 
 from huoyan.client import context
+from huoyan.client.attributes import base_names
 from huoyan.client.execution import Execution, is_cancellation
 from huoyan.client.frameworks.dramatiq import facts
 from huoyan.client.reporter import Reporter
@@ -141,7 +142,7 @@ class Messages:
             self._raised(delivery, message, error)
 
     def _raised(self, delivery: Delivery, message: Any, error: BaseException) -> None:
-        names = {kind.__name__ for kind in type(error).__mro__}
+        names = base_names(type(error))
         if delivery.again:
             reason = "interrupted, the worker was shut down" if "Shutdown" in names else ""
             delivery.end(EventKind.RETRYING, exception=self.reporter.exception(error), reason=reason)
@@ -162,7 +163,9 @@ class Messages:
     def skipped(self, delivery: Delivery, message: Any) -> None:
         """Report that a middleware would not have it processed."""
         # The hook is not told why, but Dramatiq calls it while it handles the exception that says so.
-        who, said = facts.raiser(sys.exc_info()[1])
+        error = sys.exc_info()[1]
+        who, said = facts.raiser(error), "" if error is None else self.reporter.said(error)
+        said = f": {said}" if said else ""
         if who == "AgeLimit":
             delivery.end(EventKind.DEAD, reason="older than its age limit, the message is in the dead letter queue")
         elif message.failed:

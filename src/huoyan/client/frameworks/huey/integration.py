@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from huoyan.client import context
+from huoyan.client.attributes import bare_name
 from huoyan.client.execution import Execution
 from huoyan.client.frameworks.huey.periodic import Periodic, task_name
 from huoyan.client.guard import guard, guarded
@@ -198,13 +199,13 @@ class _Queue:
         error, attempt.error = attempt.error or failure, None
         if attempt.execution.ended:
             return
-        kind = type(error).__name__
+        kind = bare_name(type(error))
         if error is None:
             attempt.end(EventKind.REVOKED, reason="cancelled by a hook before it started")
         elif kind == "CancelExecution":
-            attempt.end(EventKind.REVOKED, reason=f"cancelled itself{_said(error)}")
+            attempt.end(EventKind.REVOKED, reason=f"cancelled itself{self._said(error)}")
         elif kind in {"TaskLockedException", "RateLimitExceeded"}:
-            attempt.end(EventKind.REJECTED, reason=str(error)[:1000])
+            attempt.end(EventKind.REJECTED, reason=self._reporter.said(error))
         elif isinstance(error, KeyboardInterrupt):
             attempt.end(EventKind.REVOKED, reason="interrupted, the consumer was shut down")
         else:
@@ -217,7 +218,7 @@ class _Queue:
         except Exception as error:
             with guard("huey.enqueue"):
                 if hasattr(task, "id"):
-                    text = f"could not be enqueued: {type(error).__name__}: {str(error)[:500]}"
+                    text = f"could not be enqueued: {bare_name(type(error))}{self._said(error)}"
                     self._emit(EventKind.DEAD, task, reason=text)
             raise
 
@@ -255,6 +256,10 @@ class _Queue:
 
     def _emit(self, kind: EventKind, task: Any, **fields: Any) -> None:
         self._reporter.emit(kind, str(task.id), task=self._task_name(task), queue=self._name, **fields)
+
+    def _said(self, error: BaseException) -> str:
+        said = self._reporter.said(error)
+        return f": {said}" if said else ""
 
     def _task_name(self, task: Any) -> str:
         return task_name(task)
@@ -294,11 +299,6 @@ class _Queue:
 def _key(task: Any) -> str:
     """Tell executions apart that go on at the same time: one task may be revived while its other half still runs."""
     return f"{task.id}@{id(task)}@{os.getpid()}"
-
-
-def _said(error: BaseException) -> str:
-    text = str(error)
-    return f": {text[:500]}" if text else ""
 
 
 class HueyIntegration:

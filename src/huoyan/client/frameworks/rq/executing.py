@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from huoyan.client.capture import MAX_MESSAGE_CHARS
 from huoyan.client.consumption import Tenancy, of_child
 from huoyan.client.execution import Execution
 from huoyan.client.frameworks.rq import jobs
@@ -226,7 +227,7 @@ class Executing:
                 attempt.end(kind, job, exception=described)
             else:
                 said = kwargs.get("exc_string") or (args[2] if len(args) > 2 else "")
-                self._speak_for_horse(worker, job, execution, str(said), stopped=stopped, retry=retry)
+                self._speak_for_horse(worker, job, execution, said, stopped=stopped, retry=retry)
         return done
 
     def monitor_work_horse(self, original: Callable[..., Any], worker: Any, job: Any, queue: Any, *rest: Any) -> Any:
@@ -262,10 +263,11 @@ class Executing:
         if self.speaker is not None:
             self.speaker.take(event)
 
-    def _speak_for_horse(self, worker: Any, job: Any, execution: Any, said: str, *, stopped: bool, retry: bool) -> None:
+    def _speak_for_horse(self, worker: Any, job: Any, execution: Any, told: Any, *, stopped: bool, retry: bool) -> None:
         reporter = self._watches.execution(worker, _Origin(job))
         if reporter is None:
             return
+        said = reporter.said(told, MAX_MESSAGE_CHARS)
         if execution is None or execution.job_id != job.id:
             # Taken from the queue by a worker that died before it could start the job.
             if not retry:

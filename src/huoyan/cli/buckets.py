@@ -31,7 +31,8 @@ def buckets(
     else:
         rows = [_row(name, answer[name]) for name in ("present", "proposed")]
         console().print(table(("bounds", "number", "P50 off by", "P95 off by", "P99 off by"), rows))
-        console().print("HUOYAN_BUCKETS=" + ",".join(f"{bound:.6g}" for bound in answer["proposed"]["bounds"]))
+        # One line, however long: it is there to be copied.
+        print("HUOYAN_BUCKETS=" + ",".join(f"{bound:.6g}" for bound in answer["proposed"]["bounds"]))
 
 
 def _row(name: str, given: dict[str, Any]) -> list[Any]:

@@ -26,6 +26,8 @@ def causes(
     token: Token = None,
 ) -> None:
     """Say where the time of the slowest requests or runs went: of one endpoint or task, or of each endpoint."""
+    from rich.text import Text
+
     from huoyan.cli.connection import Connection
     from huoyan.cli.terminal import console, plain, print_json
 
@@ -37,14 +39,11 @@ def causes(
         return
     out = console()
     for compared in answer["compared"]:
-        out.print(plain(_title(compared)), style="bold")
+        out.print(Text(plain(_title(compared)), style="bold"), soft_wrap=True)
         found = [cause for cause in answer["items"] if _title(cause) == _title(compared)]
-        for cause in found:
-            out.print(plain(f"  {cause['sentence']}"))
-        if not found:
-            out.print(plain(f"  {_VERDICTS.get(compared['verdict'], compared['verdict'])}"))
-        for standout in compared["standouts"]:
-            out.print(plain(f"  {standout['sentence']}"))
+        lines = [cause["sentence"] for cause in found] or [_VERDICTS.get(compared["verdict"], compared["verdict"])]
+        for line in [*lines, *(standout["sentence"] for standout in compared["standouts"])]:
+            out.print(Text(f"  {plain(line)}"), soft_wrap=True)
     if not answer["compared"]:
         out.print("Nothing was seen in this time.")
 

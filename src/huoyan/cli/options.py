@@ -1,9 +1,22 @@
 """Options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+DEFAULT_URL = "http://127.0.0.1:8650"
+
+
+def _server_nearby(context: typer.Context, url: str) -> str:
+    """Look where `HUOYAN_PORT` has put the server of this machine, unless somebody named an address."""
+    source = context.get_parameter_source("url")
+    port = os.environ.get("HUOYAN_PORT", "")
+    if source is not None and source.name == "DEFAULT" and port.isdigit():
+        return f"http://127.0.0.1:{port}"
+    return url
+
 
 Host = Annotated[str | None, typer.Option(metavar="HOST", help="Address to listen on. Default: 127.0.0.1.")]
 Port = Annotated[str | None, typer.Option(metavar="PORT", help="Port to listen on. Default: 8650.")]
@@ -28,10 +41,13 @@ Rq = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Url = Annotated[
     str,
-    typer.Option(metavar="URL", envvar="HUOYAN_URL", help="Address of the server."),
+    typer.Option(
+        metavar="URL",
+        envvar="HUOYAN_URL",
+        help="Address of the server. HUOYAN_PORT alone names another port.",
+        callback=_server_nearby,
+    ),
 ]
 Token = Annotated[
     str | None, typer.Option(metavar="TOKEN", envvar="HUOYAN_TOKEN", help="The server's token.", show_envvar=True)
 ]
-
-DEFAULT_URL = "http://127.0.0.1:8650"

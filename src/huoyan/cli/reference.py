@@ -13,8 +13,8 @@ _HEAD = """\
 # Command line
 
 `pip install 'huoyan[server]'` brings the command `huoyan`. Commands that ask a running server find it at `--url` or
-`HUOYAN_URL` (default `http://127.0.0.1:8650`) and show `--token` or `HUOYAN_TOKEN`. With `--json` they write what the
-[API](http-api.md) answered.
+`HUOYAN_URL` (default `http://127.0.0.1:8650`, or the port that `HUOYAN_PORT` names) and show `--token` or
+`HUOYAN_TOKEN`. With `--json` they write what the [API](http-api.md) answered.
 
 The exit status is 0 when all went well, 1 when something could not be done (the server is away, there is no such run),
 2 when a setting or argument is wrong or a port or directory is taken.

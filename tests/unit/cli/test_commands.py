@@ -23,6 +23,10 @@ from huoyan.server.api.schemas.run import EXAMPLE as RUN
 from huoyan.server.api.schemas.schedule import EXAMPLE as SCHEDULE
 from tests.servers import free_port
 
+BOUNDS = {"bounds": [2.0**n for n in range(60)], "p50": 0.4, "p95": 0.2, "p99": 0.1}
+BUCKETS = {"observed": 50, "present": BOUNDS, "proposed": BOUNDS}
+COMPARED = {"service": "shop", "endpoint": "GET /[x]", "task": "", "verdict": "found", "standouts": []}
+CAUSES = {"items": [{**COMPARED, "sentence": "97 % is SELECT on [bold]orders."}], "compared": [COMPARED], "next": None}
 COMMANDS = {"serve", "demo", "check", "runs", "run", "schedules", "buckets", "incidents", "deploy", "version"}
 
 
@@ -46,6 +50,10 @@ class Answers(BaseHTTPRequestHandler):
             self._answer(200, {"items": [SCHEDULE] if query.get("service") != ["nobody"] else [], "next": None})
         elif path == "/incidents":
             self._answer(200, {"items": [INCIDENT], "next": None})
+        elif path == "/buckets":
+            self._answer(200, BUCKETS)
+        elif path == "/causes":
+            self._answer(200, CAUSES)
         else:
             self._answer(404, {"detail": "expected the id of a stored run, got something else", "status": 404})
 
@@ -208,7 +216,28 @@ class TestIncidents:
         assert err == "huoyan: expected an open incident, got one that lin acknowledged\n"
 
 
+class TestApplications:
+    def test_proposed_bounds_are_one_line_to_copy(self, capsys: pytest.CaptureFixture[str], server: str) -> None:
+        lines = huoyan(capsys, "buckets")[1].splitlines()
+        assert lines[-1].count(",") == 59
+        assert lines[-1].startswith("HUOYAN_BUCKETS=1,2,4,")
+
+    def test_causes_are_printed_as_they_are_written(self, capsys: pytest.CaptureFixture[str], server: str) -> None:
+        out = huoyan(capsys, "causes")[1]
+        assert out == "shop GET /[x]\n  97 % is SELECT on [bold]orders.\n"
+
+
 class TestAway:
+    def test_the_port_of_this_machine_is_where_the_server_is_looked_for(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("HUOYAN_URL", raising=False)
+        port = str(free_port())
+        monkeypatch.setenv("HUOYAN_PORT", port)
+        assert f"http://127.0.0.1:{port}," in huoyan(capsys, "runs")[2]
+        other = f"http://127.0.0.1:{free_port()}"
+        assert f"{other}," in huoyan(capsys, "runs", "--url", other)[2]
+
     @pytest.mark.parametrize("command", [("runs",), ("run", "x"), ("incidents",), ("incidents", "ack", "1")])
     def test_a_server_that_is_away_is_one_line_and_a_status(
         self, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]

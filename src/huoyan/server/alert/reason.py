@@ -10,7 +10,8 @@ from typing import Protocol
 
 from huoyan.model.alert import Alert, AlertState
 from huoyan.server.alert.rules import Rule
-from huoyan.server.alert.wording import beside, is_plain, limit_of, plainly, quantity_of, span, subject, value_of
+from huoyan.server.alert.subject import subject
+from huoyan.server.alert.wording import beside, is_plain, limit_of, plainly, quantity_of, span, value_of
 
 
 class Sentence(Protocol):

@@ -1,11 +1,10 @@
-"""Say values, subjects and conditions in words, English or Chinese.
+"""Say values and conditions in words, English or Chinese.
 
 Signals bring their own titles and units, so a new signal needs nothing here.
 """
 
-from collections.abc import Mapping
-
 from huoyan.model.alert import Alert
+from huoyan.server.alert.subject import subject
 from huoyan.signals import declared
 from huoyan.signals.spec import Op, Unit
 
@@ -82,31 +81,6 @@ def span(seconds: float, language: str = "en") -> str:
     first = next(index for index, part in enumerate(parts) if part)
     said = [f"{parts[index]} {names[index]}" for index in (first, first + 1) if index < 4 and parts[index]]
     return " ".join(said)
-
-
-def subject(labels: Mapping[str, str], language: str = "en") -> str:
-    """Name what labels point at: `orders.take_payment`, `queue mail (shop)`, `worker celery@a`."""
-    service, task, queue, worker = (labels.get(name, "") for name in ("service", "task", "queue", "worker"))
-    source = labels.get("source")
-    chinese = language == "zh"
-    if task:
-        if not service or task.startswith(f"{service}."):
-            return task
-        return f"{service}/{task}" if "." in task else f"{service}.{task}"
-    if source:
-        return f"来源 {source}" if chinese else f"source {source}"
-    if worker:
-        return f"工作进程 {worker}" if chinese else f"worker {worker}"
-    if "queue" in labels:
-        if chinese:
-            said = f"队列 {queue}" if queue else "未知队列"
-        else:
-            said = f"queue {queue or '(unknown)'}"
-        return f"{said} ({service})" if service else said
-    if service:
-        return f"服务 {service}" if chinese else f"service {service}"
-    rest = ", ".join(f"{name}={value}" for name, value in sorted(labels.items()) if value)
-    return rest or ("全部" if chinese else "everything")
 
 
 def quantity(signal: str, language: str = "en") -> str:

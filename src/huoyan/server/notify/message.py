@@ -8,6 +8,7 @@ from typing import Any
 from huoyan.model.alert import Alert, AlertState
 from huoyan.model.incident import EntryKind, Incident, TimelineEntry
 from huoyan.server.alert import wording
+from huoyan.server.alert.subject import subject
 from huoyan.server.incident import account
 from huoyan.server.incident.explaining import Explanation
 from huoyan.server.incident.facts import TopFailure
@@ -223,7 +224,7 @@ def _end_title(alert: Alert, language: str) -> str:
     limited = f"{name}（{limit}）" if language == "zh" else f"{name} ({limit})"
     if not any(alert.labels.values()):
         return f"{limited[:1].upper()}{limited[1:]}"
-    return f"{wording.subject(alert.labels, language)}{mark}{limited}"
+    return f"{subject(alert.labels, language)}{mark}{limited}"
 
 
 def _lead(entry: TimelineEntry, words: Mapping[str, str]) -> str:
@@ -257,7 +258,7 @@ def _facts(
             facts.append((words["cause"], cause.sentence_zh if language == "zh" else cause.sentence))
         others = [alert for alert in alerts if alert.labels_key != told.labels_key]
         if others:
-            names = list(dict.fromkeys(wording.subject(alert.labels, language) for alert in others))
+            names = list(dict.fromkeys(subject(alert.labels, language) for alert in others))
             more = f" +{len(names) - _MOST_NAMED}" if len(names) > _MOST_NAMED else ""
             facts.append((words["also"], ", ".join(names[:_MOST_NAMED]) + more))
         facts.append((words["rule"], told.rule))

@@ -3,7 +3,7 @@
 import pytest
 
 from huoyan.model.alert import Alert, AlertState, Level
-from huoyan.server.alert.wording import amount, compared, condition, headline, quantity, quantity_of, span, subject
+from huoyan.server.alert.wording import amount, compared, condition, headline, quantity, quantity_of, span
 from huoyan.signals.spec import Unit
 
 
@@ -47,27 +47,6 @@ def test_a_value_is_said_in_its_unit(value, unit, said):
 )
 def test_a_duration_is_said_in_at_most_two_units(seconds, said):
     assert span(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("labels", "english", "chinese"),
-    [
-        ({"service": "orders", "task": "orders.take_payment"}, "orders.take_payment", "orders.take_payment"),
-        ({"service": "orders", "task": "take_payment"}, "orders.take_payment", "orders.take_payment"),
-        ({"service": "shop", "task": "app.tasks.pay"}, "shop/app.tasks.pay", "shop/app.tasks.pay"),
-        ({"service": "", "task": "pay"}, "pay", "pay"),
-        ({"service": "shop", "queue": "mail"}, "queue mail (shop)", "队列 mail (shop)"),
-        ({"queue": ""}, "queue (unknown)", "未知队列"),
-        ({"worker": "celery@a"}, "worker celery@a", "工作进程 celery@a"),
-        ({"source": "celery redis://a"}, "source celery redis://a", "来源 celery redis://a"),
-        ({"service": "shop"}, "service shop", "服务 shop"),
-        ({"host": "a", "disk": "/"}, "disk=/, host=a", "disk=/, host=a"),
-        ({}, "everything", "全部"),
-    ],
-)
-def test_labels_are_said_as_what_they_point_at(labels, english, chinese):
-    assert subject(labels) == english
-    assert subject(labels, "zh") == chinese
 
 
 def test_signals_are_named_inside_a_sentence_by_their_own_titles():

@@ -243,11 +243,12 @@ class TestLanguages:
     def failing(self, start: Starter) -> TestClient:
         """A server with an incident that its own rule opened."""
         client = start(rules=[self.RULE])
-        for number in range(5):
-            exception = {"type": "shop.payments.ProviderDown", "message": "no answer"}
-            event = {"kind": "failed", "run_id": f"r{number}", "at": time.time(), "task": "orders.pay"}
-            client.post("/api/v1/events", json={**event, "service": "orders", "worker": "w", "exception": exception})
-        wait_until(lambda: client.get("/api/v1/incidents").json()["items"], 20, "an incident")
+        exception = {"type": "shop.payments.ProviderDown", "message": "no answer"}
+        event = {"kind": "failed", "at": time.time(), "task": "orders.pay", "service": "orders", "worker": "w"}
+        events = [{**event, "run_id": f"r{number}", "exception": exception} for number in range(5)]
+        # In one batch: between two of them the rule could be judged.
+        client.post("/api/v1/events", json={"events": events})
+        wait_until(lambda: client.get("/api/v1/incidents").json()["items"], 60, "an incident")
         return client
 
     def test_an_incident_is_told_in_english_and_chinese(self, failing: TestClient) -> None:

@@ -140,8 +140,8 @@ def test_a_milder_alert_that_joins_leaves_the_title_to_the_leading_one(url):
     scene.clock.at += 5
     _burst(scene, {**PAY, "queue": "express"}, succeeded=18, failed=2)
     english, chinese = _titles(scene)
-    assert english == "orders.take_payment: failure ratio 60 % (> 50 %), and 1 more"
-    assert chinese == "orders.take_payment：失败率 60 %（> 50 %），另有 1 处"
+    assert english == "orders.take_payment (queue default): failure ratio 60 % (> 50 %), and 1 more"
+    assert chinese == "orders.take_payment (队列 default)：失败率 60 %（> 50 %），另有 1 处"
 
 
 def test_what_people_wrote_is_left_as_they_wrote_it(url):

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from huoyan.model.alert import Alert, AlertState, Level
+from huoyan.model.incident import EntryKind, Incident, TimelineEntry
 from huoyan.server.incident.facts import TopFailure
 from huoyan.server.notify.channels.email.html import render
 from huoyan.server.notify.message import TOLD, Message, compose, trial
@@ -132,3 +134,55 @@ def test_a_test_message_says_that_nothing_is_wrong(language):
     assert message.lead
     assert render(message)
     assert message.body()["incident"] is None
+
+
+@pytest.mark.parametrize(
+    ("signal", "labels", "english", "chinese"),
+    [
+        ("backlog", {"service": "mail", "backlog": "emails"}, "backlog emails (mail)", "积压 emails (mail)"),
+        (
+            "operation_success_ratio",
+            {"service": "shop", "operation": "pay"},
+            "operation pay (shop)",
+            "操作 pay (shop)",
+        ),
+        ("queue_depth", {"service": "shop", "queue": "bulk"}, "queue bulk (shop)", "队列 bulk (shop)"),
+        ("value:stock_items", {"service": "shop", "shelf": "a"}, "service shop (shelf=a)", "服务 shop (shelf=a)"),
+    ],
+)
+def test_every_kind_of_message_names_what_the_labels_of_its_alerts_point_at(signal, labels, english, chinese):
+    alerts = [
+        Alert(
+            id=number,
+            rule="r",
+            signal=signal,
+            level=Level.WARNING,
+            state=AlertState.FIRING,
+            labels=labels | more,
+            op=">",
+            threshold=100.0,
+            value=120.0,
+            pending_at=0.0,
+        )
+        for number, more in enumerate(({}, {"region": "eu"}), start=1)
+    ]
+    incident = Incident(
+        id=1,
+        group_key="k",
+        title="",
+        level=Level.WARNING,
+        rule="r",
+        labels={},
+        opened_at=0.0,
+        updated_at=0.0,
+    )
+    for kind in (EntryKind.OPENED, EntryKind.RESOLVED):
+        entry = TimelineEntry(id=1, at=9.0, kind=kind, data={"alert_id": 1})
+        for language, named in (("en", english), ("zh", chinese)):
+            message = compose(incident, entry, alerts, language=language)
+            mark = "：" if language == "zh" else ": "
+            assert message.title.partition("] ")[2].startswith(named + mark)
+            also = dict(message.facts)["Also affected" if language == "en" else "同时受影响"]
+            assert "region=eu" in also
+            assert message.title in message.body()["title"]
+            assert named in render(message)

@@ -10,6 +10,7 @@ import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock } from "../../ui/time";
 import { RunTable } from "../runs/RunTable";
 import { CausesCard } from "../causes/CausesCard";
+import { AlertList } from "./AlertList";
 import { causesOf } from "./causes";
 import { IncidentSteps } from "./IncidentSteps";
 import { useSaid } from "./language";
@@ -63,14 +64,7 @@ export function IncidentPage() {
         </Card>
         <Stack>
           <Card title={t("incidents.alerts")}>
-            <Stack gap="xs">
-              {data.alerts.map((alert) => (
-                <Group key={alert.id} gap="xs" wrap="nowrap" align="flex-start">
-                  <StateBadge state={alert.state} />
-                  <Text size="sm">{said(alert, "reason")}</Text>
-                </Group>
-              ))}
-            </Stack>
+            <AlertList alerts={data.alerts} />
           </Card>
           <Card title={t("incidents.notifications")}>
             <Notifications incident={data} />

@@ -515,11 +515,12 @@ def test_cron_jobs_are_schedules_until_their_scheduler_ends(adapter: RqAdapter, 
     scheduler = CronScheduler(connection=adapter.connection, name=f"cron-{uuid.uuid4().hex[:8]}")
     scheduler.register(nightly, adapter.queue.name, cron="30 2 * * 1-5", name="weekdays")
     scheduler.register(nightly, adapter.queue.name, interval=600, name="often")
+    scheduler.register(nightly, adapter.queue.name, interval=900, name="often")
     scheduler.register_birth()
     begun = time.time()
-    assert len(scheduler.enqueue_jobs()) == 1
+    assert len(scheduler.enqueue_jobs()) == 2
     scheduler.enqueue_jobs()
-    wait_until(lambda: len(transport.schedules) == 2)
+    wait_until(lambda: len(transport.schedules) == 3)
     kept = {one.id: one for one in transport.schedules}
     assert (kept["weekdays"].kind, kept["weekdays"].expression, kept["weekdays"].timezone) == (
         ScheduleKind.CRON,
@@ -529,11 +530,17 @@ def test_cron_jobs_are_schedules_until_their_scheduler_ends(adapter: RqAdapter, 
     assert kept["weekdays"].next_due_at == computed_slot(KnownSchedule("x", expression="30 2 * * 1-5"), begun)
     assert (kept["often"].kind, kept["often"].expression) == (ScheduleKind.INTERVAL, "600")
     assert kept["often"].next_due_at == pytest.approx(begun + 600, abs=5)
+    # Two of one name are told apart by their order.
+    assert (kept["often #2"].name, kept["often #2"].expression) == ("often", "900")
+    # A job knows its function by its whole name.
+    assert kept["often"].task == f"{JOBS.__name__}.{nightly.__qualname__}"
     asked = [event.labels for event in transport.events if event.labels]
-    assert asked == [{"trigger": "cron", "schedule": "often", "scheduler": kept["often"].source}]
+    assert asked == [
+        {"trigger": "cron", "schedule": name, "scheduler": kept["often"].source} for name in ("often", "often #2")
+    ]
     scheduler.register_death()
-    wait_until(lambda: len(transport.schedules) == 4)
-    assert {one.id for one in transport.schedules if not one.enabled} == {"weekdays", "often"}
+    wait_until(lambda: len(transport.schedules) == 6)
+    assert {one.id for one in transport.schedules if not one.enabled} == {"weekdays", "often", "often #2"}
 
 
 def test_a_queue_is_watched_wherever_rq_makes_an_object_for_it(

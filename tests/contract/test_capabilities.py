@@ -52,6 +52,10 @@ OWN = {
     ("RQ, polling", Capability.WORKER_KILLED): (_RQ, "test_a_killed_worker_is_down_and_its_run_is_lost"),
     ("RQ, polling", Capability.LINEAGE): (_RQ, "test_a_dependency_is_the_parent"),
     ("RQ, polling", Capability.DEPTH): (_RQ, "test_depth_is_what_waits"),
+    ("RQ, polling", Capability.SCHEDULES): (
+        "integration/test_rq_cron.py",
+        "test_schedulers_are_found_their_runs_matched_and_their_end_seen",
+    ),
     ("arq", Capability.DEPTH): ("integration/test_arq.py", "test_a_worker_reads_the_depth_of_its_queue"),
     ("arq", Capability.SCHEDULES): ("integration/test_arq.py", "test_each_due_time_of_a_cron_job_gets_its_verdict"),
     ("Dramatiq", Capability.DEPTH): (

@@ -133,7 +133,7 @@ WATCHINGS = (
             revoke=_partly("a job that is deleted between two looks leaves no trace"),
             worker_killed=Support(Level.YES, "by its heartbeat in Redis"),
             lineage=_partly("dependencies; which job enqueued another is not kept in Redis"),
-            schedules=_no("cron jobs that RQ keeps in Redis are not read; hooks in the process of `rq cron` tell them"),
+            schedules=Support(Level.YES, "the jobs of `CronScheduler`, as RQ 2.11 and newer keep them in Redis"),
             cpu=_no("Redis holds the time that passed, not the CPU time"),
             memory=_no("Redis holds nothing about memory"),
         ),

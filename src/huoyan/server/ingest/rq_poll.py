@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import redis
+from sqlalchemy.exc import SQLAlchemyError
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import HuoyanError
@@ -26,6 +27,7 @@ from huoyan.server.ingest.celery_stream_redis import redis_client
 from huoyan.server.ingest.complaints import Complaints
 from huoyan.server.ingest.feed import Feed
 from huoyan.server.ingest.rq_address import parse_rq_address
+from huoyan.server.ingest.rq_cron import RqCron
 from huoyan.server.ingest.rq_holdings import RqHoldings
 from huoyan.server.ingest.rq_reader import REGISTRIES, Place, QueueState, RqReader
 from huoyan.server.ingest.rq_records import Job
@@ -81,6 +83,7 @@ class RqPollIngest:
         self._client = redis_client(address)
         self._reader = RqReader(self._client)
         self._workers = RqWorkers(self._client, service)
+        self._cron = RqCron(self._reader, service, collector.store)
         self._translator = Translator(service, TextScrubber().scrub_text)
         self._stopping = threading.Event()
         self._complaints = Complaints(logger, self.source, clock)
@@ -155,7 +158,7 @@ class RqPollIngest:
             self._workers_at = monotonic + INTERVAL_S
             self._look_at_workers(workers, states)
             self._measure(states)
-        return told
+        return told + self._look_at_cron(now, self._oldest_end)
 
     # Which jobs to look at.
 
@@ -300,6 +303,26 @@ class RqPollIngest:
                 self._known[job_id] = known
         while len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
+
+    # Cron.
+
+    def _look_at_cron(self, now: float, since: float) -> int:
+        monotonic = self._clock.monotonic()
+        found = self._cron.look(now, monotonic, since)
+        for report in found.processes:
+            self._feed.hand_over([], process=report)
+        if found.events:
+            self._feed.hand_over(found.events, received_at=now)
+        if found.schedules:
+            try:
+                self._collector.store.schedules.report(found.schedules, now)
+            except SQLAlchemyError as error:
+                self._complaints.tell("schedules", f"schedules could not be kept: {error}")
+            else:
+                self._cron.told(found.schedules, monotonic)
+        with self._lock:
+            self._events += len(found.events)
+        return len(found.events)
 
     # Workers and depths.
 

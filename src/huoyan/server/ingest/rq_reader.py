@@ -1,17 +1,19 @@
-"""Reads RQ's keys in Redis, many at a time: each method is one round trip."""
+"""Reads RQ's keys in Redis, many at a time: each method is a round trip or a few."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 
+from huoyan.server.ingest.rq_cron_records import SCHEDULER_FIELDS, SchedulerRecord, scheduler_of
 from huoyan.server.ingest.rq_records import (
     JOB_FIELDS,
     Job,
     Outcome,
     exception_of,
     function_of_data,
+    function_of_description,
     job_of,
     name,
     outcome_of,
@@ -24,7 +26,12 @@ MAX_QUEUES = 1_000
 MAX_EXECUTING = 10_000
 MAX_RESULT_BYTES = 1024 * 1024
 MAX_DATA_BYTES = 1024 * 1024
+MAX_CRON_SCHEDULERS = 500
+MAX_CRON_NAMES = 1_000
+MAX_CRON_BYTES = 4 * 1024 * 1024
+MAX_CRON_HISTORY = 1_000
 _OUTCOMES = 10
+_LATEST = 1e11
 _ATOMIC = 200
 
 Place = tuple[str, float]
@@ -214,8 +221,59 @@ class RqReader:
         for job, value in zip(jobs, _answers(pipe), strict=True):
             job.exception = exception_of(value)
 
+    # Cron.
+
+    def cron_times(self) -> tuple[dict[bytes, float], dict[bytes, float]]:
+        """Return cron schedulers by their last heartbeat, and names of cron jobs by when they enqueued last.
+
+        Older RQ has neither. Times that cannot be are left out.
+        """
+        pipe = self._pipe()
+        pipe.zrevrange("rq:cron_schedulers", 0, MAX_CRON_SCHEDULERS - 1, withscores=True)
+        pipe.zrevrange("rq:cron_jobs", 0, MAX_CRON_NAMES - 1, withscores=True)
+        schedulers, jobs = _answers(pipe)
+        return _times(schedulers), _times(jobs)
+
+    def cron_schedulers(self, names: Sequence[bytes]) -> dict[bytes, SchedulerRecord]:
+        """Return schedulers as they wrote themselves down, without those that expired or are very large."""
+        sizes = self._pipe()
+        for each in names:
+            sizes.hstrlen(b"rq:cron_scheduler:" + each, "cron_jobs")
+        small = [each for each, size in zip(names, _answers(sizes), strict=True) if 0 < (size or 0) <= MAX_CRON_BYTES]
+        pipe = self._pipe()
+        for each in small:
+            pipe.hmget(b"rq:cron_scheduler:" + each, SCHEDULER_FIELDS)
+        answers = zip(small, _answers(pipe), strict=True)
+        found = {each: scheduler_of(name(each), values) for each, values in answers if values}
+        return {each: record for each, record in found.items() if record is not None}
+
+    def cron_history(self, since: Mapping[bytes, float]) -> dict[bytes, list[Place]]:
+        """Return what cron jobs enqueued since a time, seconds since 1970 UTC, by their names, newest first."""
+        pipe = self._pipe()
+        for each, at in since.items():
+            key = b"rq:cron_job:" + each + b":jobs"
+            pipe.zrevrangebyscore(key, "+inf", at, start=0, num=MAX_CRON_HISTORY, withscores=True)
+        return {
+            each: [(name(job_id), float(score)) for job_id, score in entries or ()]
+            for each, entries in zip(since, _answers(pipe), strict=True)
+        }
+
+    def functions(self, ids: Sequence[str]) -> dict[str, str | None]:
+        """Return the functions of jobs as their descriptions tell them, None for those that are gone."""
+        pipe = self._pipe()
+        for job_id in ids:
+            pipe.hmget(f"rq:job:{job_id}", "created_at", "description")
+        return {
+            job_id: function_of_description(text(values[1])) if values and values[0] is not None else None
+            for job_id, values in zip(ids, _answers(pipe), strict=True)
+        }
+
     def _pipe(self) -> Any:
         return self._client.pipeline(transaction=False)
+
+
+def _times(entries: Any) -> dict[bytes, float]:
+    return {each: float(at) for each, at in entries or () if 0 < at < _LATEST}
 
 
 def _top(entries: Any) -> Place:

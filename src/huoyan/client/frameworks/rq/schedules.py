@@ -1,5 +1,6 @@
 """What RQ's cron scheduler keeps: its jobs are schedules."""
 
+import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -21,10 +22,11 @@ class Schedules:
     def __init__(self, watches: Watches) -> None:
         self._watches = watches
         self._told: WeakKeyDictionary[Any, dict[str, tuple[Reporter, dict[str, Any]]]] = WeakKeyDictionary()
+        self._ids: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
     def enqueue(self, original: Callable[..., Any], cron_job: Any, *args: Any, **kwargs: Any) -> Any:
         """Run `CronJob.enqueue`: what is enqueued in there was asked for by a schedule."""
-        token = enqueueing.set(_name(cron_job))
+        token = enqueueing.set(self._ids.get(cron_job) or _name(cron_job))
         try:
             return original(cron_job, *args, **kwargs)
         finally:
@@ -32,6 +34,8 @@ class Schedules:
 
     def enqueue_jobs(self, original: Callable[..., Any], scheduler: Any, *args: Any, **kwargs: Any) -> Any:
         """Run `CronScheduler.enqueue_jobs`, what a scheduler does whenever it wakes up."""
+        with guard("rq.cron.name"):
+            self._identify(scheduler)
         done = original(scheduler, *args, **kwargs)
         with guard("rq.cron.tell"):
             self._tell(scheduler)
@@ -44,14 +48,22 @@ class Schedules:
                 reporter.schedule(name, **{**fields, "enabled": False, "next_due_at": None})
         return original(scheduler, *args, **kwargs)
 
+    def _identify(self, scheduler: Any) -> None:
+        """Tell jobs of one name apart by their order, as whoever reads Redis does."""
+        taken: dict[str, int] = {}
+        for job in scheduler.get_jobs():
+            name = _name(job)
+            taken[name] = taken.get(name, 0) + 1
+            self._ids[job] = name if taken[name] == 1 else f"{name} #{taken[name]}"
+
     def _tell(self, scheduler: Any) -> None:
         told = self._told.setdefault(scheduler, {})
         for job in scheduler.get_jobs():
             reporter = self._reporter(scheduler, job)
-            name = _name(job)
+            name = self._ids.get(job) or _name(job)
             fields = {
-                "name": name,
-                "task": str(job.func_name),
+                "name": _name(job),
+                "task": _task(job),
                 "kind": ScheduleKind.CRON if job.cron else ScheduleKind.INTERVAL,
                 "expression": _expression(job),
                 "timezone": "UTC" if job.cron else "",
@@ -71,8 +83,16 @@ def _expression(job: Any) -> str:
     """Return when a cron job is due. RQ's croniter has seconds last, where others have them first: shown in words."""
     if not job.cron:
         return str(job.interval)
-    return str(job.cron) if len(str(job.cron).split()) == 5 else f"{job.cron} (seconds last)"
+    return f"{job.cron} (seconds last)" if len(str(job.cron).split()) == 6 else str(job.cron)
 
 
 def _name(cron_job: Any) -> str:
     return str(getattr(cron_job, "name", "") or cron_job.func_name)
+
+
+def _task(cron_job: Any) -> str:
+    """Return the function as its jobs call it: RQ's cron knows a method of a class by its own name alone."""
+    function = cron_job.func
+    if inspect.isfunction(function) or inspect.isbuiltin(function):
+        return f"{function.__module__}.{function.__qualname__}"
+    return str(cron_job.func_name)

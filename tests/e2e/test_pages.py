@@ -237,6 +237,27 @@ def test_schedules_show_what_became_of_each_due_time(page: Page, server: HuoyanS
     expect(page.get_by_test_id("run-id")).to_have_text("sweep-2")
 
 
+NOTED = {
+    "/": ("failures", "of the last hour. Failures of then may be missing."),
+    "/runs": ("runs", "of this period. Runs of then may be missing or look unfinished."),
+    "/runs?view=workflows": ("runs", "Runs of then may be missing"),
+    "/runs/heard-2": ("run", "of the time of this run. What happened to it then may be missing."),
+    "/workers": ("workers", "of the last 24 hours. Workers of then may be missing, or have been taken for dead"),
+    "/queues": ("queues", "of the last hour. What waited then is not known"),
+    "/schedules": ("schedules", "Whether what was due then was done may not be known."),
+    "/tasks": ("figures", "of this period. What was counted then may be missing from these figures."),
+    "/tasks/one?task=orders.take_payment&service=orders": ("causes", "What was slow then may be missing."),
+    "/failures": ("failures", "of this period. Failures of then may be missing."),
+    "/incidents": ("incidents", "of the time shown here. What went wrong then may have raised no incident"),
+    "/dependencies": ("figures", "What was counted then may be missing"),
+    "/services": ("figures", "What was counted then may be missing"),
+    "/endpoints?service=shop&method=GET&endpoint=/": ("causes", "What was slow then may be missing."),
+    "/funnels": ("figures", "What was counted then may be missing"),
+    "/resources": ("figures", "What was counted then may be missing"),
+}
+"""What each list says of a gap that touches what it shows."""
+
+
 def test_blindness_is_said_drawn_and_noted(page: Page, browser: Browser) -> None:
     with HuoyanServer("--celery", f"redis://127.0.0.1:{free_port()}/0") as blind:
         post(blind, *run("heard-1"))
@@ -249,12 +270,23 @@ def test_blindness_is_said_drawn_and_noted(page: Page, browser: Browser) -> None
         expect(page.get_by_test_id("blind-band").first).to_contain_text(f"nothing heard from {source}")
         page.goto(f"{blind.url}/runs")
         expect(page.get_by_test_id("blind-banner")).to_be_visible()
-        expect(page.get_by_test_id("gap-note")).to_contain_text("Nothing could be heard for")
+        post(blind, *run("heard-2")[:2])
+        wait_until(lambda: len(blind.get("/runs")["items"]) == 2, 30, "the second run")
+        for path, (of, said) in NOTED.items():
+            # As a link leads there, which is quicker than to load the whole application again.
+            page.evaluate("path => history.pushState({}, '', path)", path)
+            note = page.locator(f"[data-testid=gap-note][data-of={of}]").first
+            expect(note, path).to_contain_text("Nothing could be heard for", timeout=SLOW_MS)
+            expect(note, path).to_contain_text(said)
+            expect(note, path).to_contain_text(source)
         context = browser.new_context(locale="zh-CN")
         chinese = context.new_page()
         chinese.goto(f"{blind.url}/runs")
         expect(chinese.get_by_test_id("blind-banner")).to_contain_text("失明：收不到某个来源的数据")
         expect(chinese.get_by_test_id("gap-note")).to_contain_text("收不到数据")
+        chinese.goto(f"{blind.url}/workers")
+        expect(chinese.get_by_test_id("gap-note")).to_contain_text("最近 24 小时里有")
+        expect(chinese.get_by_test_id("gap-note")).to_contain_text("当时的 Worker 可能缺失")
         context.close()
 
 

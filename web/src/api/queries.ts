@@ -187,11 +187,13 @@ export function useTasks(window_s: number) {
 }
 
 /** The times in which nothing could be heard that touch a period; without `since` all that are kept. */
-export function useGaps(since: string | undefined) {
+export function useGaps(since: string | undefined, until?: string) {
   return useQuery({
-    queryKey: ["gaps", since],
-    queryFn: async () => unwrap(await api.GET("/api/v1/gaps", { params: { query: since ? { since } : {} } })),
-    placeholderData: keepPreviousData,
+    queryKey: until === undefined ? ["gaps", since] : ["gaps", since, until],
+    queryFn: async () => unwrap(await api.GET("/api/v1/gaps", { params: { query: { ...(since ? { since } : {}), ...(until ? { until } : {}) } } })),
+    // What took no time is touched by no gap, and the API refuses a period without one.
+    enabled: since === undefined || until === undefined || Date.parse(since) < Date.parse(until),
+    placeholderData: until === undefined ? keepPreviousData : undefined,
     refetchInterval: REFRESH_MS,
   });
 }

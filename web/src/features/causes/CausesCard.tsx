@@ -9,6 +9,7 @@ import { seconds } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Clock } from "../../ui/time";
 import type { Window } from "../tasks/order";
+import { GapNote } from "../gaps/GapNote";
 import { BreakdownBar, BreakdownLegend } from "./BreakdownBar";
 import { coloured, wholeOf, type Slice } from "./breakdown";
 import { CauseList } from "./CauseList";
@@ -31,6 +32,7 @@ export function CausesCard({ query, window }: { query: CauseQuery; window?: Wind
   const compared = (causes.data?.compared ?? []).filter((one) => !ofService || one.verdict === "found" || one.standouts.length > 0);
   return (
     <Card title={t("causes.title")}>
+      <GapNote since={query.since} of="causes" />
       {causes.isError ? (
         <ErrorNote error={causes.error} retry={() => void causes.refetch()} />
       ) : causes.isPending ? (

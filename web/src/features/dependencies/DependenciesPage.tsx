@@ -6,6 +6,7 @@ import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { ServiceSelect } from "../../ui/ServiceSelect";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { DependencyTable } from "./DependencyTable";
 import { WINDOWS, type DependenciesSearch } from "./search";
 
@@ -38,6 +39,7 @@ export function DependenciesPage() {
       </Group>
       <BlindBanner />
       <Card label={t("dependency.title")}>
+        <GapNote since={`-${WINDOWS[window]}s`} of="figures" />
         {dependencies.isError ? (
           <ErrorNote error={dependencies.error} retry={() => void dependencies.refetch()} />
         ) : dependencies.isPending ? (

@@ -10,6 +10,7 @@ import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { PartTable } from "./PartTable";
 import { WINDOWS, type DependencySearch } from "./search";
 import { nameOf, partKey, partName, reasonOf } from "./words";
@@ -63,6 +64,7 @@ export function DependencyPage() {
       </Group>
       <BlindBanner />
       <Card>
+        <GapNote since={`-${WINDOWS[window]}s`} of="figures" />
         {reason && (
           <Text mb="sm" fw={600} c={found.health === "failing" ? "red" : "orange"} data-testid="reason">
             {reason}

@@ -28,7 +28,7 @@ export function FailuresPage() {
       </Group>
       <BlindBanner />
       <Card label={t("failures.title")}>
-        <GapNote since={PERIODS[period]} />
+        <GapNote since={PERIODS[period]} of="failures" />
         {failures.isError ? (
           <ErrorNote error={failures.error} retry={() => void failures.refetch()} />
         ) : failures.isPending ? (

@@ -8,6 +8,7 @@ import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { ServiceSelect } from "../../ui/ServiceSelect";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { FunnelCard } from "./FunnelCard";
 import { ownMetrics } from "./metrics";
 import { OperationTable } from "./OperationTable";
@@ -47,6 +48,7 @@ export function FunnelsPage() {
         </Group>
       </Group>
       <BlindBanner />
+      <GapNote since={`-${WINDOWS[window]}s`} of="figures" />
       {funnels.isError ? (
         <ErrorNote error={funnels.error} retry={() => void funnels.refetch()} />
       ) : funnels.isPending ? (

@@ -50,3 +50,22 @@ it("counts several gaps, in Chinese too", () => {
   show(<GapNote since="-1h" />, "-1h", [{ ...OVER, source: "b" }, OVER]);
   expect(screen.getByTestId("gap-note")).toHaveTextContent("有 2 段收不到数据，共 2 min 0 s");
 });
+
+it("says what a gap may mean for each kind of list, and of which time it is", () => {
+  show(<GapNote since="-24h" of="workers" period="d1" />, "-24h", [OVER]);
+  expect(screen.getByTestId("gap-note")).toHaveTextContent("2 min 0 s of the last 24 hours. Workers of then may be missing, or have been taken for dead while they worked.");
+});
+
+it("counts of a list that begins and ends at a time only what lies inside", () => {
+  const [since, until] = [ago(940), ago(900)];
+  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity, refetchInterval: false } } });
+  client.setQueryData(["gaps", since, until], { items: [OVER], next: null });
+  render(
+    <MantineProvider>
+      <QueryClientProvider client={client}>
+        <GapNote since={since} until={until} of="run" period="run" />
+      </QueryClientProvider>
+    </MantineProvider>,
+  );
+  expect(screen.getByTestId("gap-note")).toHaveTextContent("Nothing could be heard for 40 s of the time of this run.");
+});

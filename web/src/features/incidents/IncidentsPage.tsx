@@ -2,12 +2,13 @@ import { Badge, Group, Loader, SegmentedControl, Stack, Table, Text, Title } fro
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { STATE_COLOR } from "../../app/theme";
-import { useIncidents } from "../../api/queries";
+import { useIncidents, type Incident } from "../../api/queries";
 import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { useSaid } from "./language";
 
 export function IncidentsPage() {
@@ -34,6 +35,7 @@ export function IncidentsPage() {
       </Group>
       <BlindBanner />
       <Card label={t("incidents.title")}>
+        <GapNote since={reach(incidents.data?.items ?? [])} of="incidents" period="shown" />
         {incidents.isError ? (
           <ErrorNote error={incidents.error} retry={() => void incidents.refetch()} />
         ) : incidents.isPending ? (
@@ -76,4 +78,10 @@ export function IncidentsPage() {
       </Card>
     </Stack>
   );
+}
+
+/** What a list of incidents looks back on: to the oldest one, and a day at least, for nothing may have been raised. */
+function reach(incidents: Pick<Incident, "opened_at">[]): string {
+  const oldest = incidents.reduce((first, each) => (each.opened_at < first ? each.opened_at : first), "9999");
+  return Date.parse(oldest) < Date.now() - 86_400_000 ? oldest : "-24h";
 }

@@ -6,6 +6,7 @@ import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { FailureList } from "../failures/FailureList";
 import { QueueTable } from "../queues/QueueTable";
 import { RunTable } from "../runs/RunTable";
@@ -37,6 +38,7 @@ export function OverviewPage() {
             </Anchor>
           }
         >
+          <GapNote since="-1h" of="failures" period="h1" />
           {failures.data && failures.data.items.length > 0 ? (
             <FailureList groups={failures.data.items} />
           ) : (
@@ -67,6 +69,7 @@ export function OverviewPage() {
           </Anchor>
         }
       >
+        <GapNote since="-1h" period="h1" />
         {latest.length > 0 ? <RunTable runs={latest} /> : <EmptyNote>{t("overview.noRuns")}</EmptyNote>}
       </Card>
     </Stack>

@@ -6,6 +6,7 @@ import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
 import { ErrorNote } from "../../ui/notes";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { Discrepancies } from "./Discrepancies";
 import { QueueTable } from "./QueueTable";
 
@@ -42,6 +43,7 @@ export function QueuesPage() {
         <SignalChart id="task_wait_p95" query={query} title={t("queue.waitChart")} most={LINES} />
       </SimpleGrid>
       <Card label={t("queue.title")}>
+        <GapNote since="-1h" of="queues" period="h1" />
         {queues.isError ? (
           <ErrorNote error={queues.error} retry={() => void queues.refetch()} />
         ) : queues.isPending ? (

@@ -9,6 +9,7 @@ import { quantity } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { ServiceSelect } from "../../ui/ServiceSelect";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { HeatMap } from "./HeatMap";
 import { HOST_MEASURES, PROCESS_MEASURES, rowsOf, type HostMeasure, type ProcessMeasure } from "./scale";
 import { PERIODS, type Period, type ResourcesSearch } from "./search";
@@ -66,6 +67,7 @@ export function ResourcesPage() {
         title={t("resource.processes")}
         aside={<Measure label={t("resource.measure")} value={measure} known={PROCESS_MEASURES} onChange={(value) => change({ measure: value === "cpu" ? undefined : value })} />}
       >
+        <GapNote since={CHARTS[period].since} of="figures" />
         {processes.length === 0 ? (
           <EmptyNote>{t("resource.none")}</EmptyNote>
         ) : (

@@ -13,6 +13,7 @@ import { Ago, Clock } from "../../ui/time";
 import { AttemptTimeline } from "./AttemptTimeline";
 import { BreakdownBar, BreakdownTable } from "../causes/BreakdownBar";
 import { breakdownOf, wholeOf } from "../causes/breakdown";
+import { GapNote } from "../gaps/GapNote";
 import { RunTable } from "./RunTable";
 import { WorkflowCard } from "../workflows/WorkflowCard";
 import { reasonText } from "../../ui/reason";
@@ -68,6 +69,7 @@ export function RunPage() {
       <WorkflowCard runId={runId} />
       {data.attempts.length > 0 && (
         <Card title={t("run.timeline")}>
+          <GapNote since={data.enqueued_at ?? data.started_at ?? undefined} until={data.finished_at ?? undefined} of="run" period="run" />
           <AttemptTimeline run={data} />
         </Card>
       )}

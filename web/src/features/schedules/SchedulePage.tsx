@@ -45,7 +45,7 @@ export function SchedulePage() {
         <Slots schedule={data} />
       </Card>
       <Card title={t("schedule.durations")}>
-        <GapNote since="-24h" />
+        <GapNote since="-24h" of="schedules" period="d1" />
         <DurationBars slots={data.slots} />
       </Card>
     </Stack>

@@ -40,7 +40,7 @@ export function SchedulesPage() {
       </Group>
       <BlindBanner />
       <Card label={t("schedule.title")}>
-        <GapNote since="-24h" />
+        <GapNote since="-24h" of="schedules" period="d1" />
         {schedules.isError ? (
           <ErrorNote error={schedules.error} retry={() => void schedules.refetch()} />
         ) : schedules.isPending ? (

@@ -36,7 +36,7 @@ export function ServicePage() {
       </Group>
       <BlindBanner />
       <Card title={t("services.endpoints")}>
-        <GapNote since={since} />
+        <GapNote since={since} of="figures" />
         {endpoints.isError ? (
           <ErrorNote error={endpoints.error} retry={() => void endpoints.refetch()} />
         ) : endpoints.isPending ? (

@@ -34,7 +34,7 @@ export function ServicesPage() {
       </Group>
       <BlindBanner />
       <Card label={t("services.title")}>
-        <GapNote since={since} />
+        <GapNote since={since} of="figures" />
         {services.isError ? (
           <ErrorNote error={services.error} retry={() => void services.refetch()} />
         ) : services.isPending ? (

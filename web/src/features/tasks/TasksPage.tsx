@@ -33,7 +33,7 @@ export function TasksPage() {
       </Group>
       <BlindBanner />
       <Card label={t("tasks.title")}>
-        <GapNote since={`-${WINDOWS[window]}s`} />
+        <GapNote since={`-${WINDOWS[window]}s`} of="figures" />
         {tasks.isError ? (
           <ErrorNote error={tasks.error} retry={() => void tasks.refetch()} />
         ) : tasks.isPending ? (

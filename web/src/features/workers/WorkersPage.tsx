@@ -6,6 +6,7 @@ import { Card } from "../../ui/Card";
 import { count } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { BlindBanner } from "../gaps/BlindBanner";
+import { GapNote } from "../gaps/GapNote";
 import { WORKER_STATES, chosen, counted, type WorkerState } from "./search";
 import { WorkerTable } from "./WorkerTable";
 
@@ -37,6 +38,7 @@ export function WorkersPage() {
       </Group>
       <BlindBanner />
       <Card label={t("worker.title")}>
+        <GapNote since="-24h" of="workers" period="d1" />
         {workers.isError ? (
           <ErrorNote error={workers.error} retry={() => void workers.refetch()} />
         ) : workers.isPending ? (

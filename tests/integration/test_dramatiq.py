@@ -139,8 +139,11 @@ def test_every_run_is_seen_once_with_its_state_and_attempts(deployment: Deployme
     assert (shown["args"], shown["kwargs"], shown["result"]) == (["ok", 0], {"password": "[scrubbed]"}, "ok 0")
     assert shown["wait_s"] is not None
     assert deployment.run("task-8")["reason"].startswith("older than its age limit")
-    queues = {queue["queue"]: queue["depth"] for queue in deployment.server.get("/queues")["items"]}
-    assert queues["work"] == 0
+
+    def depths() -> dict[str, int | None]:
+        return {queue["queue"]: queue["depth"] for queue in deployment.server.get("/queues")["items"]}
+
+    wait_until(lambda: depths()["work"] == 0, 20, lambda: f"an empty queue: {depths()}")
     deployment.worker.stop()
     pids = {pid for pids in noted.values() for pid in pids}
 

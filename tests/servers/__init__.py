@@ -14,7 +14,13 @@ from tests.servers.huoyan import HuoyanServer, huoyan_server
 from tests.servers.mail import ReceivedMail, SmtpServer, smtp_server
 from tests.servers.postgres import PostgresServer, postgres_database, postgres_server
 from tests.servers.process import MissingProgramError, ServerProcess, StartError, find_program, free_port
-from tests.servers.prometheus import AlertmanagerServer, PrometheusServer, alertmanager_server, prometheus_server
+from tests.servers.prometheus import (
+    AlertmanagerServer,
+    NodeExporterServer,
+    PrometheusServer,
+    alertmanager_server,
+    prometheus_server,
+)
 from tests.servers.rabbitmq import RabbitmqServer, rabbitmq_server, rabbitmq_vhost
 from tests.servers.redis import RedisServer, fresh_redis, redis_server
 from tests.servers.waiting import wait_until, wait_until_async
@@ -24,6 +30,7 @@ __all__ = [
     "HttpSink",
     "HuoyanServer",
     "MissingProgramError",
+    "NodeExporterServer",
     "PostgresServer",
     "PrometheusServer",
     "RabbitmqServer",

@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager."""
+"""A real Prometheus, a real node exporter and a real Alertmanager."""
 
 import json
 import urllib.error
@@ -12,7 +12,7 @@ from typing import Any, Self
 import pytest
 import yaml
 
-from tests.servers.process import Server, ServerProcess, find_program, free_port
+from tests.servers.process import Server, ServerProcess, accepts_connections, find_program, free_port
 
 
 class _HttpServer(Server):
@@ -161,6 +161,30 @@ class PrometheusServer(_HttpServer):
     @property
     def _config_path(self) -> Path:
         return self.process.folder / "prometheus.yml"
+
+
+class NodeExporterServer(Server):
+    """A node exporter of this machine."""
+
+    def __init__(self) -> None:
+        """Choose the port."""
+        self.program = find_program("prometheus-node-exporter", "prometheus-node-exporter")
+        self.port = free_port()
+        self.process = ServerProcess("node-exporter")
+
+    @property
+    def address(self) -> str:
+        """The host:port that a Prometheus scrapes."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Start it and return it when it answers."""
+        self.process.run(
+            [self.program, f"--web.listen-address={self.address}", "--log.level=warn"],
+            lambda: accepts_connections(self.port),
+            env={"GOMAXPROCS": "2"},
+        )
+        return self
 
 
 class AlertmanagerServer(_HttpServer):

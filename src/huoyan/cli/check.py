@@ -43,7 +43,7 @@ def check(
     rq: Rq = None,
     as_json: Json = False,
 ) -> None:
-    """Check the settings, and that the database, the brokers and the mail servers in them answer.
+    """Check the settings, and that the database, the brokers, Prometheus and the mail servers in them answer.
 
     Takes the options of `huoyan serve`. Nothing is changed, and nothing is sent but by --notify. The exit status is 0
     when all is well, 1 when something does not answer or a message does not arrive, 2 when a setting is wrong.
@@ -87,6 +87,8 @@ def inspect(settings: "Settings", told: Collection[str] | None = None) -> Iterat
     for deployment in settings.rq:
         url = deployment.url.get_secret_value()
         yield _tried("rq", lambda url=url: _redis(url))  # type: ignore[misc]
+    if settings.prometheus.url is not None:
+        yield _tried("prometheus", lambda: _prometheus(settings))
     for receiver in settings.notify_receivers():
         sends = told is not None and receiver.name in told
         yield _sent(receiver, settings.public_url) if sends else _receiver(receiver)
@@ -192,6 +194,18 @@ def _redis(url: str) -> str:
     finally:
         client.close()
     return address.shown
+
+
+def _prometheus(settings: "Settings") -> str:
+    from huoyan.server.ingest.node_exporter import NAMES
+
+    client = settings.prometheus.client()
+    try:
+        known = len(client.query(NAMES))
+    finally:
+        client.close()
+    exporters = f"{known or 'no'} node exporter{'' if known == 1 else 's'}"
+    return f"{settings.prometheus.shown}: {exporters}"
 
 
 def _receiver(receiver: "Receiver") -> Finding:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from types import FrameType
 
 import anyio.to_thread
@@ -21,6 +22,7 @@ from huoyan.server.api.assembly import assemble
 from huoyan.server.api.context import Context
 from huoyan.server.collect import Bus, Collector, CollectorSettings
 from huoyan.server.collect.ledger import Ledger
+from huoyan.server.collect.nodes import Nodes
 from huoyan.server.collect.pipeline import Service
 from huoyan.server.collect.schedules import Schedules
 from huoyan.server.config import Settings
@@ -30,6 +32,7 @@ from huoyan.server.incident.facts import failure_facts
 from huoyan.server.incident.service import IncidentService
 from huoyan.server.ingest.celery_events import CeleryEventIngest
 from huoyan.server.ingest.http import HttpIngest
+from huoyan.server.ingest.node_exporter import NodeExporters
 from huoyan.server.ingest.rq_poll import RqPollIngest
 from huoyan.server.notify.notifier import Notifier
 from huoyan.server.occupancy import listen, occupy
@@ -153,8 +156,9 @@ class Server:
         self.ingests = [*self._celery(collector), *self._rq(collector)]
         ledger = self._ledger(store, collector)
         parts.callback(ledger.close)
+        nodes, exporters = self._nodes(collector, parts)
         deciding: list[Service] = [ledger, schedules, alerts, incidents, explainer, notifier, retention, forgetting]
-        schedule = Schedule([*collector.services(), *deciding], clock)
+        schedule = Schedule([*collector.services(), *exporters, *deciding], clock)
         schedule.start()
         parts.callback(schedule.stop)
         for ingest in self.ingests:
@@ -166,6 +170,7 @@ class Server:
             ingest=HttpIngest(collector, clock),
             source=source,
             ledger=ledger,
+            nodes=nodes,
             alerts=alerts,
             incidents=incidents,
             render_metrics=_metrics(collector, alerts, store, schedules),
@@ -208,6 +213,18 @@ class Server:
         collector.found_by(LEDGER_DISCREPANCIES.name, ledger.gauge)
         collector.found_by(BLIND.name, self._blind)
         return ledger
+
+    def _nodes(self, collector: Collector, parts: ExitStack) -> tuple[Nodes | None, list[NodeExporters]]:
+        """Return what node exporters say of hosts, and what asks for it; nothing where no Prometheus is named."""
+        settings = self.settings.prometheus
+        if settings.url is None:
+            return None, []
+        nodes = Nodes(settings.shown, self.clock, collector.measured.gauges.read, collector.hosts)
+        for metric in nodes.metrics:
+            collector.found_by(metric, partial(nodes.read, metric))
+        exporters = NodeExporters(settings.client(), nodes, self.clock)
+        parts.callback(exporters.close)
+        return nodes, [exporters]
 
     def _rq(self, collector: Collector) -> list[RqPollIngest]:
         return [
@@ -356,5 +373,5 @@ def _log_to_stderr(level: str) -> None:
         stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     # What these say at info is about every request and message, and none of it is ours.
-    for noisy in ("uvicorn", "httpx", "apprise", "kombu", "amqp", "alembic"):
+    for noisy in ("uvicorn", "httpx", "httpcore", "apprise", "kombu", "amqp", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

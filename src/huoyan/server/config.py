@@ -32,6 +32,7 @@ from huoyan.server.ingest.celery_address import parse_address
 from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.rq_address import parse_rq_address
 from huoyan.server.notify.receivers import Receiver, check_receivers, parse_receiver
+from huoyan.server.prometheus_settings import PrometheusSettings
 from huoyan.server.truth_settings import TruthSettings
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
@@ -104,6 +105,8 @@ class Settings(BaseModel):
     """Celery deployments watched through their brokers."""
     rq: tuple[RqSettings, ...] = ()
     """RQ deployments watched through their Redis."""
+    prometheus: PrometheusSettings = PrometheusSettings()
+    """A Prometheus that is asked for what node exporters say of hosts."""
     truth: TruthSettings = TruthSettings()
     """When a worker is down or wedged, a run stuck or lost."""
     rules: tuple[dict[str, Any], ...] | None = None
@@ -174,7 +177,7 @@ class Settings(BaseModel):
             ConfigurationErrors: All that is wrong.
         """
         sources = sources or Sources()
-        errors = [*self._listening_errors(sources), *self._address_errors(sources)]
+        errors = [*self._listening_errors(sources), *self._address_errors(sources), *self.prometheus.errors()]
         rules = self._rules(errors)
         receivers = self._receivers(errors)
         if not errors:
@@ -420,7 +423,7 @@ def _translated(item: Any, sources: Sources) -> ConfigurationError:
     }.get(kind, str(item["msg"]))
     if loc == ("server", "port"):
         expected = "a port from 0 to 65535"
-    secret = loc[-1] in ("token", "database_url", "url") or (loc and loc[0] in ("receivers",))
+    secret = loc[-1] in ("token", "database_url", "url", "password") or (loc and loc[0] in ("receivers",))
     got = item.get("input")
     if isinstance(got, (dict, list, tuple)):
         # Whatever is inside a table in the wrong place may be a secret.
@@ -428,13 +431,25 @@ def _translated(item: Any, sources: Sources) -> ConfigurationError:
     return ConfigurationError(setting, expected, HIDDEN if secret else got)
 
 
-_SECTIONS = {"server": "[server]", "celery": "[[celery]]", "rq": "[[rq]]"}
+_SECTIONS = {
+    "server": "[server]",
+    "celery": "[[celery]]",
+    "rq": "[[rq]]",
+    "prometheus": "[prometheus]",
+    "truth": "[truth]",
+}
 
 
 def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
     if len(loc) == 1:
         return list(Settings.model_fields)
-    sections: dict[str, type[BaseModel]] = {"server": ServerSettings, "celery": CelerySettings, "rq": RqSettings}
+    sections: dict[str, type[BaseModel]] = {
+        "server": ServerSettings,
+        "celery": CelerySettings,
+        "rq": RqSettings,
+        "prometheus": PrometheusSettings,
+        "truth": TruthSettings,
+    }
     section = sections.get(str(loc[0]))
     return list(section.model_fields) if section is not None else []
 

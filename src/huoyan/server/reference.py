@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from huoyan.server.config import CelerySettings, RqSettings, ServerSettings
 from huoyan.server.config_sources import SERVER_VARIABLES
+from huoyan.server.prometheus_settings import PrometheusSettings
 from huoyan.server.truth_settings import TruthSettings
 
 RULE_SETTINGS: dict[str, tuple[str, str]] = {
@@ -113,6 +114,9 @@ def render() -> str:
         "## `[[rq]]`",
         _RQ,
         _table(("setting", "default", "meaning"), [(f"`{n}`", d, m) for n, d, m in _fields(RqSettings)]),
+        "## `[prometheus]`",
+        "A Prometheus whose [node exporters tell of hosts](../guides/prometheus.md#hosts-by-node-exporters).",
+        _table(("setting", "default", "meaning"), [(f"`{n}`", d, m) for n, d, m in _fields(PrometheusSettings)]),
         "## `[truth]`",
         "When a worker is down or wedged, a run stuck or lost: see [the truth about runs](../guides/truth.md).",
         _table(("setting", "default", "meaning"), [(f"`{n}`", d, m) for n, d, m in _fields(TruthSettings)]),
@@ -132,7 +136,7 @@ def undocumented() -> list[str]:
     """Return the settings of the server that are not described where they are declared."""
     return [
         f"{kind.__name__}.{name}"
-        for kind in (ServerSettings, CelerySettings, RqSettings, TruthSettings)
+        for kind in (ServerSettings, CelerySettings, RqSettings, PrometheusSettings, TruthSettings)
         for name, field in kind.model_fields.items()
         if not field.description
     ]

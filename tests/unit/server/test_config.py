@@ -171,6 +171,27 @@ class TestRefusals:
                 '[server]\npublic_url = "huoyan"',
                 "server.public_url: expected an address such as https://huoyan.example.com, got '://huoyan'",
             ),
+            (
+                '[prometheus]\nurl = "localhost:9090"',
+                "prometheus.url: expected an address such as http://127.0.0.1:9090, got a value that is not shown",
+            ),
+            (
+                '[prometheus]\ntoken = "abc"',
+                "prometheus.url: expected an address such as http://127.0.0.1:9090, got nothing. token is for its",
+            ),
+            (
+                '[prometheus]\nurl = "http://p"\nusername = "me"',
+                "prometheus.password: expected a value, got nothing. username and password go together",
+            ),
+            (
+                '[prometheus]\nurl = "http://p"\ntoken = "a"\nusername = "me"\npassword = "b"',
+                "prometheus.token: expected a token or a user, not both, got a value that is not shown",
+            ),
+            ('[prometheus]\nurl = "http://p"\ntimeout_s = 0', "prometheus.timeout_s: expected at least 0.1, got 0"),
+            (
+                '[prometheus]\nuser = "me"',
+                "prometheus.user: expected a setting of [prometheus], got 'user'. Did you mean username or url?",
+            ),
             ("[server", "huoyan.toml: expected TOML, got \"Expected ']' at the end of a table declaration"),
         ],
     )
@@ -214,13 +235,17 @@ class TestListening:
 
 
 class TestSecrets:
-    SECRETS = ("hidden-token", "hidden-db", "hidden-broker", "hidden-mail")
+    SECRETS = ("hidden-token", "hidden-db", "hidden-broker", "hidden-mail", "hidden-prometheus")
     TEXT = """
         [server]
         token = "hidden-token"
         database_url = "postgresql://huoyan:hidden-db@db/huoyan"
         [[celery]]
         url = "redis://:hidden-broker@redis:6379/0"
+        [prometheus]
+        url = "https://prometheus.example.com/"
+        username = "huoyan"
+        password = "hidden-prometheus"
         [[receivers]]
         name = "ops"
         kind = "email"
@@ -251,6 +276,10 @@ class TestSecrets:
             ("[[receivers]]", "[receivers]"),
             ("[[celery]]", "[celery]"),
             ("hidden-token", "hidden-token 火"),
+            ('"hidden-prometheus"', '["hidden-prometheus"]'),
+            ("https://prometheus", "https://huoyan:hidden-prometheus@prometheus"),
+            ("https://prometheus", "hidden-prometheus://prometheus"),
+            ('username = "huoyan"', 'token = "hidden-prometheus"'),
             ("password =", "pasword ="),
             ("url =", "urll ="),
         ],

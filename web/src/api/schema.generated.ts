@@ -548,6 +548,8 @@ export interface paths {
         /**
          * Get what processes and hosts use over a period
          * @description Return CPU, memory, open files, threads and event loop lag of every process, and the load of every host.
+         *
+         *     A host is described by its node exporter where a Prometheus that is asked has one, else by the processes on it.
          */
         get: operations["getResources"];
         put?: never;
@@ -2481,8 +2483,80 @@ export interface components {
             next: null;
         };
         /**
+         * HostNode
+         * @description What the node exporter of a host says besides; null where it does not.
+         * @example {
+         *       "instance": "host-1:9100",
+         *       "sampled_at": "2026-11-20T21:15:10.000000Z",
+         *       "disk_mount": "/",
+         *       "load1": 0.8,
+         *       "processors": 2,
+         *       "received_bytes_per_s": 18250,
+         *       "sent_bytes_per_s": 7411.5
+         *     }
+         */
+        HostNode: {
+            /**
+             * Instance
+             * @description Its address, as Prometheus calls it.
+             */
+            instance: string;
+            /**
+             * Sampled At
+             * Format: date-time
+             * @description When Prometheus read it last.
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            sampled_at: string;
+            /**
+             * Disk Mount
+             * @description Where the disk is mounted that is the fullest; empty when the share is not its.
+             */
+            disk_mount: string;
+            /**
+             * Load1
+             * @description Load average over a minute.
+             */
+            load1: number | null;
+            /** Processors */
+            processors: number | null;
+            /** Received Bytes Per S */
+            received_bytes_per_s: number | null;
+            /** Sent Bytes Per S */
+            sent_bytes_per_s: number | null;
+        };
+        /**
          * HostResources
          * @description What one host used, shares from 0 to 1; null where nothing was heard of it.
+         * @example {
+         *       "host": "host-1",
+         *       "cpu": [
+         *         0.4,
+         *         0.5
+         *       ],
+         *       "memory": [
+         *         0.6,
+         *         0.6
+         *       ],
+         *       "disk": [
+         *         0.7,
+         *         0.7
+         *       ],
+         *       "sources": {
+         *         "cpu": "node-exporter",
+         *         "memory": "node-exporter",
+         *         "disk": "psutil"
+         *       },
+         *       "node": {
+         *         "instance": "host-1:9100",
+         *         "sampled_at": "2026-11-20T21:15:10.000000Z",
+         *         "disk_mount": "/",
+         *         "load1": 0.8,
+         *         "processors": 2,
+         *         "received_bytes_per_s": 18250,
+         *         "sent_bytes_per_s": 7411.5
+         *       }
+         *     }
          */
         HostResources: {
             /** Host */
@@ -2493,6 +2567,21 @@ export interface components {
             memory: (number | null)[];
             /** Disk */
             disk: (number | null)[];
+            sources: components["schemas"]["HostSources"];
+            /** @description Null while no node exporter tells of it. */
+            node: components["schemas"]["HostNode"] | null;
+        };
+        /**
+         * HostSources
+         * @description Who tells of a host now: its node exporter, or the processes on it; null while nobody does.
+         */
+        HostSources: {
+            /** Cpu */
+            cpu: ("node-exporter" | "psutil") | null;
+            /** Memory */
+            memory: ("node-exporter" | "psutil") | null;
+            /** Disk */
+            disk: ("node-exporter" | "psutil") | null;
         };
         /**
          * Incident
@@ -3240,6 +3329,42 @@ export interface components {
             at: string;
         };
         /**
+         * NodeExporters
+         * @description The Prometheus that is asked for what node exporters say, and how that went last.
+         * @example {
+         *       "url": "http://127.0.0.1:9090",
+         *       "state": "answers",
+         *       "problem": "",
+         *       "known": 12,
+         *       "read_at": "2026-11-20T21:15:12.000000Z"
+         *     }
+         */
+        NodeExporters: {
+            /** Url */
+            url: string;
+            /**
+             * State
+             * @description `waiting` before the first answer. While it is `failing`, processes speak for their hosts after a minute.
+             * @enum {string}
+             */
+            state: "waiting" | "answers" | "failing";
+            /**
+             * Problem
+             * @description Why it is failing; empty otherwise.
+             */
+            problem: string;
+            /**
+             * Known
+             * @description Node exporters that it knows, of any host.
+             */
+            known: number;
+            /**
+             * Read At
+             * @description When it answered last; null: never.
+             */
+            read_at: string | null;
+        };
+        /**
          * Notification
          * @description One message to one receiver.
          */
@@ -3773,9 +3898,30 @@ export interface components {
          *           "disk": [
          *             0.7,
          *             0.7
-         *           ]
+         *           ],
+         *           "sources": {
+         *             "cpu": "node-exporter",
+         *             "memory": "node-exporter",
+         *             "disk": "psutil"
+         *           },
+         *           "node": {
+         *             "instance": "host-1:9100",
+         *             "sampled_at": "2026-11-20T21:15:10.000000Z",
+         *             "disk_mount": "/",
+         *             "load1": 0.8,
+         *             "processors": 2,
+         *             "received_bytes_per_s": 18250,
+         *             "sent_bytes_per_s": 7411.5
+         *           }
          *         }
-         *       ]
+         *       ],
+         *       "node_exporters": {
+         *         "url": "http://127.0.0.1:9090",
+         *         "state": "answers",
+         *         "problem": "",
+         *         "known": 12,
+         *         "read_at": "2026-11-20T21:15:12.000000Z"
+         *       }
          *     }
          */
         Resources: {
@@ -3790,6 +3936,8 @@ export interface components {
             processes: components["schemas"]["ProcessResources"][];
             /** Hosts */
             hosts: components["schemas"]["HostResources"][];
+            /** @description Null where no Prometheus is asked. */
+            node_exporters: components["schemas"]["NodeExporters"] | null;
         };
         /**
          * Rule

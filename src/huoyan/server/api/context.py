@@ -10,6 +10,7 @@ from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.server.alert.service import AlertService
 from huoyan.server.collect import Bus
 from huoyan.server.collect.ledger import Ledger
+from huoyan.server.collect.nodes import Nodes
 from huoyan.server.incident.service import IncidentService
 from huoyan.server.ingest.http import HttpIngest
 from huoyan.server.store import Store
@@ -22,6 +23,7 @@ class Context:
 
     Args:
         ledger: What queues hold, by our books and by their brokers.
+        nodes: What node exporters say of hosts; None where no Prometheus is asked.
         source: What the signals read.
         render_metrics: Takes the Accept header and returns the metrics with their media type.
         readiness: Returns why the server is not ready to serve, empty when it is.
@@ -36,6 +38,7 @@ class Context:
 
     store: Store
     ledger: Ledger
+    nodes: Nodes | None
     bus: Bus
     ingest: HttpIngest
     source: Source

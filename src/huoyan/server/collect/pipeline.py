@@ -35,7 +35,7 @@ from huoyan.server.collect.metrics import Labels, Metrics
 from huoyan.server.collect.pulse import Pulses, Stuck
 from huoyan.server.collect.recent import MINUTE_S, Recent
 from huoyan.server.collect.recorder import Outcome, Recorder
-from huoyan.server.collect.registry import Registry
+from huoyan.server.collect.registry import ALIVE, Registry
 from huoyan.server.collect.samples import Samples
 from huoyan.server.collect.settings import CollectorSettings
 from huoyan.server.collect.skew import SkewEstimator
@@ -290,6 +290,10 @@ class Collector:
     def found_by(self, metric: str, read: Callable[[], Mapping[Labels, float]]) -> None:
         """Let a service answer for a gauge: `read` returns its values now by their labels."""
         self._gauges.found_by(metric, read)
+
+    def hosts(self) -> list[tuple[str, str]]:
+        """Return service and host of every worker that is alive."""
+        return [(worker.service, worker.host) for worker in self._registry.all() if worker.state in ALIVE]
 
     def services(self) -> list[Service]:
         """Return the periodic services of collecting: liveness, gauges, search index, retention."""

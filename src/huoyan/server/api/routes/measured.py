@@ -12,12 +12,17 @@ from huoyan.server.api.schemas.measured import (
     Funnel,
     FunnelList,
     FunnelStep,
+    HostNode,
     HostResources,
+    HostSource,
+    HostSources,
     LabelBudget,
     LabelBudgetList,
+    NodeExporters,
     ProcessResources,
     Resources,
 )
+from huoyan.server.collect.nodes import Nodes
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate_range
 from huoyan.signals.metrics import FUNNEL_REACHED
@@ -75,7 +80,10 @@ def get_resources(
     step_s: Annotated[float | None, Query(gt=0, le=86400.0, description="Distance of the points, in seconds.")] = None,
     service: Services = [],
 ) -> Resources:
-    """Return CPU, memory, open files, threads and event loop lag of every process, and the load of every host."""
+    """Return CPU, memory, open files, threads and event loop lag of every process, and the load of every host.
+
+    A host is described by its node exporter where a Prometheus that is asked has one, else by the processes on it.
+    """
     now = here.clock.now()
     start, end = period(since, until, now)
     end = now if end is None else end
@@ -113,9 +121,46 @@ def get_resources(
             for key, row in sorted(processes.items())
         ],
         hosts=[
-            HostResources(host=key[0], **{name: row.get(name, empty) for name in _HOST})
+            _host(here.nodes, key[0], {name: row.get(name, empty) for name in _HOST})
             for key, row in sorted(hosts.items())
         ],
+        node_exporters=_node_exporters(here.nodes),
+    )
+
+
+def _host(nodes: Nodes | None, host: str, shares: dict[str, list[float | None]]) -> HostResources:
+    node = None if nodes is None else nodes.of(host)
+
+    def source(name: str) -> HostSource | None:
+        if node is not None and getattr(node, name) is not None:
+            return "node-exporter"
+        values = shares[name]
+        return "psutil" if values and values[-1] is not None else None
+
+    return HostResources(
+        host=host,
+        **shares,
+        sources=HostSources(cpu=source("cpu"), memory=source("memory"), disk=source("disk")),
+        node=None
+        if node is None
+        else HostNode(
+            instance=node.instance,
+            sampled_at=node.sampled_at,
+            disk_mount=node.disk_mount,
+            load1=node.load1,
+            processors=node.processors,
+            received_bytes_per_s=node.received_bytes_per_s,
+            sent_bytes_per_s=node.sent_bytes_per_s,
+        ),
+    )
+
+
+def _node_exporters(nodes: Nodes | None) -> NodeExporters | None:
+    if nodes is None:
+        return None
+    status = nodes.status
+    return NodeExporters(
+        url=status.url, state=status.state, problem=status.problem, known=status.nodes, read_at=status.read_at
     )
 
 

@@ -1,5 +1,7 @@
 """What processes measure, as JSON: label budgets, resources over time, funnels."""
 
+from typing import Literal
+
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
 
 CARDINALITY = {
@@ -21,6 +23,30 @@ PROCESS = {
     "open_files": [34.0, 35.0],
     "threads": [9.0, 9.0],
     "event_loop_lag_s": [None, 0.004],
+}
+NODE = {
+    "instance": "host-1:9100",
+    "sampled_at": "2026-11-20T21:15:10.000000Z",
+    "disk_mount": "/",
+    "load1": 0.8,
+    "processors": 2,
+    "received_bytes_per_s": 18250.0,
+    "sent_bytes_per_s": 7411.5,
+}
+HOST = {
+    "host": "host-1",
+    "cpu": [0.4, 0.5],
+    "memory": [0.6, 0.6],
+    "disk": [0.7, 0.7],
+    "sources": {"cpu": "node-exporter", "memory": "node-exporter", "disk": "psutil"},
+    "node": NODE,
+}
+NODE_EXPORTERS = {
+    "url": "http://127.0.0.1:9090",
+    "state": "answers",
+    "problem": "",
+    "known": 12,
+    "read_at": "2026-11-20T21:15:12.000000Z",
 }
 FUNNEL = {
     "service": "orders",
@@ -80,13 +106,63 @@ class ProcessResources(Document):
     """99 % of the looks at the event loop found it at most this late."""
 
 
+HostSource = Literal["node-exporter", "psutil"]
+
+
+class HostSources(Document):
+    """Who tells of a host now: its node exporter, or the processes on it; null while nobody does."""
+
+    cpu: HostSource | None
+    memory: HostSource | None
+    disk: HostSource | None
+
+
+class HostNode(Document):
+    """What the node exporter of a host says besides; null where it does not."""
+
+    model_config = documented(NODE)
+
+    instance: str
+    """Its address, as Prometheus calls it."""
+    sampled_at: Timestamp
+    """When Prometheus read it last."""
+    disk_mount: str
+    """Where the disk is mounted that is the fullest; empty when the share is not its."""
+    load1: float | None
+    """Load average over a minute."""
+    processors: int | None
+    received_bytes_per_s: float | None
+    sent_bytes_per_s: float | None
+
+
 class HostResources(Document):
     """What one host used, shares from 0 to 1; null where nothing was heard of it."""
+
+    model_config = documented(HOST)
 
     host: str
     cpu: list[float | None]
     memory: list[float | None]
     disk: list[float | None]
+    sources: HostSources
+    node: HostNode | None
+    """Null while no node exporter tells of it."""
+
+
+class NodeExporters(Document):
+    """The Prometheus that is asked for what node exporters say, and how that went last."""
+
+    model_config = documented(NODE_EXPORTERS)
+
+    url: str
+    state: Literal["waiting", "answers", "failing"]
+    """`waiting` before the first answer. While it is `failing`, processes speak for their hosts after a minute."""
+    problem: str
+    """Why it is failing; empty otherwise."""
+    known: int
+    """Node exporters that it knows, of any host."""
+    read_at: Timestamp | None
+    """When it answered last; null: never."""
 
 
 class Resources(Document):
@@ -97,7 +173,8 @@ class Resources(Document):
             "times": [1795208340.0, 1795208400.0],
             "step_s": 60.0,
             "processes": [PROCESS],
-            "hosts": [{"host": "host-1", "cpu": [0.4, 0.5], "memory": [0.6, 0.6], "disk": [0.7, 0.7]}],
+            "hosts": [HOST],
+            "node_exporters": NODE_EXPORTERS,
         }
     )
 
@@ -106,6 +183,8 @@ class Resources(Document):
     step_s: float
     processes: list[ProcessResources]
     hosts: list[HostResources]
+    node_exporters: NodeExporters | None
+    """Null where no Prometheus is asked."""
 
 
 class FunnelStep(Document):

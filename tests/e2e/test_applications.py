@@ -1,6 +1,8 @@
 """The pages of what applications measure, in a real Chromium: dependencies, resources, funnels, measurements."""
 
 import json
+import os
+import socket
 import time
 from collections.abc import Iterator, Mapping
 
@@ -33,7 +35,7 @@ from huoyan.signals.metrics import (
     Metric,
     MetricKind,
 )
-from tests.servers import HuoyanServer, wait_until
+from tests.servers import HuoyanServer, NodeExporterServer, PrometheusServer, wait_until
 
 REFUNDS = Metric("refunds_total", MetricKind.COUNTER, "Refunds.", ("reason",), endpoint=Endpoint.APPLICATION)
 SIGNUPS = Metric("signups_total", MetricKind.COUNTER, "Sign-ups.", ("customer",), endpoint=Endpoint.APPLICATION)
@@ -106,8 +108,12 @@ def tell(
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[HuoyanServer]:
-    """Give a server that heard an hour of an application."""
-    with HuoyanServer() as started:
+    """Give a server that heard an hour of an application, and asks a Prometheus about its hosts."""
+    with (
+        NodeExporterServer() as exporter,
+        PrometheusServer({"nodes": [exporter.address]}, interval_s=0.5) as prometheus,
+        HuoyanServer(config=f'[prometheus]\nurl = "{prometheus.url}"\ntimeout_s = 30') as started,
+    ):
         tell(started, "orders@host-1:77", {60.0 * minute: dependencies(60.0 * minute) for minute in range(45)})
         tell(
             started,
@@ -193,6 +199,14 @@ def test_another_measure_of_processes_stands_in_the_address(page: Page, server: 
     expect(page.get_by_test_id("heat-value").first).to_contain_text("95.4 MiB", timeout=SLOW_MS)
     assert "measure=memory_bytes" in page.url
     expect(page.get_by_role("grid", name="Hosts: CPU").get_by_role("row")).not_to_have_count(0, timeout=SLOW_MS)
+
+
+def test_a_host_says_by_whom_it_is_described(page: Page, server: HuoyanServer) -> None:
+    page.goto(f"{server.url}/resources")
+    host = page.locator(f'[data-host="{socket.gethostname()}"]')
+    expect(host.locator('[data-source="node-exporter"]')).to_be_visible(timeout=SLOW_MS)
+    expect(host).to_contain_text(f"/ {os.cpu_count()}", timeout=SLOW_MS)
+    expect(page.get_by_test_id("nodes-note")).to_have_count(0)
 
 
 def test_a_funnel_shows_where_most_are_lost_beside_the_figures_of_ones_own(page: Page, server: HuoyanServer) -> None:

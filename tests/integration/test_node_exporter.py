@@ -5,8 +5,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import psutil
 from fastapi.testclient import TestClient
 
+from huoyan.cli.check import Finding, inspect
 from huoyan.clock import SYSTEM_CLOCK
 from huoyan.server.app import create_app
 from huoyan.server.config import Settings
@@ -32,6 +34,7 @@ def test_a_host_is_described_by_its_node_exporter_for_as_long_as_there_is_one(tm
         settings = Settings.model_validate(
             {"server": {"data_dir": tmp_path / "data"}, "prometheus": {"url": prometheus.url, "timeout_s": 30}}
         )
+        assert Finding("prometheus", True, f"{prometheus.url}: 2 node exporters") in inspect(settings)
         app = create_app(settings)
         with TestClient(app, base_url="http://127.0.0.1:8650") as client:
             told = {"cpu": "node-exporter", "memory": "node-exporter", "disk": "node-exporter"}
@@ -46,7 +49,8 @@ def test_a_host_is_described_by_its_node_exporter_for_as_long_as_there_is_one(tm
             assert host["node"]["processors"] == os.cpu_count()
             assert host["node"]["load1"] >= 0
             assert host["node"]["received_bytes_per_s"] >= 0
-            assert host["node"]["disk_mount"].startswith("/")
+            mount = host["node"]["disk_mount"]
+            assert abs(host["disk"][-1] - psutil.disk_usage(mount).percent / 100) < 0.05
             nodes = app.state.context.nodes
 
             def of_signal(signal: str) -> list[float | None]:

@@ -49,6 +49,10 @@ def write_prometheus(
         list[str] | None,
         typer.Option(metavar="HOST:PORT", help="Address of an application with its own /metrics, repeatable."),
     ] = None,
+    node_exporter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Address of a node exporter, usually port 9100, repeatable."),
+    ] = None,
     alertmanager: Annotated[
         list[str] | None, typer.Option(metavar="HOST:PORT", help="Address of an Alertmanager, repeatable.")
     ] = None,
@@ -62,13 +66,14 @@ def write_prometheus(
     https: Annotated[bool, typer.Option("--https", help="Read huoyan serve over HTTPS.")] = False,
     out: Out = None,
 ) -> None:
-    """Write prometheus.yml: read Huoyan and applications each 15 s, evaluate the rules."""
+    """Write prometheus.yml: read Huoyan, applications and node exporters each 15 s, evaluate the rules."""
     from huoyan.deploy.prometheus import prometheus
     from huoyan.deploy.settings import Monitoring
 
     monitoring = Monitoring(
         servers=_addresses("--target", target) or Monitoring().servers,
         applications=_addresses("--application", application),
+        node_exporters=_addresses("--node-exporter", node_exporter),
         alertmanagers=_addresses("--alertmanager", alertmanager),
         rule_files=(rules_file,),
         token_file=token_file,

@@ -77,7 +77,10 @@ class Figures:
 
     def _of_host(self) -> dict[Metric, float]:
         disk = shutil.disk_usage(".")
-        found = {HOST_DISK: disk.used / disk.total}
+        found: dict[Metric, float] = {}
+        # As df works it out: of what is kept for root, nothing can be used, and a full disk is one all the same.
+        if disk.used + disk.free > 0:
+            found[HOST_DISK] = disk.used / (disk.used + disk.free)
         memory = _memory_share()
         if memory is not None:
             found[HOST_MEMORY] = memory

@@ -29,13 +29,12 @@ def prometheus(monitoring: Monitoring) -> str:
         huoyan["authorization"] = {"type": "Bearer", "credentials_file": monitoring.token_file}
     huoyan["static_configs"] = [{"targets": list(monitoring.servers)}]
     jobs = [huoyan]
-    if monitoring.applications:
-        jobs.append(
-            {
-                "job_name": monitoring.applications_job,
-                "static_configs": [{"targets": list(monitoring.applications)}],
-            }
-        )
+    for job, targets in (
+        (monitoring.applications_job, monitoring.applications),
+        (monitoring.nodes_job, monitoring.node_exporters),
+    ):
+        if targets:
+            jobs.append({"job_name": job, "static_configs": [{"targets": list(targets)}]})
     document: dict[str, Any] = {
         "global": {
             "scrape_interval": duration(monitoring.scrape_interval_s),

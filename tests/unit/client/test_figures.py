@@ -89,6 +89,7 @@ def test_the_host_is_described_by_shares() -> None:
     figures.read(measurements, "w")
     for metric in (HOST_CPU, HOST_MEMORY, HOST_DISK):
         assert 0.0 < _gauge(measurements, metric) <= 1.0
+    assert _gauge(measurements, HOST_DISK) == pytest.approx(psutil.disk_usage(".").percent / 100, abs=0.05)
     assert _gauge(measurements, HOST_MEMORY) == pytest.approx(psutil.virtual_memory().percent / 100, abs=0.1)
 
 

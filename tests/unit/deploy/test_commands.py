@@ -24,11 +24,13 @@ def _alerts(text: str) -> list[str]:
 
 
 def test_prometheus_reads_the_given_targets(run):
-    result = run("prometheus", "--target", "a:1", "--target", "b:2", "--application", "c:3", "--alertmanager", "d:4")
+    targets = ("--target", "a:1", "--target", "b:2", "--application", "c:3", "--node-exporter", "e:5")
+    result = run("prometheus", *targets, "--alertmanager", "d:4")
     assert result.exit_code == 0
     document = yaml.safe_load(result.stdout)
     assert document["scrape_configs"][0]["static_configs"] == [{"targets": ["a:1", "b:2"]}]
     assert document["scrape_configs"][1]["static_configs"] == [{"targets": ["c:3"]}]
+    assert document["scrape_configs"][2]["static_configs"] == [{"targets": ["e:5"]}]
     assert document["rule_files"] == ["huoyan-rules.yml"]
 
 

@@ -47,10 +47,13 @@ def test_metrics_are_read_and_rules_evaluated_each_15_seconds():
 
 
 def test_the_token_is_named_by_its_file_and_sent_to_huoyan_alone():
-    text = prometheus(Monitoring(applications=("orders:8000",), token_file="/run/secrets/huoyan"))
-    huoyan, applications = yaml.safe_load(text)["scrape_configs"]
+    text = prometheus(
+        Monitoring(applications=("orders:8000",), node_exporters=("db-1:9100",), token_file="/run/secrets/huoyan")
+    )
+    huoyan, applications, nodes = yaml.safe_load(text)["scrape_configs"]
     assert huoyan["authorization"] == {"type": "Bearer", "credentials_file": "/run/secrets/huoyan"}
     assert "authorization" not in applications
+    assert nodes == {"job_name": "node", "static_configs": [{"targets": ["db-1:9100"]}]}
 
 
 def _rules(text: str) -> list[dict]:

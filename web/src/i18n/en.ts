@@ -483,6 +483,22 @@ export const en = {
     more_one: "and {{count}} process with lower values",
     more_other: "and {{count}} processes with lower values",
     runs: "Its runs",
+    hostTable: {
+      host: "Host",
+      source: "Told by",
+      sourceHelp: { "node-exporter": "Its node exporter at {{instance}}, through Prometheus.", psutil: "The processes on it." },
+      ofDisk: "{{share}} of {{mount}}",
+      load: "Load, 1 min",
+      loadHelp: "Processes that run or want to, over the number of processors.",
+      network: "In / out, each second",
+    },
+    nodes: {
+      waiting: "Prometheus at {{url}} has not answered yet; processes tell of their hosts.",
+      failing: "Prometheus at {{url}} does not answer. Processes tell of their hosts meanwhile (psutil).",
+      unknown: "Prometheus at {{url}} has no node exporter. Processes tell of their hosts (psutil).",
+      foreign_one: "Prometheus at {{url}} has {{count}} node exporter, which is of none of these hosts. Processes tell of them (psutil).",
+      foreign_other: "Prometheus at {{url}} has {{count}} node exporters, none of them of these hosts. Processes tell of them (psutil).",
+    },
   },
   funnel: {
     title: "Funnels and figures of your own",

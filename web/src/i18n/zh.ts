@@ -485,6 +485,22 @@ export const zh: typeof en = {
     more_one: "另有 {{count}} 个进程数值更低",
     more_other: "另有 {{count}} 个进程数值更低",
     runs: "它的运行",
+    hostTable: {
+      host: "主机",
+      source: "数据来源",
+      sourceHelp: { "node-exporter": "主机上的 node exporter（{{instance}}），经由 Prometheus。", psutil: "主机上的进程。" },
+      ofDisk: "{{mount}} 的 {{share}}",
+      load: "1 分钟负载",
+      loadHelp: "正在运行或等待运行的进程数，与处理器数相比。",
+      network: "每秒接收 / 发送",
+    },
+    nodes: {
+      waiting: "位于 {{url}} 的 Prometheus 尚未应答，主机数据暂由进程上报。",
+      failing: "位于 {{url}} 的 Prometheus 没有应答，主机数据暂由进程上报（psutil）。",
+      unknown: "位于 {{url}} 的 Prometheus 中没有 node exporter，主机数据由进程上报（psutil）。",
+      foreign_one: "位于 {{url}} 的 Prometheus 有 {{count}} 个 node exporter，但不属于这些主机；主机数据由进程上报（psutil）。",
+      foreign_other: "位于 {{url}} 的 Prometheus 有 {{count}} 个 node exporter，但都不属于这些主机；主机数据由进程上报（psutil）。",
+    },
   },
   funnel: {
     title: "漏斗与业务指标",

@@ -33,8 +33,11 @@ _CPU = (
 _GAUGES = (
     '{__name__=~"node_load1|node_memory_MemTotal_bytes|node_memory_MemAvailable_bytes|node_boot_time_seconds", %s}'
 )
+# As df works it out: what is kept for root counts neither as used nor as free.
 _DISKS = (
-    "1 - node_filesystem_avail_bytes{%s} / (node_filesystem_size_bytes{%s} > 0) unless node_filesystem_readonly == 1"
+    "1 - node_filesystem_avail_bytes{%s}"
+    " / (node_filesystem_size_bytes{%s} - node_filesystem_free_bytes{%s} + node_filesystem_avail_bytes{%s} > 0)"
+    " unless node_filesystem_readonly == 1"
 )
 _CARDS = 'device!~"lo|veth.*|docker.*|br-.*|virbr.*|cni.*|cali.*|flannel.*|tun.*|tap.*|vnet.*|kube.*|dummy.*"'
 _NETWORK = (
@@ -147,7 +150,7 @@ class NodeExporters:
             of(sample).modes[sample.labels.get("mode", "")] = sample.value
         for sample in self._client.query(_GAUGES % only):
             of(sample).values[sample.labels.get("__name__", "")] = sample.value
-        for sample in self._client.query(_DISKS % (only, only)):
+        for sample in self._client.query(_DISKS % (only, only, only, only)):
             of(sample).disks.append(
                 (sample.value, sample.labels.get("mountpoint", ""), sample.labels.get("fstype", ""))
             )

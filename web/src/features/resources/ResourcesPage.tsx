@@ -11,6 +11,8 @@ import { ServiceSelect } from "../../ui/ServiceSelect";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { GapNote } from "../gaps/GapNote";
 import { HeatMap } from "./HeatMap";
+import { HostTable } from "./HostTable";
+import { NodesNote } from "./NodesNote";
 import { HOST_MEASURES, PROCESS_MEASURES, rowsOf, type HostMeasure, type ProcessMeasure } from "./scale";
 import { PERIODS, type Period, type ResourcesSearch } from "./search";
 
@@ -41,7 +43,7 @@ export function ResourcesPage() {
     [data, service, measure],
   );
   const processes = useMemo(() => rowsOf(all), [all]);
-  const hosts = useMemo(() => rowsOf((data?.hosts ?? []).map((each) => ({ name: each.host, note: "", values: each[hostMeasure] }))), [data, hostMeasure]);
+  const hosts = useMemo(() => rowsOf((data?.hosts ?? []).map((each) => ({ name: each.host, note: each.sources[hostMeasure] ?? "", values: each[hostMeasure] }))), [data, hostMeasure]);
   const left = all.filter((row) => row.values.some((value) => value !== null)).length - processes.length;
   if (resources.isPending) return <Loader size="sm" />;
   if (resources.isError) return <ErrorNote error={resources.error} retry={() => void resources.refetch()} />;
@@ -110,6 +112,8 @@ export function ResourcesPage() {
             chosen={host}
             onChoose={(name) => change({ host: name, worker: undefined })}
           />
+          <HostTable hosts={resources.data.hosts} />
+          {resources.data.node_exporters && <NodesNote nodes={resources.data.node_exporters} hosts={resources.data.hosts} />}
         </Card>
       )}
       {host !== undefined && <Charts title={host} signals={HOST_SIGNALS} period={period} label={`host=${host}`} />}

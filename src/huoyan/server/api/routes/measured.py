@@ -104,8 +104,8 @@ def get_resources(
                 times[:] = [at for at, _ in series.points]
                 key = tuple(series.labels.values())
                 values = [value for _, value in series.points]
-                if name == "cpu":
-                    # Whoever tells of itself has used some: exactly nothing means that nothing was heard.
+                if signals is _PROCESS and name == "cpu":
+                    # A process that tells of itself has used some: exactly nothing means that nothing was heard.
                     values = [value or None for value in values]
                 rows.setdefault(key, {})[name] = values
         return rows

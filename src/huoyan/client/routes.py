@@ -31,6 +31,8 @@ def template(scope: MutableMapping[str, Any], root_path: str, app: object) -> st
     """
     grown = str(scope.get("root_path") or "")
     prefix = grown[len(root_path) :] if grown.startswith(root_path) else ""
+    if prefix and scope.get("path_params"):
+        prefix = _mounts(getattr(app, "routes", None) or (), prefix, 0) or prefix
     fastapi = scope.get("fastapi")
     if isinstance(fastapi, dict):
         # FastAPI leaves the route as it was declared; with the prefixes of include_router it is in the context.
@@ -59,6 +61,34 @@ def has_route(app: object, path: str) -> bool:
 
 def _mounted(prefix: str) -> str:
     return f"{prefix.rstrip('/')}/{{path}}"
+
+
+def _mounts(routes: Iterable[Any], prefix: str, depth: int) -> str | None:
+    """Return the templates of the mounts that a request came through, None when these routes have no such mounts.
+
+    Args:
+        routes: Where the outermost of them is.
+        prefix: What they took of the path.
+        depth: How many mounts are around these routes.
+    """
+    for route in routes if depth < _MAX_DEPTH else ():
+        inner = getattr(route, "routes", None) or ()
+        if hasattr(route, "host_regex"):
+            found = _mounts(inner, prefix, depth + 1)
+            if found is not None:
+                return found
+            continue
+        # A mount is a pattern with `{path:path}` behind it (https://www.starlette.io/routing/#submounting-routes).
+        taken = None if hasattr(route, "endpoint") else getattr(route, "path_regex", None)
+        match = taken.match(f"{prefix}/") if taken is not None else None
+        if match is None or "path" not in match.groupdict():
+            continue
+        own = str(route.path_format).removesuffix("/{path}")
+        rest = match.group("path").rstrip("/")
+        deeper = _mounts(inner, f"/{rest}", depth + 1) if rest else ""
+        if deeper is not None:
+            return own + deeper
+    return None
 
 
 def _search(routes: Iterable[Any], endpoint: object, prefix: str, depth: int) -> str | None:

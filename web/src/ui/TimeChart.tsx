@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { lonely } from "./lonely";
+import { labelPlaces } from "./markLabels";
 
 export interface Line {
   label: string;
@@ -172,33 +173,36 @@ function marking(marks: () => ChartMark[], dark: boolean): uPlot.Plugin {
       draw: (u) => {
         const { ctx, bbox } = u;
         const scale = window.devicePixelRatio || 1;
-        let free = bbox.left + bbox.width;
+        const right = bbox.left + bbox.width;
         ctx.save();
         ctx.strokeStyle = ctx.fillStyle = dark ? "#b197fc" : "#7048e8";
         ctx.font = `${11 * scale}px system-ui`;
         ctx.textAlign = "left";
         ctx.textBaseline = "top";
-        for (const mark of [...marks()].sort((a, b) => b.at - a.at)) {
-          const x = u.valToPos(mark.at, "x", true);
-          if (x < bbox.left || x > bbox.left + bbox.width) continue;
-          ctx.lineWidth = scale;
-          ctx.setLineDash([4 * scale, 3 * scale]);
+        ctx.lineWidth = scale;
+        ctx.setLineDash([4 * scale, 3 * scale]);
+        const shown = marks()
+          .map((mark) => ({ label: mark.label, x: u.valToPos(mark.at, "x", true), wide: ctx.measureText(mark.label).width + 8 * scale }))
+          .filter(({ x }) => x >= bbox.left && x <= right);
+        const places = labelPlaces(shown, bbox.left, right);
+        shown.forEach(({ label, x }, index) => {
           ctx.beginPath();
           ctx.moveTo(x, bbox.top);
           ctx.lineTo(x, bbox.top + bbox.height);
           ctx.stroke();
-          const wide = ctx.measureText(mark.label).width + 8 * scale;
-          if (x + wide <= free) ctx.fillText(mark.label, x + 4 * scale, bbox.top);
-          else if (x - wide >= bbox.left) ctx.fillText(mark.label, x - wide + 4 * scale, bbox.top);
-          free = x;
-        }
+          const place = places[index] ?? null;
+          if (place !== null) ctx.fillText(label, place + 4 * scale, bbox.top);
+        });
         ctx.restore();
       },
     },
   };
 }
 
-function tooltip(shown: () => { format: TimeChartProps["format"]; bands: ChartBand[] }): uPlot.Plugin {
+/** How near to a mark one has to point to be told of it, in CSS pixels. */
+const NEAR_PX = 8;
+
+function tooltip(shown: () => { format: TimeChartProps["format"]; bands: ChartBand[]; marks: ChartMark[] }): uPlot.Plugin {
   const box = document.createElement("div");
   box.className = "chart-tooltip";
   return {
@@ -215,7 +219,7 @@ function tooltip(shown: () => { format: TimeChartProps["format"]; bands: ChartBa
           box.style.display = "none";
           return;
         }
-        const { format, bands } = shown();
+        const { format, bands, marks } = shown();
         box.replaceChildren(row(new Date(time * 1000).toLocaleTimeString()));
         u.series.slice(1).forEach((series, position) => {
           const value = u.data[position + 1]?.[index] ?? null;
@@ -226,6 +230,9 @@ function tooltip(shown: () => { format: TimeChartProps["format"]; bands: ChartBa
         const pointed = u.posToVal(u.cursor.left ?? 0, "x");
         for (const band of bands) {
           if ((time >= band.from && time <= band.to) || (pointed >= band.from && pointed <= band.to)) box.appendChild(row(band.label));
+        }
+        for (const mark of marks) {
+          if (Math.abs(u.valToPos(mark.at, "x") - (u.cursor.left ?? 0)) <= NEAR_PX) box.appendChild(row(mark.label));
         }
         box.style.display = "block";
         const left = u.cursor.left ?? 0;

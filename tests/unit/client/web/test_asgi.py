@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Host, Mount, Route
 from starlette.websockets import WebSocketDisconnect
 
 import huoyan
@@ -107,6 +107,23 @@ def test_prefixes_of_routers_and_mounts_are_part_of_the_template(local_client: C
         "/plain/{name}",
         "/plain/deep/{name}",
         "/sub/{path}",
+    }
+
+
+def test_the_parameters_of_mounts_stay_names(local_client: Client) -> None:
+    deep = Mount("/shops/{shop:int}", routes=[Route("/", _hello), Route("/{name}", _hello)])
+    tenant = Starlette(routes=[Route("/{name}", _hello), Mount("/plain", routes=[Route("/", _hello)]), deep])
+    hosted = Host("{anything:path}", Starlette(routes=[Mount("/at/{place}", routes=[Route("/{name}", _hello)])]))
+    app = watched(Starlette(routes=[Mount("/tenants/{tenant}", tenant), hosted]))
+    paths = [f"/tenants/t{number}/{end}" for number in range(20) for end in ("ann", "plain/", "shops/7/ann", "shops/7/")]
+    assert requests_to(app, *paths, "/tenants/t1/none/at/all", "/at/here/ann") == [200] * 80 + [404, 200]
+    assert {endpoint: count for (_, endpoint, _), count in counted(local_client).items()} == {
+        "/tenants/{tenant}/{name}": 20,
+        "/tenants/{tenant}/plain/": 20,
+        "/tenants/{tenant}/shops/{shop}/{name}": 20,
+        "/tenants/{tenant}/shops/{shop}/": 20,
+        "/tenants/{tenant}/{path}": 1,
+        "/at/{place}/{name}": 1,
     }
 
 

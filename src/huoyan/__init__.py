@@ -5,7 +5,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from huoyan.client.backlog import backlog
-    from huoyan.client.business import counter, distribution, funnel, gauge, operation, record_many
+    from huoyan.client.business import counter, distribution, gauge, operation, record_many
     from huoyan.client.exposition import metrics_app
     from huoyan.client.function import task
     from huoyan.client.metrics_port import serve_metrics
@@ -49,7 +49,7 @@ _PLACES = {
     "backlog": "huoyan.client.backlog",
     "counter": "huoyan.client.business",
     "distribution": "huoyan.client.business",
-    "funnel": "huoyan.client.business",
+    "funnel": "huoyan.client.funnel",
     "gauge": "huoyan.client.business",
     "operation": "huoyan.client.business",
     "record_many": "huoyan.client.business",

@@ -10,23 +10,26 @@ import pytest
 from huoyan.model.histogram import Histogram
 from huoyan.server.collect import Collector
 from huoyan.server.store import Store
+from huoyan.server.store.funnels import FunnelStore
 from huoyan.signals import Source
-from huoyan.signals.measured import Frame, Measured, Values
+from huoyan.signals.measured import Frame, Measured, Step, Values
+from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
 from huoyan.signals.metrics import (
     DB_POOL_IN_USE,
     DB_QUERY_DURATION,
+    FUNNEL_ENTERED,
+    FUNNEL_REACHED,
     HOST_DISK,
     HOST_MEMORY,
     HTTP_REQUESTS,
-    Endpoint,
-    Metric,
-    MetricKind,
 )
 from huoyan.testing.memory_source import MemorySource
 
 NOW = 1_763_673_300.0
 """A whole minute."""
 _databases = count()
+ENTER = Step("checkout", "cart", 1, 3600.0)
+PAY = Step("checkout", "paid", 2, 3600.0)
 PARCELS = Metric("parcels_total", MetricKind.COUNTER, "Parcels.", ("carrier",), endpoint=Endpoint.APPLICATION)
 
 
@@ -171,11 +174,90 @@ def test_gauges_of_two_processes_add_up_and_one_that_ends_takes_its_own_with_it(
         collector.measured.take([_frame(1, NOW, Measured(DB_POOL_IN_USE, {("orders",): value}), source=name)], NOW)
     source = collector.source()
     assert source.gauge(DB_POOL_IN_USE.name, {}, ("service", "pool"), NOW, "sum") == {("shop", "orders"): 7.0}
-    assert source.gauge(DB_POOL_IN_USE.name, {}, ("service",), NOW, "max") == {("shop",): 4.0}
+    assert source.gauge(DB_POOL_IN_USE.name, {}, ("service",), NOW, "max") == {("shop",): 7.0}
     collector.measured.closed("shop@host:p1")
     assert source.gauge(DB_POOL_IN_USE.name, {}, ("pool",), NOW, "sum") == {("orders",): 4.0}
     clock.at = NOW + 61
     assert source.gauge(DB_POOL_IN_USE.name, {}, ("pool",), clock.at, "sum") == {}
+    store.close()
+
+
+def test_a_gauge_of_several_processes_is_what_its_declaration_says(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+    declared = {
+        across: Metric(f"g_{across}", MetricKind.GAUGE, "G.", (), "", Endpoint.APPLICATION, across=across)
+        for across in Across
+    }
+    # The second to report was set first, by a clock that is an hour ahead.
+    for source, value, set_at, ahead_s in (("p1", 3.0, NOW - 5, 0.0), ("p2", 8.0, NOW - 9, 3600.0)):
+        told = [Measured(metric, {(): value}, set_at={(): set_at + ahead_s}) for metric in declared.values()]
+        frame = _frame(1, NOW + ahead_s, *told, source=source)
+        collector.measured.take([frame], NOW, sent_at=NOW + ahead_s)
+    assert {across: collector.source().gauge(f"g_{across}", {}, (), NOW, "sum")[()] for across in Across} == {
+        Across.SUM: 11.0,
+        Across.MAX: 8.0,
+        Across.MIN: 3.0,
+        Across.LAST: 3.0,
+    }
+    assert {known.name: known.across for known in store.measured.metrics()} == {f"g_{one}": one for one in Across}
+    store.close()
+
+
+def _passing(sequence: int, at: float, source: str, *keys: str, step: Step = ENTER) -> Frame:
+    place = str(step.position)
+    counted = [Measured(FUNNEL_REACHED, {("checkout", step.step, place): float(len(keys))})]
+    if step.position == 1:
+        series: dict[Values, float | Histogram] = {
+            ("checkout", name, str(number)): float(len(keys)) for number, name in ((1, "cart"), (2, "paid"))
+        }
+        counted.append(Measured(FUNNEL_ENTERED, series))
+    frame = _frame(sequence, at, *counted, source=source)
+    frame.reached = {step: list(keys)}
+    return frame
+
+
+def test_a_key_counts_once_at_a_step_whichever_processes_report_it(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    collector = Collector(store, clock)
+
+    def counts() -> tuple[dict[tuple[str, ...], float], dict[tuple[str, ...], float]]:
+        source = collector.source()
+        reached, entered = (
+            source.increase(metric.name, {}, ("step",), NOW - 600, NOW + 90_000)
+            for metric in (FUNNEL_REACHED, FUNNEL_ENTERED)
+        )
+        return reached, entered
+
+    collector.measured.take([_passing(1, NOW, "p1", "a", "b", "c")], NOW)
+    collector.measured.take([_passing(1, NOW, "p2", "c", "d"), _passing(2, NOW, "p2", "a", step=PAY)], NOW)
+    # A server that was started anew still knows them, and another step of the same key is another matter.
+    collector = Collector(store, clock)
+    collector.measured.take([_passing(1, NOW, "p3", "a", "e", step=PAY), _passing(2, NOW, "p3", "b")], NOW)
+    assert counts() == ({("cart",): 4.0, ("paid",): 2.0}, {("cart",): 4.0, ("paid",): 4.0})
+    # When its time is over, it enters anew.
+    clock.at = NOW + ENTER.window_s + 10
+    collector.measured.take([_passing(2, clock.at, "p1", "a")], clock.at)
+    assert counts()[0] == {("cart",): 5.0, ("paid",): 2.0}
+    assert store.funnels.forget(clock.at) == 5
+    store.close()
+
+
+def test_no_more_keys_are_remembered_than_fit(url):
+    clock = _Clock()
+    store = Store.open(url, clock)
+    store.funnels = FunnelStore(store.engine, most=10)
+    collector = Collector(store, clock)
+    for second in range(5):
+        collector.measured.take(
+            [_passing(second + 1, NOW + second, "p1", *(f"{second}{n}" for n in range(5)))], NOW + second
+        )
+    assert store.funnels.forget(NOW + 5) == 15
+    repeated = _passing(6, NOW + 5, "p1", "40", "00")
+    with store.engine.begin() as connection:
+        assert store.funnels.repeated(connection, "shop", repeated.reached, NOW + 5) == {ENTER: 1}
     store.close()
 
 

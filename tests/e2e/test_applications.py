@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from huoyan.client.wire import encode_frame
 from huoyan.model.histogram import Histogram
 from huoyan.signals.measured import Frame, Measured
+from huoyan.signals.metric import Endpoint, Metric, MetricKind
 from huoyan.signals.metrics import (
     BACKLOG,
     DB_POOL_IN_USE,
@@ -31,9 +32,6 @@ from huoyan.signals.metrics import (
     REDIS_COMMAND_DURATION,
     SMTP_SEND_DURATION,
     SMTP_SEND_ERRORS,
-    Endpoint,
-    Metric,
-    MetricKind,
 )
 from tests.servers import HuoyanServer, NodeExporterServer, PrometheusServer, wait_until
 

@@ -24,6 +24,7 @@ from huoyan.client import breakdown
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
+from huoyan.signals.metric import Metric
 from huoyan.signals.metrics import (
     DB_QUERY_DURATION,
     DB_QUERY_ERRORS,
@@ -34,7 +35,6 @@ from huoyan.signals.metrics import (
     REDIS_COMMAND_ERRORS,
     SMTP_SEND_DURATION,
     SMTP_SEND_ERRORS,
-    Metric,
 )
 from tests.servers.http import HttpSink
 from tests.servers.process import free_port

@@ -1,4 +1,4 @@
-"""What an application counts of its own: `huoyan.counter`, `gauge`, `distribution`, `operation`, `funnel`.
+"""What an application counts of its own: `huoyan.counter`, `gauge`, `distribution`, `operation`.
 
 Everything here may be made when a module is imported, before anything is watched, in any number of processes; it costs
 nothing while watching is off, and never raises.
@@ -8,10 +8,9 @@ import functools
 import inspect
 import re
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from time import monotonic, perf_counter
+from time import perf_counter, time
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -19,27 +18,18 @@ from huoyan.client import process
 from huoyan.client.guard import guard, guarded, warn
 from huoyan.client.measurements import Counter, Distribution, Family, Gauge, Measurements
 from huoyan.model.labels import OTHER, clean_label_name, clean_label_value, looks_like_identifier
-from huoyan.signals.metrics import (
-    FUNNEL_ENTERED,
-    FUNNEL_REACHED,
-    METRICS,
-    OPERATION_DURATION,
-    OPERATIONS,
-    Endpoint,
-    Metric,
-    MetricKind,
-)
+from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
+from huoyan.signals.metrics import METRICS, OPERATION_DURATION, OPERATIONS
 
-_MAX_METRICS = 500
+MOST_DECLARED = 500
 _MAX_KNOWN = 2_000
-_MAX_KEYS = 100_000
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_:]")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 Labels = Mapping[str, object]
 
 
-def _measurements() -> Measurements | None:
+def measurements_now() -> Measurements | None:
     """Return where to count, None while watching is off."""
     client = process.current() or (process.client() if process.existing() is None else None)
     if client is None or not client.settings.enabled:
@@ -64,11 +54,11 @@ class Instrument:
         if not self.recorded:
             return None
         client = process.current()
-        of = client.measurements if client is not None else _measurements()
+        of = client.measurements if client is not None else measurements_now()
         if of is None:
             return None
         if of is not self._of:
-            of = _measurements() or of
+            of = measurements_now() or of
             self._of, self._known = of, {}
         names = self.metric.labels
         if len(labels) != len(names) or not all(name in labels for name in names):
@@ -143,6 +133,7 @@ class BusinessGauge(Instrument):
             child = self._child(labels)
             if child is not None:
                 child.set(None if value is None else float(value))
+                self._date(child)
         except Exception as error:  # noqa: BLE001
             warn(f"count-{self.metric.name}", "huoyan: %s could not be set: %s", self.metric.name, error)
 
@@ -152,8 +143,13 @@ class BusinessGauge(Instrument):
             child = self._child(labels)
             if child is not None:
                 child.add(n)
+                self._date(child)
         except Exception as error:  # noqa: BLE001
             warn(f"count-{self.metric.name}", "huoyan: %s could not be set: %s", self.metric.name, error)
+
+    def _date(self, child: Gauge) -> None:
+        if self.metric.across is Across.LAST:
+            child.set_at = time()
 
 
 class BusinessDistribution(Instrument):
@@ -191,9 +187,23 @@ def counter(name: str, help: str = "", labels: Sequence[str] = ()) -> BusinessCo
     return _declare(BusinessCounter, MetricKind.COUNTER, full, help, labels)
 
 
-def gauge(name: str, help: str = "", labels: Sequence[str] = ()) -> BusinessGauge:  # noqa: A002
-    """Declare a gauge, again harmlessly; arguments as for `counter`."""
-    return _declare(BusinessGauge, MetricKind.GAUGE, name, help, labels)
+def gauge(name: str, help: str = "", labels: Sequence[str] = (), combine: str | None = None) -> BusinessGauge:  # noqa: A002
+    """Declare a gauge, again harmlessly.
+
+    Args:
+        name: Its name in Prometheus.
+        help: What it tells, one sentence.
+        labels: Names of its labels, each with few different values.
+        combine: What it is when several processes of the service set it: `sum` of all that live (the default), `max`
+            (the default of names that end in `_timestamp_seconds`), `min`, or `last`, the value that was set last.
+    """
+    known = [each.value for each in Across]
+    if combine is not None and combine not in known:
+        warn(f"combine-{name}", "huoyan: gauge %s: combine: expected one of %s, got %r", name, known, combine)
+        combine = None
+    if combine is None:
+        combine = Across.MAX if str(name).endswith("_timestamp_seconds") else Across.SUM
+    return _declare(BusinessGauge, MetricKind.GAUGE, name, help, labels, Across(combine))
 
 
 def distribution(name: str, help: str = "", labels: Sequence[str] = ()) -> BusinessDistribution:  # noqa: A002
@@ -202,7 +212,12 @@ def distribution(name: str, help: str = "", labels: Sequence[str] = ()) -> Busin
 
 
 def _declare(
-    make: Callable[[Metric], _I], kind: MetricKind, name: object, help_text: object, labels: Sequence[str]
+    make: Callable[[Metric], _I],
+    kind: MetricKind,
+    name: object,
+    help_text: object,
+    labels: Sequence[str],
+    across: Across = Across.SUM,
 ) -> _I:
     clean = _NOT_IN_NAME.sub("_", str(name))[:200] or "unnamed"
     if clean[0].isdigit():
@@ -210,10 +225,18 @@ def _declare(
     # One place for the service: the server puts it in front itself.
     names = tuple(dict.fromkeys(f"{n}_" if n == "service" else n for n in map(clean_label_name, labels)))[:20]
     unit = next((unit for unit in ("seconds", "bytes") if clean.endswith(f"_{unit}")), "")
-    metric = Metric(clean, kind, str(help_text)[:500] or clean, names, unit, Endpoint.APPLICATION)
+    metric = Metric(clean, kind, str(help_text)[:500] or clean, names, unit, Endpoint.APPLICATION, across=across)
     with _lock:
         known = _declared.get(clean)
         if known is not None and known.metric.kind is kind and known.metric.labels == names:
+            if known.metric.across is not across:
+                warn(
+                    f"combine-{clean}",
+                    "huoyan: %s: expected combine %s, as declared before, got %s; that before holds",
+                    clean,
+                    known.metric.across,
+                    across,
+                )
             return known  # type: ignore[return-value]
         made = make(metric)
         if clean in METRICS:
@@ -228,8 +251,8 @@ def _declare(
                 kind,
                 names,
             )
-        elif len(_declared) >= _MAX_METRICS:
-            warn("declare", "huoyan: more than %d metrics are declared; %s is not recorded", _MAX_METRICS, clean)
+        elif len(_declared) >= MOST_DECLARED:
+            warn("declare", "huoyan: more than %d metrics are declared; %s is not recorded", MOST_DECLARED, clean)
         else:
             _declared[clean] = made
             return made
@@ -302,7 +325,7 @@ class Operation:
                 return
             _, began, failed = stack[place]
             _running.set(stack[:place])
-            measurements = _measurements()
+            measurements = measurements_now()
             if measurements is None:
                 return
             measurements.distribution(OPERATION_DURATION).child((self.name,)).observe(perf_counter() - began)
@@ -321,90 +344,9 @@ def operation(name: str) -> Operation:
     return Operation(name)
 
 
-class Funnel:
-    """Ordered steps that keys (orders, visitors) pass; each key counts once at each step.
-
-    Args:
-        name: Name of the funnel.
-        steps: Names of its steps, the first one is where keys enter.
-        window_s: How long a key is remembered after its last step, in seconds. Default a day.
-    """
-
-    def __init__(self, name: str, steps: Sequence[str], window_s: float = 86_400.0) -> None:
-        self.name = clean_label_value(name)
-        self.steps = tuple(dict.fromkeys(map(clean_label_value, steps)))[:50]
-        self._window_s = window_s
-        self._lock = threading.Lock()
-        self._keys: OrderedDict[int, tuple[float, int]] = OrderedDict()
-
-    def step(self, name: str, key: Hashable) -> None:
-        """Say that a key reached a step. The key itself never leaves the process. Never raises.
-
-        Args:
-            name: One of the steps.
-            key: What passes the funnel: an order number, a visitor. A key that entered in another process counts too;
-                only repetitions of a step are told apart by each process on its own.
-        """
-        with guard("funnel"):
-            if name not in self.steps:
-                warn(
-                    f"funnel-{self.name}",
-                    "huoyan: funnel %s: expected one of the steps %s, got %r",
-                    self.name,
-                    self.steps,
-                    name,
-                )
-                return
-            place = self.steps.index(name)
-            measurements = _measurements()
-            if measurements is None or not self._first(hash((type(key), key)), 1 << place):
-                return
-            if place == 0:
-                entered = measurements.counter(FUNNEL_ENTERED)
-                for number, step in enumerate(self.steps, 1):
-                    entered.child((self.name, step, str(number))).add()
-            measurements.counter(FUNNEL_REACHED).child((self.name, name, str(place + 1))).add()
-
-    def _first(self, key: int, bit: int) -> bool:
-        """Return whether a key is at a step for the first time, and remember it."""
-        now = monotonic()
-        with self._lock:
-            while self._keys and (
-                len(self._keys) > _MAX_KEYS or next(iter(self._keys.values()))[0] < now - self._window_s
-            ):
-                self._keys.popitem(last=False)
-            reached = self._keys.get(key, (0.0, 0))[1]
-            self._keys[key] = (now, reached | bit)
-            self._keys.move_to_end(key)
-            return not reached & bit
-
-
-_funnels: dict[str, Funnel] = {}
-
-
-def funnel(name: str, steps: Sequence[str], window_s: float = 86_400.0) -> Funnel:
-    """Declare a funnel, again harmlessly: `huoyan.funnel("checkout", steps=["cart", "paid", "shipped"])`.
-
-    Args:
-        name: Name of the funnel.
-        steps: Names of its steps in order.
-        window_s: How long a key is remembered after its last step, in seconds. Default a day.
-    """
-    made = Funnel(name, steps, window_s)
-    with _lock:
-        known = _funnels.get(made.name)
-        if known is not None and known.steps == made.steps:
-            return known
-        if len(_funnels) < _MAX_METRICS:
-            _funnels[made.name] = made
-    return made
-
-
 def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
-    for each in _funnels.values():
-        each._lock = threading.Lock()
 
 
 process.after_fork(_after_fork)

@@ -15,7 +15,8 @@ from weakref import WeakSet, ref
 from huoyan.client import breakdown
 from huoyan.client.breakdown import Collector
 from huoyan.client.measurements import Counter, Distribution, Gauge
-from huoyan.signals.metrics import DEPENDENCY_LAST_SUCCESS, Metric
+from huoyan.signals.metric import Metric
+from huoyan.signals.metrics import DEPENDENCY_LAST_SUCCESS
 
 if TYPE_CHECKING:
     from huoyan.client.process import Client

@@ -17,15 +17,8 @@ from huoyan.client.guard import warn
 from huoyan.client.settings import Settings
 from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.signals.exposition import Buckets, Exemplar, Family, Format, Key, ProtobufWriter, TextWriter, negotiate
-from huoyan.signals.metrics import (
-    HTTP_REQUEST_DURATION,
-    METRICS,
-    TASK_FAILURES,
-    TASK_RETRIES,
-    TASKS_ENQUEUED,
-    Metric,
-    MetricKind,
-)
+from huoyan.signals.metric import Metric, MetricKind
+from huoyan.signals.metrics import HTTP_REQUEST_DURATION, METRICS, TASK_FAILURES, TASK_RETRIES, TASKS_ENQUEUED
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from huoyan.client.guard import guard
 from huoyan.client.measurements import Distribution, Measurements
+from huoyan.signals.metric import Metric
 from huoyan.signals.metrics import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
@@ -30,7 +31,6 @@ from huoyan.signals.metrics import (
     PROCESS_RSS,
     PROCESS_THREADS,
     PROCESS_VMS,
-    Metric,
 )
 
 if TYPE_CHECKING:

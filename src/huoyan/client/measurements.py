@@ -14,7 +14,8 @@ from huoyan.client.guard import warn
 from huoyan.model.grid import BOUND_TOLERANCE_LOG2, LARGEST, ZERO_THRESHOLD
 from huoyan.model.histogram import DEFAULT_SCHEMA, Histogram
 from huoyan.model.labels import Budget, clean_label_value
-from huoyan.signals.metrics import Metric, MetricKind
+from huoyan.signals.measured import MOST_REACHED, Step
+from huoyan.signals.metric import Metric, MetricKind
 
 SCALE = 2.0**DEFAULT_SCHEMA
 """Buckets per doubling of a value."""
@@ -37,12 +38,17 @@ class Counter:
 
 
 class Gauge:
-    """A value of this moment, None while it is unknown."""
+    """A value of this moment, None while it is unknown.
 
-    __slots__ = ("value",)
+    Attributes:
+        set_at: When it was set, seconds since 1970 UTC; told by those gauges alone of which the last one counts.
+    """
+
+    __slots__ = ("set_at", "value")
 
     def __init__(self) -> None:
         self.value: float | None = None
+        self.set_at = 0.0
 
     def set(self, value: float | None) -> None:
         """Set it; None says that it is not known any more."""
@@ -179,10 +185,17 @@ class Family(Generic[Child]):
 
 
 class Measurements:
-    """Everything that one process measures, by metric."""
+    """Everything that one process measures, by metric.
+
+    Attributes:
+        reaching: Held while a key is noted at a step and counted there: what is told of both goes together.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.reaching = threading.Lock()
+        self._reached: dict[Step, list[str]] = {}
+        self._reached_count = 0
         self._families: dict[str, Family[Counter] | Family[Gauge] | Family[Distribution]] = {}
 
     def counter(self, metric: Metric) -> Family[Counter]:
@@ -208,6 +221,17 @@ class Measurements:
             ValueError: As for `counter`.
         """
         return self._family(metric, MetricKind.DISTRIBUTION, Distribution)
+
+    def reach(self, step: Step, key: str) -> None:
+        """Note, holding `reaching`, that a key reached a step, so that the server can tell repetitions elsewhere."""
+        if self._reached_count < MOST_REACHED:
+            self._reached_count += 1
+            self._reached.setdefault(step, []).append(key)
+
+    def take_reached(self) -> dict[Step, list[str]]:
+        """Return, holding `reaching`, what was noted since the last time."""
+        taken, self._reached, self._reached_count = self._reached, {}, 0
+        return taken
 
     def families(self) -> "list[Family[Counter] | Family[Gauge] | Family[Distribution]]":
         """Return all metrics with their series, in the order in which they were first used."""

@@ -14,11 +14,14 @@ from huoyan.client.measurements import Counter, Distribution, Family, Gauge, Mea
 from huoyan.client.wire import encode_frame
 from huoyan.clock import Clock
 from huoyan.signals.measured import Frame, Measured, Values
+from huoyan.signals.metric import Across
+from huoyan.signals.metrics import FUNNEL_ENTERED, FUNNEL_REACHED
 
 _MAX_FRAMES = 60
 _MERGED_WITHIN_S = 60.0
 _MAX_SERIES = 5_000
 _BATCH_BYTES = 1024 * 1024
+_FUNNELS = (FUNNEL_ENTERED, FUNNEL_REACHED)
 
 Reading = Callable[[Measurements], None]
 """Writes into the measurements what has to be read anew each time: memory, backlogs."""
@@ -77,7 +80,15 @@ class Outbox:
             self._frozen_at = self._clock.monotonic()
             measurements = self.read()
             frame = self._new()
-            for family in measurements.families():
+            families = measurements.families()
+            with measurements.reaching:
+                frame.reached = measurements.take_reached()
+                for family in families:
+                    if family.metric in _FUNNELS:
+                        self._add(frame, family)
+            for family in families:
+                if family.metric in _FUNNELS:
+                    continue
                 self._add(frame, family)
                 if frame.size >= _MAX_SERIES:
                     self._keep(frame)
@@ -141,6 +152,8 @@ class Outbox:
             if isinstance(child, Gauge):
                 if child.value is not None:
                     measured.series[values] = float(child.value)
+                    if metric.across is Across.LAST:
+                        measured.set_at[values] = child.set_at
             elif isinstance(child, Counter):
                 value = child.value
                 grown = value - self._counted.get(key, 0.0)

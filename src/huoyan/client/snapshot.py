@@ -5,15 +5,18 @@ As families of Prometheus, so that they can be exposed; as JSON between the proc
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
-from huoyan.client.measurements import Distribution, Measurements
+from huoyan.client.measurements import Distribution, Gauge, Measurements
 from huoyan.client.metrics import TaskMetrics
 from huoyan.model.histogram import Histogram
 from huoyan.model.labels import OTHER
 from huoyan.signals import metrics as declared
 from huoyan.signals.exposition import Family, Key
-from huoyan.signals.metrics import BACKLOG, METRICS, Metric, MetricKind
+from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
+from huoyan.signals.metrics import METRICS
 
 _MOST_SERIES = 5_000
 """Series of one metric that are added up; those of further ones share one. Processes that come and go may each bring
@@ -26,6 +29,7 @@ def measured(measurements: Measurements) -> list[Family]:
     for family in measurements.families():
         keys: list[Key] = []
         numbers: list[float] = []
+        set_at: list[float] = []
         distributions: list[Histogram] = []
         for key, child in family.series():
             if isinstance(child, Distribution):
@@ -35,9 +39,11 @@ def measured(measurements: Measurements) -> list[Family]:
                 if value is None:
                     continue
                 numbers.append(value)
+                if isinstance(child, Gauge) and family.metric.across is Across.LAST:
+                    set_at.append(child.set_at)
             keys.append(key)
         if keys:
-            families.append(Family(family.metric, keys, numbers, distributions))
+            families.append(Family(family.metric, keys, numbers, distributions, set_at))
     return families
 
 
@@ -70,29 +76,36 @@ def add_up(snapshots: Iterable[Iterable[Family]], *, over: Iterable[Iterable[Fam
         over: Of processes that are gone: what they counted counts, what they stood at does not.
 
     Returns:
-        Counters and distributions as sums. Gauges too, but for moments in time (`…_timestamp_seconds`), of which the
-        latest holds, and backlogs, which all processes read alike: of those the greatest.
+        Counters and distributions as sums, gauges as their metric says.
     """
-    sums: dict[str, tuple[Metric, dict[Key, float | Histogram]]] = {}
+    sums: dict[str, _Sum] = {}
     for gone, group in ((False, snapshots), (True, over)):
         for families in group:
             for family in families:
                 if not gone or family.metric.kind is not MetricKind.GAUGE:
-                    _add(sums.setdefault(family.metric.name, (family.metric, {})), family)
+                    _add(sums.setdefault(family.metric.name, _Sum(family.metric)), family)
     added = []
-    for metric, series in sums.values():
-        numbers = [value for value in series.values() if not isinstance(value, Histogram)]
-        distributions = [value for value in series.values() if isinstance(value, Histogram)]
-        added.append(Family(metric, list(series), numbers, distributions))
+    for whole in sums.values():
+        numbers = [value for value in whole.series.values() if not isinstance(value, Histogram)]
+        distributions = [value for value in whole.series.values() if isinstance(value, Histogram)]
+        set_at = [whole.set_at[key] for key in whole.series] if whole.set_at else []
+        added.append(Family(whole.metric, list(whole.series), numbers, distributions, set_at))
     return added
 
 
-def _add(into: tuple[Metric, dict[Key, float | Histogram]], family: Family) -> None:
-    metric, series = into
+@dataclass(slots=True)
+class _Sum:
+    metric: Metric
+    series: dict[Key, float | Histogram] = field(default_factory=dict)
+    set_at: dict[Key, float] = field(default_factory=dict)
+
+
+def _add(into: _Sum, family: Family) -> None:
+    metric, series = into.metric, into.series
     if metric.kind is not family.metric.kind or metric.labels != family.metric.labels:
         return  # Processes of two versions of a program declare it differently; the first one holds.
     values: Iterable[float | Histogram] = family.distributions or family.numbers
-    for given, value in zip(family.keys, values, strict=True):
+    for given, value, set_at in zip(family.keys, values, family.set_at or repeat(0.0), strict=False):
         key = given if given in series or len(series) < _MOST_SERIES else (OTHER,) * len(metric.labels)
         before = series.get(key)
         if before is None:
@@ -100,9 +113,18 @@ def _add(into: tuple[Metric, dict[Key, float | Histogram]], family: Family) -> N
         elif isinstance(before, Histogram) and isinstance(value, Histogram):
             before.merge(value)
         elif not isinstance(before, Histogram) and not isinstance(value, Histogram):
-            # Every process that reads a backlog reads the same one.
-            same = metric is BACKLOG or (metric.kind is MetricKind.GAUGE and metric.name.endswith("_timestamp_seconds"))
-            series[key] = max(before, value) if same else before + value
+            series[key] = _across(metric, before, value, set_at >= into.set_at.get(key, 0.0))
+        if metric.across is Across.LAST:
+            into.set_at[key] = max(set_at, into.set_at.get(key, 0.0))
+
+
+def _across(metric: Metric, before: float, value: float, later: bool) -> float:
+    """Return what a counter or gauge of two processes is."""
+    if metric.kind is MetricKind.COUNTER or metric.across is Across.SUM:
+        return before + value
+    if metric.across is Across.LAST:
+        return value if later else before
+    return max(before, value) if metric.across is Across.MAX else min(before, value)
 
 
 def encode(families: Iterable[Family]) -> bytes:
@@ -114,7 +136,7 @@ def encode(families: Iterable[Family]) -> bytes:
             [histogram.to_parts() for histogram in family.distributions] if family.distributions else family.numbers
         )
         about = [metric.name, metric.kind.value, metric.help, metric.labels, metric.unit, metric.endpoint.value]
-        written.append([about, family.keys, list(values)])
+        written.append([[*about, metric.across.value], family.keys, list(values), list(family.set_at)])
     return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
@@ -130,10 +152,12 @@ def decode(data: bytes) -> list[Family]:
         raise ValueError(f"expected families of a process, got {data[:40]!r}") from error
 
 
-def _decoded(about: list[Any], keys: list[list[str]], values: list[Any]) -> Family:
-    name, kind, text, labels, unit, endpoint = about
-    metric = METRICS.get(name) or Metric(name, MetricKind(kind), text, tuple(labels), unit, declared.Endpoint(endpoint))
+def _decoded(about: list[Any], keys: list[list[str]], values: list[Any], set_at: list[float]) -> Family:
+    name, kind, text, labels, unit, endpoint, across = about
+    metric = METRICS.get(name) or Metric(
+        name, MetricKind(kind), text, tuple(labels), unit, Endpoint(endpoint), across=Across(across)
+    )
     found = [tuple(key) for key in keys]
     if metric.kind is MetricKind.DISTRIBUTION:
         return Family(metric, found, distributions=[Histogram.from_parts(tuple(parts)) for parts in values])
-    return Family(metric, found, [float(value) for value in values])
+    return Family(metric, found, [float(value) for value in values], set_at=set_at)

@@ -11,7 +11,7 @@ from huoyan.model.example import Example
 from huoyan.model.histogram import Histogram
 from huoyan.model.schedule import ScheduleReport
 from huoyan.signals.measured import Frame, Measured
-from huoyan.signals.metrics import MetricKind
+from huoyan.signals.metric import Across, MetricKind
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _lenient = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), skipkeys=True, default=repr)
@@ -116,7 +116,7 @@ def _example_fields(example: Example) -> dict[str, Any]:
 
 def encode_frame(frame: Frame) -> bytes:
     """Encode what was measured up to one moment."""
-    out = {
+    out: dict[str, Any] = {
         "source": frame.source,
         "sequence": frame.sequence,
         "at": frame.at,
@@ -124,6 +124,8 @@ def encode_frame(frame: Frame) -> bytes:
         "worker": frame.worker[:_NAME_CHARS],
         "metrics": [_measured_fields(measured) for measured in frame.metrics.values()],
     }
+    if frame.reached:
+        out["reached"] = [{**step._asdict(), "keys": keys} for step, keys in frame.reached.items()]
     return _encode(out).encode("utf-8", "replace")
 
 
@@ -134,10 +136,15 @@ def _measured_fields(measured: Measured) -> dict[str, Any]:
         out["unit"] = metric.unit
     if metric.help:
         out["help"] = metric.help
+    if metric.across is not Across.SUM:
+        out["across"] = metric.across.value
     if measured.folded:
         out["folded"] = measured.folded
         out["samples"] = [list(values) for values in measured.samples]
     out["series"] = [_series_fields(metric.kind, values, value) for values, value in measured.series.items()]
+    if measured.set_at:
+        for fields_, values in zip(out["series"], measured.series, strict=True):
+            fields_["set_at"] = measured.set_at[values]
     return out
 
 

@@ -2,7 +2,8 @@
 
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import Series, Value, evaluate, evaluate_range
-from huoyan.signals.metrics import METRICS, Metric, MetricKind
+from huoyan.signals.metric import Metric, MetricKind
+from huoyan.signals.metrics import METRICS
 from huoyan.signals.source import Moments, Source
 from huoyan.signals.spec import Signal, Thresholds, Unit
 

@@ -8,11 +8,19 @@ import re
 from collections.abc import Sequence
 
 from huoyan.signals.catalogue import CATALOGUE
-from huoyan.signals.metrics import METRICS, Endpoint, Metric, MetricKind
-from huoyan.signals.spec import Expression, Latest, Panel, Quantile, Rate, Scale, Signal, Unit
+from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
+from huoyan.signals.metrics import METRICS
+from huoyan.signals.spec import Combine, Expression, Latest, Panel, Quantile, Rate, Scale, Signal, Unit
 
 _ID = re.compile(r"(rate|value|p50|p95|p99):([a-zA-Z_:][a-zA-Z0-9_:]{0,199})")
 _KINDS = {"rate": MetricKind.COUNTER, "value": MetricKind.GAUGE}
+# Of several series there is none that was set last.
+_COMBINE = {
+    Across.SUM: Combine.SUM,
+    Across.MAX: Combine.MAX,
+    Across.MIN: Combine.MIN,
+    Across.LAST: Combine.MAX,
+}
 _READINGS = {
     MetricKind.COUNTER: ("rate",),
     MetricKind.GAUGE: ("value",),
@@ -73,7 +81,9 @@ def signal_of(metric: Metric, reading: str) -> Signal:
 def _expression(metric: Metric, reading: str) -> Expression:
     if reading == "rate":
         return Scale(Rate(metric), 60.0)
-    return Latest(metric) if reading == "value" else Quantile(int(reading[1:]) / 100, metric)
+    if reading == "value":
+        return Latest(metric, combine=_COMBINE[metric.across])
+    return Quantile(int(reading[1:]) / 100, metric)
 
 
 def _unit_of(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from huoyan.errors import InvalidQuery
 from huoyan.signals.chart import Chart
-from huoyan.signals.metrics import MetricKind
+from huoyan.signals.metric import MetricKind
 from huoyan.signals.source import Conditions, Key, Moments, Source
 from huoyan.signals.spec import (
     Combine,

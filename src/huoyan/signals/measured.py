@@ -5,9 +5,10 @@ number that grows by one with each frame: who has taken a number leaves aside wh
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from huoyan.model.histogram import Histogram
-from huoyan.signals.metrics import Metric, MetricKind
+from huoyan.signals.metric import Metric, MetricKind
 
 Values = tuple[str, ...]
 """Values of the labels of a metric, in its order."""
@@ -22,12 +23,14 @@ class Measured:
         series: Label values → growth of a counter, what a distribution observed, or the value of a gauge.
         folded: How often label values went beyond the budget of the metric, or were refused.
         samples: Some of the combinations that did.
+        set_at: When each was set, seconds since 1970 UTC, of a gauge of which the last one counts.
     """
 
     metric: Metric
     series: dict[Values, float | Histogram] = field(default_factory=dict)
     folded: int = 0
     samples: list[Values] = field(default_factory=list)
+    set_at: dict[Values, float] = field(default_factory=dict)
 
     def merge(self, later: "Measured") -> None:
         """Add what was measured after it."""
@@ -39,8 +42,27 @@ class Measured:
                 self.series[values] = value
             elif not isinstance(known, Histogram):
                 self.series[values] = known + value
+        self.set_at.update(later.set_at)
         self.folded += later.folded
         self.samples = later.samples or self.samples
+
+
+MOST_REACHED = 10_000
+"""Keys of funnels that a frame names; further ones count without being told from repetitions."""
+
+
+class Step(NamedTuple):
+    """One step of a funnel.
+
+    Args:
+        position: 1 for the first, where keys enter.
+        window_s: How long a key counts once, in seconds.
+    """
+
+    funnel: str
+    step: str
+    position: int
+    window_s: float
 
 
 @dataclass(slots=True)
@@ -54,6 +76,7 @@ class Frame:
         service: Name of the service.
         worker: Name of the process, as in its reports.
         metrics: By name.
+        reached: Which keys reached which step of a funnel, by hashes; the counters in `metrics` hold them, too.
     """
 
     source: str
@@ -62,6 +85,7 @@ class Frame:
     service: str
     worker: str
     metrics: dict[str, Measured] = field(default_factory=dict)
+    reached: dict[Step, list[str]] = field(default_factory=dict)
 
     def merge(self, later: "Frame") -> None:
         """Add a later frame of the same process."""
@@ -73,6 +97,10 @@ class Frame:
                 self.metrics[name] = measured
             else:
                 known.merge(measured)
+        room = MOST_REACHED - sum(map(len, self.reached.values()))
+        for step, keys in later.reached.items():
+            self.reached.setdefault(step, []).extend(keys[:room])
+            room -= len(keys[:room])
 
     @property
     def size(self) -> int:

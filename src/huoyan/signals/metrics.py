@@ -6,67 +6,9 @@ at zero, because Prometheus cannot see the first increase of a series that did n
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from huoyan.model.run import FINAL_STATES
-
-
-class MetricKind(StrEnum):
-    """How a metric behaves."""
-
-    COUNTER = "counter"
-    """Only ever grows; read as an increase over a window."""
-    GAUGE = "gauge"
-    """A value of this moment; absent when unknown, which is not the same as zero."""
-    DISTRIBUTION = "distribution"
-    """Observations in an exponential histogram; read as quantiles over a window."""
-
-
-class Endpoint(StrEnum):
-    """Where a metric can be scraped."""
-
-    SERVER = "server"
-    """`/metrics` of `huoyan serve`."""
-    APPLICATION = "application"
-    """`/metrics` of the application that `huoyan.watch` looks at."""
-    RESERVED = "reserved"
-    """Nowhere in this version; the name is kept for the meaning given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric of the public contract.
-
-    Args:
-        name: Its name in Prometheus; counters end in `_total`, units are part of the name.
-        labels: Label names, in the order in which label values are given everywhere.
-        unit: `seconds`, `bytes`, or empty for plain numbers.
-        closed: The last labels, where their values are known beforehand, with all those values.
-    """
-
-    name: str
-    kind: MetricKind
-    help: str
-    labels: tuple[str, ...] = ()
-    unit: str = ""
-    endpoint: Endpoint = Endpoint.SERVER
-    closed: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-    @property
-    def measured(self) -> bool:
-        """Whether processes measure it and send it with their reports, rather than the server counting it."""
-        return self.endpoint is Endpoint.APPLICATION
-
-    @property
-    def series_labels(self) -> tuple[str, ...]:
-        """Labels by which signals tell its series apart: what processes measure has the service in front."""
-        return ("service", *self.labels) if self.measured else self.labels
-
-    def __post_init__(self) -> None:
-        if self.labels[len(self.labels) - len(self.closed) :] != tuple(label for label, _ in self.closed):
-            raise ValueError(f"{self.name}.closed: expected the last of {self.labels}, got {self.closed}")
-
+from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
 
 _TASK = ("service", "task", "queue")
 _FINAL = tuple(sorted(state.value for state in FINAL_STATES))
@@ -352,6 +294,7 @@ DEPENDENCY_LAST_SUCCESS = Metric(
     ("component", "target"),
     "seconds",
     Endpoint.APPLICATION,
+    across=Across.MAX,
 )
 
 OPERATIONS = Metric(
@@ -390,6 +333,8 @@ BACKLOG = Metric(
     "What waits in a backlog that the application reads; absent while it cannot be read.",
     ("backlog",),
     endpoint=Endpoint.APPLICATION,
+    # Every process that reads a backlog reads the same one.
+    across=Across.MAX,
 )
 
 PROCESS_CPU = Metric(
@@ -458,6 +403,7 @@ HOST_CPU = Metric(
     "Share of the host's CPU time that is used, 0 to 1.",
     ("host",),
     endpoint=Endpoint.APPLICATION,
+    across=Across.MAX,
 )
 HOST_MEMORY = Metric(
     "huoyan_host_memory_ratio",
@@ -465,6 +411,7 @@ HOST_MEMORY = Metric(
     "Share of the host's memory that is used, 0 to 1.",
     ("host",),
     endpoint=Endpoint.APPLICATION,
+    across=Across.MAX,
 )
 HOST_DISK = Metric(
     "huoyan_host_disk_ratio",
@@ -472,6 +419,7 @@ HOST_DISK = Metric(
     "Share of the disk that holds the working directory that is used, 0 to 1.",
     ("host",),
     endpoint=Endpoint.APPLICATION,
+    across=Across.MAX,
 )
 
 

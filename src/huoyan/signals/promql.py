@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from huoyan.signals.evaluate import Filter
-from huoyan.signals.metrics import MetricKind
+from huoyan.signals.metric import MetricKind
 from huoyan.signals.spec import (
     Compare,
     Difference,

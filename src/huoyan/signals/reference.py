@@ -11,7 +11,8 @@ from pathlib import Path
 
 from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, relative_error_bound
 from huoyan.signals.catalogue import CATALOGUE
-from huoyan.signals.metrics import METRICS, Endpoint, MetricKind
+from huoyan.signals.metric import Endpoint, MetricKind
+from huoyan.signals.metrics import METRICS
 from huoyan.signals.promql import duration, number, promql, recording_rule_name
 from huoyan.signals.spec import Signal, Unit
 

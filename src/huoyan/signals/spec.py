@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from huoyan.signals.metrics import Metric, MetricKind
+from huoyan.signals.metric import Metric, MetricKind
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 """Conditions on labels, all of which must hold: (label, values any of which will do). No values match nothing."""

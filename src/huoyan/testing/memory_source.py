@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from huoyan.model.histogram import Histogram
-from huoyan.signals.metrics import METRICS, Metric, MetricKind
+from huoyan.signals.metric import Metric, MetricKind
+from huoyan.signals.metrics import METRICS
 from huoyan.signals.source import Combination, Conditions, Key
 
 _PICK: dict[Combination, Callable[[list[float]], float]] = {"sum": sum, "max": max, "min": min}

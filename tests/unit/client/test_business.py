@@ -14,10 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import huoyan
 from huoyan.client import backlog as backlogs
-from huoyan.client import business
+from huoyan.client import business, funnel
 from huoyan.client.exposition import register, render
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
+from huoyan.client.transport.memory import MemoryTransport
+from huoyan.signals.metric import Across
 from huoyan.signals.metrics import BACKLOG, FUNNEL_ENTERED, FUNNEL_REACHED, OPERATION_DURATION, OPERATIONS
 from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
@@ -27,7 +29,7 @@ from tests.unit.client.conftest import installed
 @pytest.fixture(autouse=True)
 def _declared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(business, "_declared", {})
-    monkeypatch.setattr(business, "_funnels", {})
+    monkeypatch.setattr(funnel, "_funnels", {})
     monkeypatch.setattr(backlogs, "_backlogs", {})
 
 
@@ -143,6 +145,43 @@ def test_a_decorated_function_keeps_its_name_and_result(local_client: Client) ->
     assert _counted(local_client, OPERATIONS) == {("add", "success"): 1.0}
 
 
+def test_a_gauge_says_how_several_processes_of_it_become_one(
+    local_client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert huoyan.gauge("open_doors").metric.across is Across.SUM
+    assert huoyan.gauge("last_import_timestamp_seconds").metric.across is Across.MAX
+    assert huoyan.gauge("coldest", combine="min").metric.across is Across.MIN
+    price = huoyan.gauge("price", combine="last")
+    before = time.time()
+    price.set(3)
+    ((_, child),) = local_client.measurements.gauge(price.metric).series()
+    assert before <= child.set_at <= time.time()
+    assert huoyan.gauge("mistaken", combine="mean").metric.across is Across.SUM
+    assert huoyan.gauge("price", combine="max") is price
+    assert "expected one of ['sum', 'max', 'min', 'last'], got 'mean'" in caplog.text
+    assert "price: expected combine last" in caplog.text
+
+
+def test_keys_of_funnels_leave_as_hashes_with_the_count_that_holds_them(
+    client: Client, transport: MemoryTransport
+) -> None:
+    for key in (1042, "1042", "1043"):
+        huoyan.funnel("delivery", steps=["sent", "arrived"], window_s=60).step("sent", key=key)
+    client.close()
+    (frame,) = [frame for frame in transport.measurements if "reached" in frame]
+    (reached,) = frame["reached"]
+    assert {name: reached[name] for name in ("funnel", "step", "position", "window_s")} == {
+        "funnel": "delivery",
+        "step": "sent",
+        "position": 1,
+        "window_s": 60,
+    }
+    assert len(set(reached["keys"])) == 2
+    assert not {"1042", "1043"} & set(reached["keys"])
+    series = next(metric["series"] for metric in frame["metrics"] if metric["name"] == FUNNEL_REACHED.name)
+    assert series == [{"values": ["delivery", "sent", "1"], "add": 2.0}]
+
+
 def test_each_key_counts_once_at_each_step_and_never_becomes_a_label(local_client: Client) -> None:
     checkout = huoyan.funnel("checkout", steps=["cart", "paid", "shipped"])
     assert huoyan.funnel("checkout", steps=["cart", "paid", "shipped"]) is checkout
@@ -161,7 +200,7 @@ def test_each_key_counts_once_at_each_step_and_never_becomes_a_label(local_clien
 
 
 def test_a_funnel_remembers_a_bounded_number_of_keys(local_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(business, "_MAX_KEYS", 100)
+    monkeypatch.setattr(funnel, "_MAX_KEYS", 100)
     checkout = huoyan.funnel("checkout", steps=["cart"])
     for number in range(1000):
         checkout.step("cart", key=number)

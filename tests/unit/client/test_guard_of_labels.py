@@ -11,7 +11,7 @@ from huoyan.client.measurements import Measurements
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.model.labels import OTHER, clean_label_value
-from huoyan.signals.metrics import Endpoint, Metric, MetricKind
+from huoyan.signals.metric import Endpoint, Metric, MetricKind
 from tests.unit.client.conftest import installed
 
 PARCELS = Metric("parcels_total", MetricKind.COUNTER, "Parcels.", ("carrier", "size"), endpoint=Endpoint.APPLICATION)

@@ -15,7 +15,8 @@ from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.model.event import EventKind, ExceptionInfo, TaskEvent
 from huoyan.model.labels import OTHER
-from huoyan.signals.metrics import METRICS, Endpoint, MetricKind
+from huoyan.signals.metric import Endpoint, MetricKind
+from huoyan.signals.metrics import METRICS
 from tests.unit.client.conftest import installed
 
 

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 from huoyan.client import snapshot
+from huoyan.client.measurements import Measurements
 from huoyan.signals.exposition import Family
+from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
 from huoyan.signals.metrics import BACKLOG, DB_POOL_IN_USE
 
 PROGRAM = """
@@ -52,3 +54,26 @@ def test_a_backlog_that_several_processes_read_is_there_once() -> None:
     process = [Family(BACKLOG, [("mails",)], [7.0]), Family(DB_POOL_IN_USE, [("main",)], [2.0])]
     written = snapshot.decode(snapshot.encode(process))
     assert [family.numbers for family in snapshot.add_up([process, written])] == [[7.0], [4.0]]
+
+
+def test_a_gauge_of_several_processes_is_what_its_declaration_says() -> None:
+    declared = {
+        across: Metric(f"g_{across}", MetricKind.GAUGE, "G.", (), "", Endpoint.APPLICATION, across=across)
+        for across in Across
+    }
+    processes = []
+    for value, set_at in ((3.0, 20.0), (8.0, 10.0), (5.0, 5.0)):
+        measurements = Measurements()
+        for metric in declared.values():
+            child = measurements.gauge(metric).child()
+            child.set(value)
+            child.set_at = set_at
+        processes.append(snapshot.decode(snapshot.encode(snapshot.measured(measurements))))
+    # In a pool, sums are added to further ones.
+    added = snapshot.add_up([snapshot.add_up(processes[:2]), processes[2]])
+    assert {family.metric.across: list(family.numbers) for family in added} == {
+        Across.SUM: [16.0],
+        Across.MAX: [8.0],
+        Across.MIN: [3.0],
+        Across.LAST: [3.0],
+    }

@@ -4,7 +4,7 @@ import pytest
 
 from huoyan.signals import evaluate
 from huoyan.signals.declared import find, signals_of
-from huoyan.signals.metrics import Endpoint, Metric, MetricKind
+from huoyan.signals.metric import Endpoint, Metric, MetricKind
 from huoyan.signals.promql import promql
 from huoyan.signals.spec import Unit
 from huoyan.testing.memory_source import MemorySource

@@ -813,6 +813,12 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Across
+         * @description What a gauge is when several processes of a service tell different values of it.
+         * @enum {unknown}
+         */
+        Across: "last" | "max" | "min" | "sum";
+        /**
          * Alert
          * @description One rule's condition that holds or held for one combination of labels.
          * @example {
@@ -3221,6 +3227,11 @@ export interface components {
             unit: string;
             /** @default  */
             help: string;
+            /**
+             * @description What a gauge is of several processes of a service.
+             * @default sum
+             */
+            across: components["schemas"]["Across"];
             /** @default [] */
             series: components["schemas"]["MeasuredSeries"][];
             /**
@@ -3248,6 +3259,8 @@ export interface components {
             add: number | null;
             /** @default null */
             value: number | null;
+            /** @default null */
+            set_at: number | null;
             /**
              * @description Resolution, as in Prometheus' native histograms and OpenTelemetry.
              * @default 5
@@ -3289,6 +3302,8 @@ export interface components {
             worker: string;
             /** @default [] */
             metrics: components["schemas"]["MeasuredMetric"][];
+            /** @default [] */
+            reached: components["schemas"]["WireReached"][];
         };
         /**
          * MetricKind
@@ -5625,6 +5640,23 @@ export interface components {
              * @description Open and acknowledged ones, most severe first.
              */
             open_incidents: components["schemas"]["Incident"][];
+        };
+        /**
+         * WireReached
+         * @description Which keys reached a step of a funnel since the frame before. The counters of funnels hold them, too.
+         */
+        WireReached: {
+            funnel: string;
+            step: string;
+            /** @description 1 for the first step, where keys enter. */
+            position: number;
+            /** @description A hash of each: what was counted before, by any process, counts no more. */
+            keys: string[];
+            /**
+             * @description How long a key counts once.
+             * @default 86400
+             */
+            window_s: number;
         };
         /**
          * Worker

@@ -13,6 +13,7 @@ from huoyan.server.api.schemas.dependency import (
     Health,
     Kind,
 )
+from huoyan.signals.metric import Metric
 from huoyan.signals.metrics import (
     DB_POOL_IN_USE,
     DB_POOL_SIZE,
@@ -25,7 +26,6 @@ from huoyan.signals.metrics import (
     REDIS_COMMAND_ERRORS,
     SMTP_SEND_DURATION,
     SMTP_SEND_ERRORS,
-    Metric,
 )
 from huoyan.signals.source import Key, Moments
 

@@ -9,12 +9,12 @@ from huoyan.model.histogram import Histogram
 from huoyan.model.run import BAD_STATES, RunState, view
 from huoyan.server.collect.standouts import Seen, Standouts, of_requests, of_runs
 from huoyan.server.store import RunFilters, Store
+from huoyan.signals.metric import Metric
 from huoyan.signals.metrics import (
     DB_QUERY_DURATION,
     HTTP_CLIENT_REQUEST_DURATION,
     HTTP_REQUEST_DURATION,
     REDIS_COMMAND_DURATION,
-    Metric,
 )
 from huoyan.signals.source import Moments
 

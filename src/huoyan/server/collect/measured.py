@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -14,8 +15,9 @@ from huoyan.server.collect.metrics import Labels
 from huoyan.server.store import Store
 from huoyan.server.store.measured import HOUR_S, Amount, SeriesName, merged
 from huoyan.server.store.source import STALE_S, MeasuredRows
-from huoyan.signals.measured import Frame
-from huoyan.signals.metrics import MetricKind
+from huoyan.signals.measured import Frame, Step, Values
+from huoyan.signals.metric import Across, Metric, MetricKind
+from huoyan.signals.metrics import FUNNEL_ENTERED, FUNNEL_REACHED
 
 _LOG = logging.getLogger(__name__)
 
@@ -99,39 +101,50 @@ class MeasuredRecent:
                         into.add(name, amount, int((slot - begin) // step_s))
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A value of a gauge, when it was told, and when it was set."""
+
+    at: float
+    value: float
+    set_at: float
+
+
 class MeasuredGauges:
     """Gauges as processes told them last. A value that is older than 60 s is unknown. Safe to use from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._values: dict[str, dict[Labels, tuple[float, float, str]]] = {}
+        # Metric → labels and the process that told it → what it told.
+        self._values: dict[str, dict[tuple[Labels, str], _Told]] = {}
+        self._across: dict[tuple[str, str], Across] = {}
 
     def take(self, frame: Frame, at: float, rename: Callable[[SeriesName], SeriesName]) -> None:
-        """Take the gauges of a frame; those of several processes stay apart by `worker`."""
+        """Take the gauges of a frame that was made at a time, by our clock."""
         with self._lock:
             for measured in frame.metrics.values():
                 metric = measured.metric
                 if metric.kind is not MetricKind.GAUGE:
                     continue
                 values = self._values.setdefault(metric.name, {})
+                self._across[metric.name, frame.service] = metric.across
                 for given, value in measured.series.items():
                     if isinstance(value, Histogram):
                         continue
                     name = rename(SeriesName(metric.name, frame.service, tuple(zip(metric.labels, given, strict=True))))
-                    labels: Labels = (("service", frame.service), *name.labels)
-                    if "worker" not in metric.labels:
-                        labels = (*labels, ("worker", frame.worker))
-                    known = values.get(labels)
-                    if (known is None and len(values) < _GAUGES_MOST) or (known is not None and known[0] <= at):
-                        values[labels] = (at, float(value), frame.worker)
+                    key = ((("service", frame.service), *name.labels), frame.worker)
+                    known = values.get(key)
+                    if (known is None and len(values) < _GAUGES_MOST) or (known is not None and known.at <= at):
+                        # Set by the clock of the process, which frames say, too.
+                        values[key] = _Told(at, float(value), measured.set_at.get(given, frame.at) + at - frame.at)
 
     def closed(self, worker: str) -> None:
         """Forget the gauges of a process that ended."""
         with self._lock:
             for values in self._values.values():
-                for labels in [labels for labels, (_, _, teller) in values.items() if teller == worker]:
-                    del values[labels]
+                for key in [key for key in values if key[1] == worker]:
+                    del values[key]
 
     def names(self) -> list[str]:
         """Return the gauges that were told."""
@@ -139,15 +152,32 @@ class MeasuredGauges:
             return list(self._values)
 
     def read(self, metric: str) -> dict[Labels, float]:
-        """Return the values of a gauge now by its labels; what is unknown is left out."""
+        """Return the values of a gauge now by its labels, of several processes as the metric says.
+
+        What is unknown is left out.
+        """
         oldest = self._clock.now() - STALE_S
         with self._lock:
             values = self._values.get(metric)
             if not values:
                 return {}
-            for labels in [labels for labels, (at, _, _) in values.items() if at < oldest]:
-                del values[labels]
-            return {labels: value for labels, (_, value, _) in values.items()}
+            for key in [key for key, told in values.items() if told.at < oldest]:
+                del values[key]
+            by_labels: dict[Labels, list[_Told]] = {}
+            for (labels, _), told in values.items():
+                by_labels.setdefault(labels, []).append(told)
+            return {
+                labels: _across(told, self._across.get((metric, labels[0][1]), Across.SUM))
+                for labels, told in by_labels.items()
+            }
+
+
+def _across(told: Sequence[_Told], across: Across) -> float:
+    """Return what a gauge is of the processes that told it."""
+    if across is Across.LAST:
+        return max(told, key=lambda one: one.set_at).value
+    values = [one.value for one in told]
+    return sum(values) if across is Across.SUM else max(values) if across is Across.MAX else min(values)
 
 
 class MeasurementCollector:
@@ -217,7 +247,8 @@ class MeasurementCollector:
                         at = min(max(frame.at + skew_s, received_at - LATEST_S), received_at)
                         fresh.append((frame, at))
                         kept.describe(connection, frame, at)
-                        for name, amount in self._amounts(frame):
+                        repeats = self._store.funnels.repeated(connection, frame.service, frame.reached, received_at)
+                        for name, amount in self._amounts(frame, repeats):
                             slots.append((name, slot_of(at, SLOT_S), amount))
                             place = (name, slot_of(at, MINUTE_S))
                             minutes[place] = merged(minutes.get(place), amount)
@@ -238,13 +269,15 @@ class MeasurementCollector:
         """Forget the gauges of a process that said goodbye."""
         self.gauges.closed(worker)
 
-    def _amounts(self, frame: Frame) -> Iterable[tuple[SeriesName, Amount]]:
+    def _amounts(self, frame: Frame, repeats: Mapping[Step, int]) -> Iterable[tuple[SeriesName, Amount]]:
         for measured in frame.metrics.values():
             metric = measured.metric
             if metric.kind is MetricKind.GAUGE:
                 continue
             for values, amount in measured.series.items():
                 labels = tuple(zip(metric.labels, values, strict=True))
+                if repeats and not isinstance(amount, Histogram):
+                    amount = max(0.0, amount - _repeated(metric, values, repeats))
                 yield self._admitted(SeriesName(metric.name, frame.service, labels)), amount
 
     def _admitted(self, name: SeriesName) -> SeriesName:
@@ -286,6 +319,15 @@ class MeasurementCollector:
         return folded
 
 
+def _repeated(metric: Metric, values: Values, repeats: Mapping[Step, int]) -> int:
+    """Return how much of what a counter of funnels grew by are keys that were counted before."""
+    if metric is FUNNEL_REACHED:
+        return sum(count for step, count in repeats.items() if values == (step.funnel, step.step, str(step.position)))
+    if metric is FUNNEL_ENTERED:
+        return sum(count for step, count in repeats.items() if step.position == 1 and values[0] == step.funnel)
+    return 0
+
+
 class MeasurementAging:
     """Makes hours of old minutes, at a coarser resolution, and deletes minutes that are days old."""
 
@@ -302,6 +344,7 @@ class MeasurementAging:
         # A frame may be an hour late; an hour is made when nothing can come to it any more.
         hours = self._store.measured.fold_hours((now - LATEST_S - SLOT_S) // HOUR_S * HOUR_S)
         deleted = self._store.measured.delete_minutes(now - MINUTES_KEPT_S)
+        self._store.funnels.forget(now)
         if hours or deleted:
             _LOG.debug("measurements: %d hours made, %d minutes deleted", hours, deleted)
         return hours

@@ -31,7 +31,7 @@ from huoyan.server.ingest.wire import (
     WireSchedule,
 )
 from huoyan.signals.measured import Frame
-from huoyan.signals.metrics import MetricKind
+from huoyan.signals.metric import MetricKind
 
 
 @dataclass(frozen=True, slots=True)

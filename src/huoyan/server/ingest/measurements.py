@@ -6,8 +6,9 @@ from huoyan.model.grid import LARGEST, upper_bound
 from huoyan.model.histogram import Histogram
 from huoyan.model.labels import clean_label_value
 from huoyan.server.ingest.wire import WireFrame, WireMeasured, WireSeries
-from huoyan.signals.measured import Frame, Measured
-from huoyan.signals.metrics import METRICS, Endpoint, Metric, MetricKind
+from huoyan.signals.measured import Frame, Measured, Step
+from huoyan.signals.metric import Endpoint, Metric, MetricKind
+from huoyan.signals.metrics import METRICS
 
 FrameProblem = tuple[str, str, str]
 """Field, what was expected, what came."""
@@ -43,13 +44,20 @@ def frame_of(wire: WireFrame, at: float, problems: list[FrameProblem]) -> Frame:
                     )
                 )
                 continue
-            part = Measured(measured.metric, {tuple(map(clean_label_value, series.values)): value})
+            values = tuple(map(clean_label_value, series.values))
+            part = Measured(measured.metric, {values: value})
+            if series.set_at is not None:
+                part.set_at[values] = series.set_at
             measured.merge(part)
         known = frame.metrics.get(one.name)
         if known is None:
             frame.metrics[one.name] = measured
         else:
             known.merge(measured)
+    for reached in wire.reached:
+        names = clean_label_value(reached.funnel), clean_label_value(reached.step)
+        step = Step(*names, reached.position, reached.window_s)
+        frame.reached.setdefault(step, []).extend(reached.keys)
     return frame
 
 
@@ -70,7 +78,9 @@ def _metric(wire: WireMeasured) -> Metric:
     declared = METRICS.get(wire.name)
     if declared is not None:
         return declared
-    return Metric(wire.name, wire.kind, wire.help, tuple(wire.labels), wire.unit, Endpoint.APPLICATION)
+    return Metric(
+        wire.name, wire.kind, wire.help, tuple(wire.labels), wire.unit, Endpoint.APPLICATION, across=wire.across
+    )
 
 
 def _value(kind: MetricKind, series: WireSeries) -> float | Histogram | None:

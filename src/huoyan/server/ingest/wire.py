@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from huoyan.model.event import EventKind, Evidence
 from huoyan.model.schedule import ScheduleKind
-from huoyan.signals.metrics import MetricKind
+from huoyan.signals.metric import Across, MetricKind
 
 MAX_EVENT_BYTES = 1 << 20
 """Longest event: clients bound payloads far below it."""
@@ -242,6 +242,10 @@ class WireSeries(Struct, kw_only=True):
         None
     )
     value: Annotated[float, Meta(description="What the gauge is now.")] | None = None
+    set_at: (
+        Annotated[float, Meta(ge=0.0, le=253402300799.0, description="When a gauge was set whose `across` is last.")]
+        | None
+    ) = None
     schema: Annotated[
         int, Meta(ge=-4, le=8, description="Resolution, as in Prometheus' native histograms and OpenTelemetry.")
     ] = 5
@@ -261,9 +265,23 @@ class WireMeasured(Struct, kw_only=True):
     labels: Annotated[list[LabelName], Meta(max_length=20)] = []
     unit: Annotated[str, Meta(max_length=50)] = ""
     help: Annotated[str, Meta(max_length=500)] = ""
+    across: Annotated[Across, Meta(description="What a gauge is of several processes of a service.")] = Across.SUM
     series: Annotated[list[WireSeries], Meta(max_length=10_000)] = []
     folded: Annotated[Count, Meta(description="How often label values were over the budget, since the frame.")] = 0
     samples: Annotated[list[LabelValues], Meta(max_length=20, description="Some that were.")] = []
+
+
+class WireReached(Struct, kw_only=True):
+    """Which keys reached a step of a funnel since the frame before. The counters of funnels hold them, too."""
+
+    funnel: Name
+    step: Name
+    position: Annotated[int, Meta(ge=1, le=50, description="1 for the first step, where keys enter.")]
+    keys: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=64)]],
+        Meta(max_length=10_000, description="A hash of each: what was counted before, by any process, counts no more."),
+    ]
+    window_s: Annotated[Seconds, Meta(description="How long a key counts once.")] = 86_400.0
 
 
 class WireFrame(Struct, kw_only=True):
@@ -275,6 +293,7 @@ class WireFrame(Struct, kw_only=True):
     service: Name = ""
     worker: Name = ""
     metrics: Annotated[list[WireMeasured], Meta(max_length=1000)] = []
+    reached: Annotated[list[WireReached], Meta(max_length=1000)] = []
 
 
 class WireExample(Struct, kw_only=True):

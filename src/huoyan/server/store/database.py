@@ -12,6 +12,7 @@ from huoyan.errors import ConfigurationError, Unreachable
 from huoyan.server.store.deploys import DeployStore
 from huoyan.server.store.examples import ExampleStore
 from huoyan.server.store.failures import FailureStore
+from huoyan.server.store.funnels import FunnelStore
 from huoyan.server.store.gaps import GapStore
 from huoyan.server.store.gauges import GaugeStore
 from huoyan.server.store.measured import MeasuredStore
@@ -56,6 +57,7 @@ class Store:
         rollups: Counts and distributions per series and minute.
         gauges: Gauges and the server's own counters per minute.
         measured: What processes measure, per series and minute.
+        funnels: Which keys have passed which step.
         failures: The failure groups.
         workers: The workers.
         queues: The latest readings of queues.
@@ -78,6 +80,7 @@ class Store:
         self.rollups = RollupStore(engine)
         self.gauges = GaugeStore(engine)
         self.measured = MeasuredStore(engine)
+        self.funnels = FunnelStore(engine)
         self.failures = FailureStore(engine, clock)
         self.workers = WorkerStore(engine)
         self.queues = QueueStore(engine)

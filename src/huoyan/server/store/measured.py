@@ -18,7 +18,7 @@ from huoyan.server.store.schema import (
 )
 from huoyan.server.store.upsert import insert_into, replace_into
 from huoyan.signals.measured import Frame
-from huoyan.signals.metrics import Metric
+from huoyan.signals.metric import Across, Metric
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -59,6 +59,7 @@ class KnownMetric:
         folded: How often label values were over the budget, or refused.
         samples: Some of these combinations.
         last_at: When something of it came last, seconds since 1970 UTC.
+        across: What a gauge is of several processes.
     """
 
     name: str
@@ -70,6 +71,7 @@ class KnownMetric:
     folded: int
     samples: tuple[tuple[str, ...], ...]
     last_at: float
+    across: str = Across.SUM.value
 
 
 class MeasuredStore:
@@ -153,6 +155,7 @@ class MeasuredStore:
                 "labels": list(metric.labels),
                 "unit": metric.unit,
                 "help": metric.help,
+                "across": metric.across.value,
                 "last_at": at,
             }
             if measured.folded:
@@ -191,6 +194,7 @@ class MeasuredStore:
                     row.folded,
                     tuple(map(tuple, row.samples)),
                     row.last_at,
+                    row.across,
                 )
                 for row in connection.execute(query)
             ]

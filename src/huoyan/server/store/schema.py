@@ -465,6 +465,18 @@ measured_metrics = Table(
     Column("folded", BigInteger, nullable=False),
     Column("samples", JSON, nullable=False),
     Column("last_at", Double, nullable=False),
+    # What a gauge is of several processes: sum, max, min, last.
+    Column("across", Text, nullable=False, server_default="sum"),
+)
+
+funnel_keys = Table(
+    "funnel_keys",
+    metadata,
+    # A hash of service, funnel, step and the key's own hash: nothing of it can be read back.
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    # Until then the key counts no more at this step.
+    Column("until", Double, nullable=False),
+    Index("ix_funnel_keys_until", "until"),
 )
 
 measured_series = Table(

@@ -1,5 +1,6 @@
 """What an application waits for: databases, Redis, other services, the mail server."""
 
+from huoyan.signals.metric import Metric
 from huoyan.signals.metrics import (
     DB_POOL_IN_USE,
     DB_POOL_WAIT,
@@ -10,7 +11,6 @@ from huoyan.signals.metrics import (
     REDIS_COMMAND_ERRORS,
     SMTP_SEND_DURATION,
     SMTP_SEND_ERRORS,
-    Metric,
 )
 from huoyan.signals.spec import (
     Expression,

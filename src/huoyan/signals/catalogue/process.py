@@ -1,5 +1,6 @@
 """What processes and their hosts use."""
 
+from huoyan.signals.metric import Metric
 from huoyan.signals.metrics import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
@@ -11,7 +12,6 @@ from huoyan.signals.metrics import (
     PROCESS_RSS,
     PROCESS_THREADS,
     PROCESS_VMS,
-    Metric,
 )
 from huoyan.signals.spec import (
     Combine,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.signals.exposition.families import Family, Key
-from huoyan.signals.metrics import Metric
+from huoyan.signals.metric import Metric
 
 SPARE = 1000
 """Series that may be remembered after they are gone, before all of their metric are forgotten."""

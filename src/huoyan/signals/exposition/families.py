@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from huoyan.model.histogram import Histogram
-from huoyan.signals.metrics import Metric
+from huoyan.signals.metric import Metric
 
 Key = tuple[str, ...]
 """Label values of a series, in the order of the metric's labels."""
@@ -30,6 +30,7 @@ class Family:
     """A metric and its series in the order of `keys`: `numbers` of counters and gauges, else `distributions`.
 
     Args:
+        set_at: When numbers were set, seconds since 1970 UTC, of gauges of which the last one counts; not exposed.
         exemplars: Observations by name, of the series that have any; only OpenMetrics carries them.
     """
 
@@ -37,4 +38,5 @@ class Family:
     keys: list[Key]
     numbers: Sequence[float] = ()
     distributions: Sequence[Histogram] = ()
+    set_at: Sequence[float] = ()
     exemplars: Mapping[Key, Sequence[Exemplar]] = field(default_factory=dict)

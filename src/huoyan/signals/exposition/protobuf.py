@@ -14,7 +14,7 @@ from huoyan.model.histogram import Histogram
 from huoyan.model.varint import put, zigzag
 from huoyan.signals.exposition.buckets import SPARE, Buckets
 from huoyan.signals.exposition.families import Family, Key
-from huoyan.signals.metrics import Metric, MetricKind
+from huoyan.signals.metric import Metric, MetricKind
 
 if TYPE_CHECKING:
     from prometheus_client import Metric as ClientMetric

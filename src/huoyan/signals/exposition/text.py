@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from huoyan.signals.exposition.buckets import SPARE, Buckets
 from huoyan.signals.exposition.families import Exemplar, Family, Key
 from huoyan.signals.exposition.negotiation import Format
-from huoyan.signals.metrics import Metric, MetricKind
+from huoyan.signals.metric import Metric, MetricKind
 
 if TYPE_CHECKING:
     from prometheus_client import Metric as ClientMetric

@@ -17,7 +17,8 @@ from huoyan.server.api.schemas.signal import (
 from huoyan.signals import declared
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate, evaluate_range
-from huoyan.signals.metrics import METRICS, Endpoint, Metric, MetricKind
+from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
+from huoyan.signals.metrics import METRICS
 from huoyan.signals.spec import Signal
 
 router = APIRouter(tags=["signals"])
@@ -113,7 +114,9 @@ def _declared(here: Here) -> list[Metric]:
         if before is not None and before.kind is not kind:
             continue
         labels = known.labels if before is None else tuple(dict.fromkeys((*before.labels, *known.labels)))
-        found[known.name] = Metric(known.name, kind, known.help, labels, known.unit, Endpoint.APPLICATION)
+        found[known.name] = Metric(
+            known.name, kind, known.help, labels, known.unit, Endpoint.APPLICATION, across=Across(known.across)
+        )
     return list(found.values())
 
 

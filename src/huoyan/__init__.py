@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from huoyan.client.business import counter, distribution, gauge, operation, record_many
     from huoyan.client.exposition import metrics_app
     from huoyan.client.function import task
+    from huoyan.client.funnel import funnel
     from huoyan.client.metrics_port import serve_metrics
     from huoyan.client.progress import heartbeat, progress
     from huoyan.client.watch import configure, flush, unwatch, watch

@@ -14,6 +14,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 import redis
 from rq.command import send_stop_job_command
 
+from huoyan.model.run import view
 from huoyan.server.collect import Collector
 from huoyan.server.ingest import rq_poll, rq_workers
 from huoyan.server.ingest.rq_poll import MAX_JOBS, RqPollIngest
@@ -463,6 +465,37 @@ def test_a_burst_larger_than_one_look_is_seen_whole(collector: Collector, redis_
     assert [ingest.run_once() for _ in range(4)] == [MAX_JOBS, MAX_JOBS, 1, 0]
     collector.flush(30)
     assert collector.store.runs.counts(RunFilters()).total == count
+    connection.flushdb()
+
+
+def test_what_happens_during_a_look_keeps_its_time(collector: Collector, redis_server: RedisServer) -> None:
+    connection: Any = redis.Redis(port=redis_server.port, db=6)
+    connection.flushdb()
+    began = time.time() - 60
+    times = iter([began])
+
+    class SlowClock:
+        """Ten seconds have passed when it is looked at again."""
+
+        def now(self) -> float:
+            return next(times, began + 10)
+
+        def monotonic(self) -> float:
+            return time.monotonic()
+
+    def written(at: float) -> str:
+        return datetime.fromtimestamp(at, UTC).isoformat()
+
+    fields = {"status": "finished", "created_at": written(began - 5), "enqueued_at": written(began - 5)}
+    fields |= {"started_at": written(began + 1), "ended_at": written(began + 3), "worker_name": "w", "origin": "q"}
+    connection.sadd("rq:queues", "rq:queue:q")
+    connection.hset("rq:job:j", mapping=fields | {"description": "a.b()"})
+    connection.zadd("rq:finished:q", {"j": began + 500})
+    RqPollIngest(redis_server.database_url(6), collector, clock=SlowClock()).run_once()
+    collector.flush()
+    [run] = collector.store.runs.page(RunFilters(), 10).items
+    shown = view(run)
+    assert (shown.started_at, shown.finished_at) == pytest.approx((began + 1, began + 3), abs=0.001)
     connection.flushdb()
 
 

@@ -23,6 +23,7 @@ class RabbitmqServer(Server):
         self.control_program = find_program("rabbitmqctl", "rabbitmq-server", folders=_FOLDERS)
         self.mapper_program = find_program("epmd", "erlang-base")
         self.port = free_port()
+        self.management_port = free_port()
         self.node = f"huoyan{secrets.token_hex(4)}@localhost"
         self.process = ServerProcess("rabbitmq")
         self._mapper = ServerProcess("epmd")
@@ -30,8 +31,12 @@ class RabbitmqServer(Server):
         folder = self.process.folder
         # An empty file each: without them the system's own would be read.
         for name in ("rabbitmq.conf", "advanced.config", "rabbitmq-env.conf", "enabled_plugins"):
-            (folder / name).write_text("[].\n" if name in {"advanced.config", "enabled_plugins"} else "")
-        (folder / "rabbitmq.conf").write_text("disk_free_limit.absolute = 20MB\nlog.console = true\nlog.file = false\n")
+            (folder / name).write_text("[].\n" if name == "advanced.config" else "")
+        (folder / "enabled_plugins").write_text("[rabbitmq_management].\n")
+        (folder / "rabbitmq.conf").write_text(
+            "disk_free_limit.absolute = 20MB\nlog.console = true\nlog.file = false\n"
+            f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.management_port}\n"
+        )
         cookie = folder / ".erlang.cookie"
         cookie.write_text(secrets.token_hex(16))
         cookie.chmod(0o400)
@@ -62,6 +67,11 @@ class RabbitmqServer(Server):
     def url(self) -> str:
         """The address of the default virtual host."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    @property
+    def management_url(self) -> str:
+        """The address of its management API, whose user is that of the broker; it may answer a little later."""
+        return f"http://127.0.0.1:{self.management_port}"
 
     def start(self) -> Self:
         """Start it and return it when it greets AMQP clients."""

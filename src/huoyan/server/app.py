@@ -195,15 +195,17 @@ class Server:
         ]
 
     def _ledger(self, store: Store, collector: Collector) -> Ledger:
-        addresses = [celery.result_url for celery in self.settings.celery]
-        results = [None if address is None else address.get_secret_value() for address in addresses]
+        asked = [
+            [None if one is None else one.get_secret_value() for one in (celery.result_url, celery.management_url)]
+            for celery in self.settings.celery
+        ]
         celery = [ingest for ingest in self.ingests if isinstance(ingest, CeleryEventIngest)]
         rq = [ingest for ingest in self.ingests if isinstance(ingest, RqPollIngest)]
         ledger = Ledger(
             store,
             self.clock,
             [
-                *(ingest.holdings(result) for ingest, result in zip(celery, results, strict=True)),
+                *(ingest.holdings(*addresses) for ingest, addresses in zip(celery, asked, strict=True)),
                 *(ingest.holdings() for ingest in rq),
             ],
             collector.take,

@@ -30,6 +30,7 @@ from huoyan.server.config_sources import (
 )
 from huoyan.server.ingest.celery_address import parse_address
 from huoyan.server.ingest.celery_results import CeleryResults
+from huoyan.server.ingest.rabbitmq_management import RabbitmqManagement
 from huoyan.server.ingest.rq_address import parse_rq_address
 from huoyan.server.notify.receivers import Receiver, check_receivers, parse_receiver
 from huoyan.server.prometheus_settings import PrometheusSettings
@@ -78,6 +79,10 @@ class CelerySettings(BaseModel):
     result_url: SecretStr | None = None
     """Address of the result backend, Redis (`redis://…`) or a database (`db+postgresql://…`): asked how runs ended
     of which that was not heard. Default: nobody is asked."""
+    management_url: SecretStr | None = None
+    """Address of RabbitMQ's management API, e.g. `http://user:password@127.0.0.1:15672`, asked how many messages are
+    not acknowledged; user and password default to those of `url`. `auto`: the host of `url`, port 15672 (15671 with
+    TLS). Default: it is not asked."""
 
 
 class RqSettings(BaseModel):
@@ -258,10 +263,17 @@ class Settings(BaseModel):
                     f"{scheme}://…" if _SCHEME.fullmatch(scheme) and "://" in self.store_url else HIDDEN,
                 )
         for index, celery in enumerate(self.celery):
+            address = None
             try:
-                parse_address(celery.url.get_secret_value(), sources.name("celery", index, "url"))
+                address = parse_address(celery.url.get_secret_value(), sources.name("celery", index, "url"))
             except ConfigurationError as error:
                 yield error
+            if celery.management_url is not None and address is not None:
+                name = sources.name("celery", index, "management_url")
+                try:
+                    RabbitmqManagement(celery.management_url.get_secret_value(), address, name).close()
+                except ConfigurationError as error:
+                    yield error
             if celery.result_url is not None:
                 name = sources.name("celery", index, "result_url")
                 try:

@@ -18,21 +18,25 @@ from huoyan.errors import ConfigurationError, Unreachable
 from huoyan.model.event import EventKind, TaskEvent
 from huoyan.model.run import view
 from huoyan.server.collect import Collector
-from huoyan.server.collect.ledger import Ledger
+from huoyan.server.collect.holdings import Holding
+from huoyan.server.collect.ledger import Account, Ledger, reconcile
 from huoyan.server.ingest.celery_address import parse_address
 from huoyan.server.ingest.celery_depths import RedisDepths
 from huoyan.server.ingest.celery_holdings import CeleryHoldings
 from huoyan.server.ingest.celery_results import CeleryResults
+from huoyan.server.ingest.rabbitmq_management import RabbitmqManagement
 from huoyan.server.ingest.rq_holdings import RqHoldings
 from huoyan.server.store import Store
 from tests.integration.celery.deployment import ROOT
-from tests.servers import RedisServer, ServerProcess, wait_until
+from tests.servers import RabbitmqServer, RedisServer, ServerProcess, wait_until
 
 PREFIX = "shop:"
 
 
-def holdings(url: str, *queues: str, results: CeleryResults | None = None) -> CeleryHoldings:
-    return CeleryHoldings(parse_address(url), "celery", "", SYSTEM_CLOCK, lambda: queues, results)
+def holdings(url: str, *queues: str, results: CeleryResults | None = None, management_url: str = "") -> CeleryHoldings:
+    address = parse_address(url)
+    management = RabbitmqManagement(management_url, address) if management_url else None
+    return CeleryHoldings(address, "celery", "", SYSTEM_CLOCK, lambda: queues, results, management)
 
 
 def publisher(url: str, **options: object) -> celery.Celery:
@@ -149,18 +153,25 @@ def test_messages_that_do_not_say_which_run_they_are_leave_the_names_unknown(pre
     assert (found.waiting, found.ids) == (2, None)
 
 
-def test_rabbitmq_tells_how_many_are_ready_and_a_queue_that_is_gone_holds_nothing(rabbitmq_vhost: str):
+def test_rabbitmq_tells_how_many_are_ready_and_a_queue_that_is_gone_holds_nothing(
+    rabbitmq_server: RabbitmqServer, rabbitmq_vhost: str
+):
     app = publisher(rabbitmq_vhost)
     for number in range(3):
         app.send_task("t", task_id=f"m{number}", queue="mail")
     asked = holdings(rabbitmq_vhost)
+    told = holdings(rabbitmq_vhost, management_url=rabbitmq_server.management_url)
     try:
         wait_until(lambda: asked.holdings(["mail"])["mail"].waiting == 3, 10, "the messages to be ready")
         found = asked.holdings(["mail", "gone"])
         assert (found["mail"].held, found["mail"].ids, found["mail"].consumers) == (None, None, 0)
         assert (found["gone"].waiting, found["gone"].consumers) == (0, 0)
+        wait_until(lambda: told.holdings(["mail"])["mail"].held == 0, 30, "nothing to be unacknowledged")
+        found = told.holdings(["mail", "gone"])
+        assert (found["mail"].waiting, found["gone"].waiting, found["gone"].held) == (3, 0, 0)
     finally:
         asked.close()
+        told.close()
 
 
 def test_a_broker_that_is_away_says_so(fresh_redis: RedisServer):
@@ -178,12 +189,14 @@ def test_a_broker_that_is_away_says_so(fresh_redis: RedisServer):
 
 @pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
 def test_workers_say_what_they_execute_reserve_and_wait_with(kind: str, request: pytest.FixtureRequest):
+    management_url = ""
     if kind == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
         url = server.database_url(22)
         redis.Redis.from_url(url).flushdb()
     else:
         url = request.getfixturevalue("rabbitmq_vhost")
+        management_url = request.getfixturevalue("rabbitmq_server").management_url
     command: list[str | Path] = [
         Path(sys.executable).with_name("celery"),
         "-A",
@@ -193,7 +206,7 @@ def test_workers_say_what_they_execute_reserve_and_wait_with(kind: str, request:
         "INFO",
     ]
     worker = ServerProcess("celery")
-    asked = holdings(url)
+    asked = holdings(url, management_url=management_url)
     try:
         worker.run(
             [*command, "-P", "threads", "-c", "1", "-n", "w@ledger"],
@@ -214,6 +227,23 @@ def test_workers_say_what_they_execute_reserve_and_wait_with(kind: str, request:
             assert asked.holdings(["celery"])["celery"].ids == frozenset({"reserved", "later"}), (
                 "what runs was acknowledged early"
             )
+        else:
+
+            def held() -> Holding:
+                return asked.holdings(["celery"])["celery"]
+
+            # What runs was acknowledged early; what is reserved or waits for its time was not.
+            wait_until(lambda: held().held == 2, 30, lambda: f"2 messages that are not acknowledged, got {held()}")
+            found = held()
+            assert (found.waiting, found.untold) == (0, "")
+            books = Account("celery", "celery", (), waiting=2, running=1)
+            assert reconcile(books, [found], {}, 0.0).difference == 0
+            refused = holdings(url, management_url=management_url.replace("://", "://guest:wrong@"))
+            untold = refused.holdings(["celery"])["celery"]
+            refused.close()
+            assert (untold.waiting, untold.held) == (0, None)
+            assert "management_url" in untold.untold
+            assert "wrong@" not in untold.untold
     finally:
         asked.close()
         worker.kill()

@@ -157,6 +157,14 @@ class TestRefusals:
             ),
             ("[sevrer]", "sevrer: expected a section, got 'sevrer'. Did you mean server or celery?"),
             (
+                '[[celery]]\nurl = "redis://a"\nmanagement_url = "auto"',
+                "celery[0].management_url: expected nothing, because url is no RabbitMQ, got 'an address'",
+            ),
+            (
+                '[[celery]]\nurl = "amqp://a"\nmanagement_url = "ftp://u:secret@a"',
+                "celery[0].management_url: expected http://user:password@host:15672, https://…, or auto, got 'ftp://…'",
+            ),
+            (
                 '[[celery]]\nurl = "redis://a"\nservcie = "x"',
                 "celery[0].servcie: expected a setting of [[celery]], got 'servcie'. Did you mean service?",
             ),

@@ -3137,13 +3137,15 @@ export interface components {
             broker_waiting: number | null;
             /**
              * Broker Held
-             * @description Messages that workers took and have not acknowledged; null when the broker does not tell.
+             * @description Messages that workers took and have not acknowledged; null when the broker does not tell. RabbitMQ tells by its
+             *     management API alone.
              */
             broker_held: number | null;
             /**
              * Difference
              * @description Waiting by our books less what broker and workers have of it: above 0 something is missing, below it there is
-             *     something that nobody told us of. Null when it cannot be told.
+             *     something that nobody told us of. Where messages have no names it is the least that it can be. Null when it cannot
+             *     be told.
              */
             difference: number | null;
             /**
@@ -3153,7 +3155,7 @@ export interface components {
             read_at: string | null;
             /**
              * Absent
-             * @description Why figures are null, empty when the broker answered.
+             * @description Why figures of the broker are null, empty when everybody who was asked answered.
              */
             absent: string;
             /**

@@ -17,6 +17,7 @@ class Holding:
             acknowledgement); None: the broker does not tell.
         ids: Runs of all these messages; None: they cannot be told, or are too many.
         consumers: How many take messages from it; None: the broker does not tell.
+        untold: Why `held` is None although somebody was asked, empty otherwise.
     """
 
     queue: str
@@ -24,6 +25,7 @@ class Holding:
     held: int | None = None
     ids: frozenset[str] | None = None
     consumers: int | None = None
+    untold: str = ""
 
 
 class Broker(Protocol):

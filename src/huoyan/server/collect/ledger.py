@@ -49,7 +49,7 @@ class Account:
         difference: Waiting by our books, less what the broker and the workers have of it: above 0 something is
             missing, below it there is something that nobody told us of.
         unannounced: Runs the broker holds that nobody told us of, some of them.
-        why_absent: Why the broker's figures are absent, empty when they are not.
+        why_absent: Why the broker's figures, or some of them, are absent; empty when nobody was to tell more.
     """
 
     framework: str
@@ -114,16 +114,25 @@ def reconcile(account: Account, holdings: Sequence[Holding], states: Mapping[str
     waiting = sum(holding.waiting for holding in holdings)
     helds = [holding.held for holding in holdings]
     held = None if any(one is None for one in helds) else sum(one or 0 for one in helds)
-    account = replace(account, held_by_broker=waiting, held_by_workers=held, read_at=at)
+    untold = next((holding.untold for holding in holdings if holding.untold), "")
+    account = replace(account, held_by_broker=waiting, held_by_workers=held, read_at=at, why_absent=untold)
     if any(holding.ids is None for holding in holdings):
-        # Without names nobody knows which of what is held is being executed.
-        exact = held == 0 or (held is not None and account.running == 0)
-        theirs = waiting + (held or 0)
-        return replace(account, difference=account.waiting - theirs if exact else None)
+        return replace(account, difference=None if held is None else _unnamed_difference(account, waiting, held))
     ids = [run_id for holding in holdings for run_id in holding.ids or ()]
     unannounced = sorted(run_id for run_id in ids if run_id not in states)
     theirs = sum(states.get(run_id, RunState.QUEUED) in WAITING for run_id in ids)
     return replace(account, difference=account.waiting - theirs, unannounced=tuple(unannounced[:MOST_NAMED]))
+
+
+def _unnamed_difference(account: Account, waiting: int, held: int) -> int:
+    """Return the least difference that there is, whenever messages are acknowledged.
+
+    Without names nobody knows which of what is held is being executed: with late acknowledgement all that runs is among
+    it, otherwise nothing that runs is.
+    """
+    executed = min(account.running, held)
+    missing = account.waiting - waiting - held
+    return missing if missing > 0 else min(missing + executed, 0)
 
 
 def verdict(run: Run, now: float, cuts: Iterable[Gap]) -> TaskEvent | None:
@@ -261,7 +270,7 @@ class Ledger:
                     account = reconcile(account, holdings, self._store.truth.states(ids), at)
                 else:
                     why = "the broker knows no such queue"
-            found.append(replace(account, why_absent=why))
+            found.append(replace(account, why_absent=why or account.why_absent))
         return found
 
     def holds(self, framework: str, run_id: str) -> bool | None:

@@ -36,6 +36,7 @@ class BrokerAddress:
         hosts: Host and port of each server; several for Sentinel.
         path: The Unix socket, empty for TCP.
         database: Number of the Redis database.
+        virtual_host: Of the RabbitMQ.
         tls: The `ssl_*` parameters when TLS is used (`ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs`,
             `ssl_check_hostname`), else None.
     """
@@ -46,6 +47,7 @@ class BrokerAddress:
     hosts: tuple[tuple[str, int], ...] = ()
     path: str = ""
     database: int = 0
+    virtual_host: str = ""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: dict[str, Any] | None = field(default=None, repr=False)
@@ -187,6 +189,7 @@ def _amqp(alternatives: list[str], setting: str) -> BrokerAddress:
         url=";".join(_without(address, (*_OURS, *tls)) for address in alternatives),
         shown=_shown(first.scheme, hosts, first.path[1:]),
         hosts=hosts,
+        virtual_host=first.path[1:] or "/",
         username=first.username,
         password=first.password,
         tls=tls if first.scheme == "amqps" or tls else None,

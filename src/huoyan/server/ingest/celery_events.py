@@ -34,6 +34,7 @@ from huoyan.server.ingest.celery_wire import JSON, CeleryEvent, decode_body, dec
 from huoyan.server.ingest.complaints import Complaints
 from huoyan.server.ingest.feed import Feed
 from huoyan.server.ingest.handover import Handover, Item
+from huoyan.server.ingest.rabbitmq_management import RabbitmqManagement
 
 logger = logging.getLogger(__name__)
 
@@ -165,15 +166,23 @@ class CeleryEventIngest:
             logger.warning("%s: %d bytes of events were read and not stored in time", self.source, left)
         self._handover.discard()
 
-    def holdings(self, result_url: str | None = None) -> CeleryHoldings:
+    def holdings(self, result_url: str | None = None, management_url: str | None = None) -> CeleryHoldings:
         """Return what tells what this broker and its workers hold.
 
         Args:
             result_url: Address of the result backend; None: it is not asked.
+            management_url: Address of RabbitMQ's management API, or `auto`; None: it is not asked.
         """
         results = None if result_url is None else CeleryResults(result_url)
+        management = None if management_url is None else RabbitmqManagement(management_url, self._address)
         return CeleryHoldings(
-            self._address, self.source, self._service, self._clock, lambda: list(self._control.queues), results
+            self._address,
+            self.source,
+            self._service,
+            self._clock,
+            lambda: list(self._control.queues),
+            results,
+            management,
         )
 
     def status(self) -> IngestStatus:

@@ -3,10 +3,12 @@
 Facts of Kombu's Redis transport (kombu/transport/redis.py): a queue is a list for each step of priority; a message that
 a worker takes moves to the hash `unacked` as `[message, exchange, routing key]` and leaves it when it is acknowledged;
 messages with an ETA stay there until they are due. All keys carry the global key prefix. RabbitMQ tells how many
-messages of a queue are ready and how many consumers it has, by a passive declaration.
+messages of a queue are ready and how many consumers it has, by a passive declaration; how many are not acknowledged
+only its management API tells.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -23,6 +25,7 @@ from huoyan.server.ingest.celery_queue_keys import QueueKeys
 from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.celery_stream_redis import redis_client
 from huoyan.server.ingest.celery_translate import FRAMEWORK
+from huoyan.server.ingest.rabbitmq_management import RabbitmqManagement
 
 ANSWER_WITHIN_S = 1.5
 MOST_MESSAGES = 5_000
@@ -63,6 +66,7 @@ class CeleryHoldings:
         clock: The time of outcomes.
         queues: Returns the queues known besides.
         results: The result backend; None: there is none to ask.
+        management: RabbitMQ's management API; None: it is not asked.
     """
 
     framework = FRAMEWORK
@@ -76,6 +80,7 @@ class CeleryHoldings:
         clock: Clock,
         queues: Callable[[], Iterable[str]],
         results: CeleryResults | None = None,
+        management: RabbitmqManagement | None = None,
     ) -> None:
         self.source = source
         self.service = service
@@ -83,6 +88,7 @@ class CeleryHoldings:
         self._clock = clock
         self._queues = queues
         self._results = results
+        self._management = management
         self._client: redis.Redis | None = None
         self._keys = QueueKeys(address.global_keyprefix, clock)
         self._connection: Any = None
@@ -94,7 +100,7 @@ class CeleryHoldings:
             return self._redis(names) if self._address.kind == "redis" else self._amqp(names)
         except Exception as error:
             # Sockets and protocols break in any way.
-            self.close()
+            self._disconnect()
             raise Unreachable(f"expected {self._address.shown} to tell what it holds: {error}") from error
 
     def working(self, run_ids: Collection[str]) -> dict[str, frozenset[str]]:
@@ -116,7 +122,7 @@ class CeleryHoldings:
             for worker, theirs in planned.items():
                 found.setdefault(worker, set()).update(_planned_ids(theirs))
         except Exception as error:
-            self.close()
+            self._disconnect()
             raise Unreachable(f"expected workers of {self._address.shown} to answer: {error}") from error
         # Whoever missed one of the questions may have what it was about.
         complete = set.intersection(*answered) if answered else set()
@@ -128,6 +134,13 @@ class CeleryHoldings:
 
     def close(self) -> None:
         """Close the connections."""
+        self._disconnect()
+        if self._results is not None:
+            self._results.close()
+        if self._management is not None:
+            self._management.close()
+
+    def _disconnect(self) -> None:
         client, self._client = self._client, None
         connection, self._connection = self._connection, None
         try:
@@ -137,8 +150,6 @@ class CeleryHoldings:
                 connection.collect(socket_timeout=1.0)
         except Exception:  # noqa: BLE001, S110 - it is broken already
             pass
-        if self._results is not None:
-            self._results.close()
 
     def _mailbox(self) -> Any:
         if self._connection is None:
@@ -254,7 +265,21 @@ class CeleryHoldings:
                 continue
             found[name] = Holding(name, declared.message_count, consumers=declared.consumer_count)
         channel.close()
-        return found
+        return found if self._management is None else self._with_held(found, self._management)
+
+    def _with_held(self, found: dict[str, Holding], management: RabbitmqManagement) -> dict[str, Holding]:
+        """Add what is not acknowledged. It is read after what waits, so that a message on its way is seen twice rather
+        than not at all."""
+        try:
+            totals = management.queues()
+        except Unreachable as error:
+            return {name: replace(holding, untold=error.message) for name, holding in found.items()}
+        held = {name: queue.messages_unacknowledged for name, queue in totals.items()}
+        return {
+            # A queue that does not exist holds nothing.
+            name: replace(holding, held=held.get(name) if name in held or holding.consumers or holding.waiting else 0)
+            for name, holding in found.items()
+        }
 
 
 def _read(raw: bytes) -> tuple[str, str]:

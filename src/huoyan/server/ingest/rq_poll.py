@@ -268,7 +268,8 @@ class RqPollIngest:
                     events += self._translator.gone(gone, now)
                 next_known[job_id] = None
         if events:
-            self._feed.hand_over(events, received_at=now)
+            # Not when the look began: what happened since would be taken for a thing of the future, and cut off there.
+            self._feed.hand_over(events, received_at=self._clock.now())
             self._feed.settle(STORE_WITHIN_S)
         self._remember(next_known)
         with self._lock:
@@ -312,7 +313,7 @@ class RqPollIngest:
         for report in found.processes:
             self._feed.hand_over([], process=report)
         if found.events:
-            self._feed.hand_over(found.events, received_at=now)
+            self._feed.hand_over(found.events, received_at=self._clock.now())
         if found.schedules:
             try:
                 self._collector.store.schedules.report(found.schedules, now)

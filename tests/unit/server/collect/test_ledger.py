@@ -121,6 +121,29 @@ def test_a_waiting_run_is_left_alone_when(case, ledger, collector, store, clock,
         assert seen(store, run_id) == ("queued", "reported")
 
 
+@pytest.mark.parametrize(
+    ("waiting", "running", "broker", "held", "difference"),
+    [
+        # Nothing that runs is held (early acknowledgement), all of it (late), or some.
+        (5, 2, 2, 3, 0),
+        (5, 2, 2, 5, 0),
+        (5, 2, 2, 4, 0),
+        # One that waits is nowhere; one is there that nobody told us of.
+        (5, 2, 2, 2, 1),
+        (5, 2, 2, 6, -1),
+        (5, 2, 6, 0, -1),
+        (5, 0, 2, 4, -1),
+        (5, 2, 2, None, None),
+    ],
+)
+def test_without_names_the_difference_is_the_least_that_any_acknowledgement_allows(
+    waiting, running, broker, held, difference
+):
+    account = Account("celery", "q", (), waiting=waiting, running=running)
+    found = reconcile(account, [Holding("q", broker, held, untold="" if held is not None else "refused")], {}, T)
+    assert (found.difference, found.why_absent) == (difference, "" if held is not None else "refused")
+
+
 def test_figures_of_a_broker_that_is_away_are_absent_and_not_zero(ledger, collector, clock, broker):
     tell(collector, EventKind.QUEUED, "a")
     broker.away = True

@@ -63,14 +63,16 @@ class LedgerEntry(Document):
     broker_waiting: int | None
     """Messages that wait in the broker; null while it does not answer."""
     broker_held: int | None
-    """Messages that workers took and have not acknowledged; null when the broker does not tell."""
+    """Messages that workers took and have not acknowledged; null when the broker does not tell. RabbitMQ tells by its
+    management API alone."""
     difference: int | None
     """Waiting by our books less what broker and workers have of it: above 0 something is missing, below it there is
-    something that nobody told us of. Null when it cannot be told."""
+    something that nobody told us of. Where messages have no names it is the least that it can be. Null when it cannot
+    be told."""
     read_at: Timestamp | None
     """When the broker was asked."""
     absent: str
-    """Why figures are null, empty when the broker answered."""
+    """Why figures of the broker are null, empty when everybody who was asked answered."""
     vanished: list[NamedRun]
     """Runs of the last hour that nobody holds and nobody executed, the newest 20."""
     doubled: list[NamedRun]

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def write(connection: Any, name: str, jobs: object, heartbeat: float, pid: int =
 def enqueue(connection: Any, name: str, at: float, **fields: str) -> str:
     """Enqueue a job as a cron job does."""
     job_id = str(uuid.uuid4())
-    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+    made = datetime.fromtimestamp(at, UTC).isoformat()
     values = {"status": "queued", "created_at": made, "enqueued_at": made, "origin": "q", "description": "a.b()"}
     connection.sadd("rq:queues", "rq:queue:q")
     connection.hset(f"rq:job:{job_id}", mapping=values | fields)
@@ -260,6 +261,39 @@ def test_what_rq_takes_out_of_its_list_late_did_not_leave_by_itself(
     ingest.run_once()
     collector.flush()
     assert {one.id: one.enabled for one in collector.store.schedules.list()} == {"nightly": False, "weekly": True}
+
+
+@pytest.mark.parametrize("ahead_s", [-300.0, -0.4, 0.4, 300.0])
+@pytest.mark.usefixtures("spoken_for_at_once")
+def test_a_scheduler_is_judged_by_its_own_clock(
+    collector: Collector, clock: MovedClock, connection: Any, redis_server: RedisServer, ahead_s: float
+) -> None:
+    """It does everything in time by a clock that is wrong; nothing is late or missed."""
+    ingest = RqPollIngest(redis_server.database_url(7), collector)
+    schedules = Schedules(collector.store, clock)
+    liveness = next(service for service in collector.services() if service.name == "liveness")
+    job: dict[str, Any] = {"name": "minutely", "func_name": "a.b", "queue_name": "q", "interval": 60}
+    ingest.run_once()
+    due = time.time() + ahead_s
+
+    def beat(at: float, **times: float) -> None:
+        written = {key: datetime.fromtimestamp(when, UTC).isoformat() for key, when in times.items()}
+        write(connection, "h:7:abc", [job | written], at)
+        ingest.run_once()
+        liveness.run_once()
+        collector.flush()
+
+    beat(due - 0.2, next_enqueue_time=due)
+    enqueue(connection, "minutely", due + 0.01)
+    beat(due + 0.02, latest_enqueue_time=due + 0.01, next_enqueue_time=due + 60)
+    ingest.run_once()
+    collector.flush()
+    clock.ahead_s += 15
+    schedules.run_once()
+    [slot] = collector.store.schedules.slots(collector.store.schedules.list()[0])
+    assert slot.verdict is SlotVerdict.OK
+    assert slot.late_s == pytest.approx(0.01, abs=0.1)
+    assert schedules.dead() == {(("schedule", "rq/minutely"),): 0.0}
 
 
 @pytest.mark.parametrize(

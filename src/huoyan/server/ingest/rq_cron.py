@@ -11,9 +11,11 @@ from typing import Any
 
 import redis
 
+from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.model.event import EventKind, Evidence, ProcessReport, TaskEvent
 from huoyan.model.job_identity import is_unique
 from huoyan.model.schedule import ScheduleKind, ScheduleReport
+from huoyan.server.ingest.rq_cron_clocks import CronClocks
 from huoyan.server.ingest.rq_cron_records import CronRecord, SchedulerRecord
 from huoyan.server.ingest.rq_cron_runs import CronRuns, Enqueued, Keeper
 from huoyan.server.ingest.rq_reader import RqReader
@@ -39,12 +41,13 @@ class CronLook:
     """What one look found.
 
     Args:
-        processes: Schedulers that are alive, and those that said goodbye.
+        processes: Schedulers that are alive, and those that said goodbye, with how far their clocks are ahead of ours
+            in seconds, as far as that is known.
         schedules: Their cron jobs, as far as they changed or have to be told again. `RqCron.told` says that they were.
         events: Which runs they asked for.
     """
 
-    processes: list[ProcessReport] = field(default_factory=list)
+    processes: list[tuple[ProcessReport, float | None]] = field(default_factory=list)
     schedules: list[ScheduleReport] = field(default_factory=list)
     events: list[TaskEvent] = field(default_factory=list)
 
@@ -59,6 +62,7 @@ class _Scheduler:
     heard_at: float
     told: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
     reported: bool = False
+    ahead_s: float | None = None
 
 
 class RqCron:
@@ -68,12 +72,15 @@ class RqCron:
         reader: Reads it.
         service: Goes into what is told.
         store: Where it stands who else tells of schedules.
+        clock: Time.
     """
 
-    def __init__(self, reader: RqReader, service: str, store: Store) -> None:
+    def __init__(self, reader: RqReader, service: str, store: Store, clock: Clock = SYSTEM_CLOCK) -> None:
         self._reader = reader
         self._service = service
         self._store = store
+        self._clock = clock
+        self._looked_at: float | None = None
         self._hooks: frozenset[tuple[str, int]] = frozenset()
         self._hooks_at = float("-inf")
         self._schedulers: dict[bytes, _Scheduler] = {}
@@ -81,21 +88,23 @@ class RqCron:
         self._seen: dict[bytes, frozenset[str]] = {}
         self._functions: dict[str, str] = {}
         self._runs = CronRuns()
+        self.clocks = CronClocks()
 
-    def look(self, now: float, monotonic: float, since: float) -> CronLook:
+    def look(self, since: float) -> CronLook:
         """Look once.
 
         Args:
-            now: Seconds since 1970 UTC.
-            monotonic: Monotonic seconds.
             since: Jobs enqueued before this are left alone when they are seen for the first time.
 
         Raises:
             redis.RedisError, OSError: The Redis does not answer.
         """
         found = CronLook()
+        began = self._clock.now()
         heartbeats, enqueued = self._reader.cron_times()
-        self._hear(heartbeats, monotonic)
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        self._hear(heartbeats, now, monotonic)
+        self._looked_at = began
         if self._schedulers and monotonic - self._hooks_at >= HOOKS_EVERY_S:
             self._hooks_at = monotonic
             self._hooks = self._hooked()
@@ -111,10 +120,12 @@ class RqCron:
                 self._tell(scheduler, monotonic, found)
         self._take(enqueued, since)
         found.events += self._asked_for(now)
+        self.clocks.put_right(found.events, now)
         return found
 
-    def told(self, schedules: Iterable[ScheduleReport], monotonic: float) -> None:
+    def told(self, schedules: Iterable[ScheduleReport]) -> None:
         """Note that schedules were kept."""
+        monotonic = self._clock.monotonic()
         by_source = {scheduler.record.name: scheduler for scheduler in self._schedulers.values()}
         for one in schedules:
             scheduler = by_source.get(one.source)
@@ -127,7 +138,7 @@ class RqCron:
 
     # Schedulers.
 
-    def _hear(self, heartbeats: Mapping[bytes, float], monotonic: float) -> None:
+    def _hear(self, heartbeats: Mapping[bytes, float], now: float, monotonic: float) -> None:
         known = self._schedulers
         beating = [key for key, at in heartbeats.items() if key not in known or known[key].heartbeat != at]
         if not beating:
@@ -138,6 +149,8 @@ class RqCron:
                 scheduler = known[key] = _Scheduler(record, heartbeats[key], monotonic, monotonic)
             scheduler.record, scheduler.heartbeat, scheduler.heard_at = record, heartbeats[key], monotonic
             scheduler.reported = False
+            if self._looked_at is not None:
+                scheduler.ahead_s = self.clocks.heard(record.name, scheduler.heartbeat, self._looked_at, now)
             self._runs.written(record.name, record.jobs)
 
     def _hooked(self) -> frozenset[tuple[str, int]]:
@@ -155,7 +168,7 @@ class RqCron:
         record = scheduler.record
         if not scheduler.reported:
             scheduler.reported = True
-            found.processes.append(self._report(scheduler))
+            found.processes.append((self._report(scheduler), scheduler.ahead_s))
         if monotonic - scheduler.heard_at >= TELL_EVERY_S:
             return
         at = max((job.last_run_at for job in record.jobs if job.last_run_at is not None), default=0.0)
@@ -173,7 +186,7 @@ class RqCron:
             found.schedules += self._taken_out(scheduler, scheduler.told)
             report = self._report(scheduler)
             report.closing = True
-            found.processes.append(report)
+            found.processes.append((report, None))
 
     def _taken_out(self, scheduler: _Scheduler, ids: Iterable[str]) -> list[ScheduleReport]:
         found = []
@@ -229,6 +242,8 @@ class RqCron:
             # Ids that are not unique do not tell their run.
             new = [place for place in reversed(places) if place[0] not in seen and is_unique(place[0])]
             self._runs.enqueued(Enqueued(name(key), job_id, at) for job_id, at in new)
+            for job_id, _ in new:
+                self.clocks.asked_for(job_id, "")
             self._seen[key] = frozenset(job_id for job_id, at in places if at >= changed[key] - _OVERLAP_S)
         self._enqueued_at = dict(enqueued)
         self._seen = {key: ids for key, ids in self._seen.items() if key in enqueued}
@@ -254,6 +269,7 @@ class RqCron:
             function = functions[one.job_id]
             if keeper is not None and keeper.scheduler in hooked:
                 continue
+            self.clocks.asked_for(one.job_id, keeper.scheduler if keeper is not None else "")
             job: CronRecord | None = keeper.job if keeper is not None else None
             if function and job is not None and function != job.task:
                 # RQ's cron knows a method by its own name alone.

@@ -83,7 +83,7 @@ class RqPollIngest:
         self._client = redis_client(address)
         self._reader = RqReader(self._client)
         self._workers = RqWorkers(self._client, service)
-        self._cron = RqCron(self._reader, service, collector.store)
+        self._cron = RqCron(self._reader, service, collector.store, clock)
         self._translator = Translator(service, TextScrubber().scrub_text)
         self._stopping = threading.Event()
         self._complaints = Complaints(logger, self.source, clock)
@@ -151,14 +151,16 @@ class RqPollIngest:
         queues, workers = self._reader.names()
         states = self._reader.states(queues)
         places = self._candidates(states)
-        told = self._look_at(places, states, now)
+        # After it was read what waits and before it is told, so that what cron enqueued is known to be that.
+        told = self._look_at_cron(now, self._oldest_end)
+        told += self._look_at(places, states, now)
         self._states = states
         monotonic = self._clock.monotonic()
         if monotonic >= self._workers_at or self._workers.changed(workers):
             self._workers_at = monotonic + INTERVAL_S
             self._look_at_workers(workers, states)
             self._measure(states)
-        return told + self._look_at_cron(now, self._oldest_end)
+        return told
 
     # Which jobs to look at.
 
@@ -268,6 +270,7 @@ class RqPollIngest:
                     events += self._translator.gone(gone, now)
                 next_known[job_id] = None
         if events:
+            self._cron.clocks.put_right(events, self._clock.now())
             # Not when the look began: what happened since would be taken for a thing of the future, and cut off there.
             self._feed.hand_over(events, received_at=self._clock.now())
             self._feed.settle(STORE_WITHIN_S)
@@ -308,10 +311,11 @@ class RqPollIngest:
     # Cron.
 
     def _look_at_cron(self, now: float, since: float) -> int:
-        monotonic = self._clock.monotonic()
-        found = self._cron.look(now, monotonic, since)
-        for report in found.processes:
-            self._feed.hand_over([], process=report)
+        found = self._cron.look(since)
+        for report, ahead_s in found.processes:
+            at = self._clock.now()
+            sent_at = None if ahead_s is None else at + ahead_s
+            self._feed.hand_over([], process=report, received_at=at, sent_at=sent_at)
         if found.events:
             self._feed.hand_over(found.events, received_at=self._clock.now())
         if found.schedules:
@@ -320,7 +324,7 @@ class RqPollIngest:
             except SQLAlchemyError as error:
                 self._complaints.tell("schedules", f"schedules could not be kept: {error}")
             else:
-                self._cron.told(found.schedules, monotonic)
+                self._cron.told(found.schedules)
         with self._lock:
             self._events += len(found.events)
         return len(found.events)

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from huoyan.model.event import EventKind, TaskEvent
 from huoyan.model.schedule import ScheduleKind
+from huoyan.server.ingest.rq_cron_clocks import CronClocks
 from huoyan.server.ingest.rq_cron_records import MAX_CRON_JOBS, CronRecord, scheduler_of
 from huoyan.server.ingest.rq_cron_runs import PATIENCE, CronRuns, Enqueued, Keeper
 
@@ -170,3 +172,40 @@ def test_a_time_is_claimed_once() -> None:
     runs.written("one", [one])
     runs.enqueued([Enqueued("nightly", "a", 100.01), Enqueued("nightly", "b", 100.02)])
     assert settled(runs, Keeper("one", one), Keeper("other", record(None))) == {"a": ("one", "nightly")}
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "ahead_s"),
+    [
+        # It was written between 100 and 101 by our clock.
+        (100.5, 0.0),
+        (99.9, 0.0),
+        (101.2, 0.0),
+        (105.9, 0.0),
+        (106.2, 5.0),
+        (401.4, 300.0),
+        (-200.3, -300.0),
+        (-204.0, -300.0),
+    ],
+)
+def test_a_clock_is_off_by_no_less_than_its_heartbeat_shows(heartbeat: float, ahead_s: float) -> None:
+    assert CronClocks().heard("s", heartbeat, 100.0, 101.0) == ahead_s
+
+
+def test_what_cron_enqueued_is_put_right_and_nothing_else() -> None:
+    clocks = CronClocks()
+    clocks.heard("behind", 699.0, 1_000.0, 1_001.0)
+    for job_id, asked_by in (("behind", "behind"), ("soon", ""), ("future", "")):
+        clocks.asked_for(job_id, asked_by)
+    at = {"behind": 700.0, "soon": 1_001.5, "future": 1_100.0, "other": 1_001.5}
+    events = [TaskEvent(EventKind.QUEUED, run_id, when) for run_id, when in at.items()]
+    events += [TaskEvent(EventKind.STARTED, "behind", 700.0), TaskEvent(EventKind.QUEUED, "behind", 700.0, attempt=2)]
+    clocks.put_right(events, 1_001.0)
+    assert [(event.at, event.received_at) for event in events] == [
+        (1_000.0, 1_001.0),
+        (1_001.5, 1_001.5),
+        (1_100.0, 1_007.0),
+        (1_001.5, None),
+        (700.0, None),
+        (700.0, None),
+    ]

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterable
 
-from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.event import EventKind, ProcessReport, QueueReading, TaskEvent
 from huoyan.server.collect.fold import add_fingerprint, reason_to_reject
 from huoyan.server.collect.registry import Registry
-from huoyan.server.collect.skew import SkewEstimator
+from huoyan.server.collect.skew import NO_SKEW_S, SkewEstimator
 from huoyan.server.collect.submission import Rejection, Submission
 
 _STREAMS = frozenset({"celery-events", "stream"})
@@ -71,7 +71,7 @@ class Preparation:
                     event.progress.at -= skew_s
             if event.at > received_at and submission.source != _OWN:
                 # What is told has happened; a clock that is a little ahead must not put it into the future.
-                event.at = received_at
+                event.at = min(event.at, received_at + NO_SKEW_S) if _is_due(event) else received_at
             if worker:
                 event.service = service_of(worker, event.service)
             if event.exception is not None:
@@ -106,6 +106,12 @@ def _sane_report(report: ProcessReport) -> bool:
         and math.isfinite(report.interval_s)
         and math.isfinite(report.started_at)
     )
+
+
+def _is_due(event: TaskEvent) -> bool:
+    """Return whether a scheduler asks for a run. That is held against its due time by the same clock: cut off at ours,
+    what came in time would seem to come before its time, and its due time would be missed."""
+    return event.kind is EventKind.QUEUED and event.labels is not None and "schedule" in event.labels
 
 
 def _storable(text: str) -> bool:

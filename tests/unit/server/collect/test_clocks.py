@@ -4,12 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from huoyan.model.event import EventKind, ProcessReport, TaskEvent
 from huoyan.model.run import view
+from huoyan.model.schedule import ScheduleKind, ScheduleReport
 from huoyan.server.collect import Collector
+from huoyan.server.collect.schedules import Schedules
 from huoyan.server.store import Store
 from tests.unit.server.collect.conftest import SettableClock, T
 
@@ -75,3 +78,28 @@ def send(collector, clock, event: TaskEvent | None, name: str, skew_s: float, so
     process = ProcessReport(name, interval_s=60.0)
     collector.submit(events, process=process, sent_at=clock.now() + skew_s, source=source)
     collector.run_once()
+
+
+@pytest.mark.parametrize("ahead_s", [-1.5, 0.0, 1.5])
+def test_a_scheduler_whose_clock_is_a_little_off_keeps_its_due_times(ahead_s, collector, store, clock):
+    """Its clock is taken to be right; what it asks for is on the way for a tenth of a second."""
+    due = clock.now() + 5.0 + ahead_s
+    plan = ScheduleReport(
+        "s",
+        service="shop",
+        framework="celery",
+        kind=ScheduleKind.INTERVAL,
+        expression="60",
+        next_due_at=due,
+        source="b",
+    )
+    store.schedules.report([plan], clock.now())
+    clock.advance(5.1)
+    labels = {"schedule": "s", "scheduler": "b"}
+    event = TaskEvent(EventKind.QUEUED, "r", due + 0.01, "t", "shop", "celery", labels=labels)
+    collector.submit([event], sent_at=clock.now() + ahead_s, process=ProcessReport("b", service="shop"))
+    collector.run_once()
+    clock.advance(15.0)
+    Schedules(store, clock).run_once()
+    [slot] = store.schedules.slots(store.schedules.list()[0])
+    assert (slot.verdict.value, slot.run_id) == ("ok", "r")

@@ -9,6 +9,7 @@ from huoyan.cli.options import DEFAULT_URL, Json, Token, Url
 _VERDICTS = {
     "few": "too few were seen to say what the slow ones do differently",
     "even": "the slowest are hardly slower than the typical ones",
+    "alike": "everything takes longer alike in the slowest: as on a machine or process that is short of CPU",
     "unclear": "the slowest are slower, and nothing that was measured explains it",
 }
 

@@ -277,7 +277,8 @@ class Emitter:
             with self._lock:
                 wait_s = self._wait_s()
                 if wait_s > 0 and not self._stopping:
-                    self._changed.wait(wait_s)
+                    # To keep an example wakes nobody, so that a request costs less: it has to be looked for.
+                    self._changed.wait(wait_s if self._examples is None else min(wait_s, _EXAMPLES_EVERY_S))
                 if self._stopping:
                     return
                 if self._wait_s() > 0:

@@ -2,18 +2,24 @@
 
 For every part of the breakdown (a component, operation and target) the time that it covers in the slow ones is compared
 with the time that it covers in the typical ones. The excess of a part is the difference of the means; its share is its
-excess in the sum of all excesses. A part is accused only when three things hold: there are enough of both kinds, the
-excess is worth speaking of (a part that merely varies is greater in the slow ones too, see OUTSTANDING), and chance
-does not explain it. The last is a rank test (Mann and Whitney 1947, "On a test of whether one of two random variables
-is stochastically larger than the other"; exact for few cases, with the normal approximation and the correction for ties
-for many), its level divided by the number of parts (Bonferroni), so that noise accuses nobody.
+excess in the sum of all excesses. A part is accused only when four things hold:
+
+- there are enough of both kinds, and the excess is worth speaking of;
+- chance does not explain that it is greater: a rank test (Mann and Whitney 1947, "On a test of whether one of two
+  random variables is stochastically larger than the other"; exact for few cases, with the normal approximation and the
+  correction for ties for many), its level divided by the number of parts (Bonferroni);
+- chance does not explain how much greater it is. The slow ones are chosen by their duration, so whatever varies is
+  greater in them, see `huoyan.model.tail`;
+- it grew by more than all the rest: a busy machine slows everything.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+
+from huoyan.model.tail import Tail
 
 LEAST_SLOW = 5
 LEAST_TYPICAL = 10
@@ -23,20 +29,18 @@ LEAST_EXCESS = 0.25
 """The slow ones have to take at least this much longer than the typical ones, as a share of the typical time, and"""
 LEAST_EXCESS_S = 0.005
 """at least this many seconds longer."""
-OUTSTANDING = 6.0
-"""In a slow one a part has to cover this many times what it covers in a typical one. The slow ones are chosen by their
-duration, so every part that varies is greater in them, and that is no cause: a lognormal one with a sigma of 0.6 about
-four times in the slowest 1 %, an exponential one six times. What varies more has to stand out by more, up to"""
-MOST_OUTSTANDING = 9.0
-"""this, and what explains half of the excess by itself by less, down to"""
-LEAST_OUTSTANDING = 3.0
-"""this, when it is steady otherwise and grew by far more than all the rest: a busy machine slows everything."""
-_HALF = 0.5
-_ALONE = 2.5
-"""It has to have grown so many times as much as the rest."""
-_WIDE, _STEADY = 1.5, 2.0
-"""Factors above what mere variation makes of a part, to ask for more and to be content with less."""
+LEAST_GROWTH = 2.5
+"""In a slow one a part has to cover this many times what it covers in a typical one, and to have grown so many times as
+much as the rest."""
 LEVEL = 0.001
+_CLEAR = 3
+"""One of so many slow ones, or more of them, have to be beyond what chance explains: there may be several causes."""
+_REST = 0.25
+"""Of the rest what grew least counts, this share of it: another cause is none of what everything else did."""
+_LEAST_REST = 0.1
+"""A rest with less of the typical time than this says nothing."""
+_RARE, _EXPLAINED = 0.5, 0.5
+"""A call that at most so many of the typical ones make, and so much of what it takes in slow ones explained by that."""
 _LOOKS = 3
 """How often a half of the slow ones is compared at most, the first look at all of them included."""
 _OWN = ("own code", "", "")
@@ -113,7 +117,8 @@ class Findings:
 
     Args:
         verdict: `found`, or why nothing is: `few` (not enough seen), `even` (the slow ones are not much slower),
-            `unclear` (they are, and nothing measured explains it).
+            `alike` (they are, and everything they are made of grew alike), `unclear` (they are, and nothing measured
+            explains it).
         slow: How many slow ones were compared with how many `typical` ones.
         parts: What both are made of, what takes longest first; what is too little to be seen is in `other`.
     """
@@ -154,23 +159,25 @@ def case_of(case_id: str, duration_s: float, breakdown: Any, waited_s: float = 0
     return Case(case_id, duration_s + max(0.0, waited_s), parts, longest)
 
 
-def causes_of(cases: Sequence[Case]) -> Findings:
+def causes_of(cases: Sequence[Case], population: int = 0) -> Findings:
     """Compare the slow cases with the others; when no call explains them, the slower half of them, and so once more.
 
     What became slow a moment ago is among the slow ones with all that has always been a little slow, and far slower
-    than those. Looking again takes more evidence: half the level, and twice of what a part has to stand out by.
+    than those. Looking again takes more evidence: half the level.
 
     Args:
         cases: Slow and typical ones; the typical ones are a fair sample.
+        population: Of how many the slow ones are the slowest; by default of those that are given.
     """
-    found = _compare(cases, LEVEL, 1.0)
+    population = max(population, len(cases))
+    found = _compare(cases, population, LEVEL)
     typical = [case for case in cases if not case.slow]
     slow = sorted((case for case in cases if case.slow), key=lambda case: -case.duration_s)
     for again in range(1, _LOOKS):
         slow = slow[: len(slow) // 2]
-        if len(slow) < LEAST_SLOW or found.verdict not in ("found", "unclear") or _names_a_call(found):
+        if len(slow) < LEAST_SLOW or found.verdict in ("few", "even") or _names_a_call(found):
             break
-        closer = _compare([*slow, *typical], LEVEL / 2**again, 2.0**again)
+        closer = _compare([*slow, *typical], population, LEVEL / 2**again)
         if _names_a_call(closer):
             return closer
     return found
@@ -180,35 +187,110 @@ def _names_a_call(findings: Findings) -> bool:
     return any(cause.component != _OWN[0] for cause in findings.causes)
 
 
-def _compare(cases: Sequence[Case], level: float, outstanding: float) -> Findings:
-    # `outstanding`: how many times what is asked of a part else.
+def _compare(cases: Sequence[Case], population: int, level: float) -> Findings:
     slow = [case for case in cases if case.slow]
     typical = [case for case in cases if not case.slow]
     if len(slow) < LEAST_SLOW or len(typical) < LEAST_TYPICAL:
-        return Findings((), "few", len(slow), len(typical))
+        return _uncompared(cases, len(slow), len(typical))
     slow_mean_s, typical_mean_s = _mean(slow), _mean(typical)
-    excess_s = slow_mean_s - typical_mean_s
     parts = _parts(slow, typical)
-    found = Findings((), "even", len(slow), len(typical), slow_mean_s, typical_mean_s, parts)
-    if excess_s < max(LEAST_EXCESS_S, LEAST_EXCESS * typical_mean_s):
-        return found
-    keys = sorted({key for case in cases for key in case.parts})
-    excesses = {key: _covered(slow, key) - _covered(typical, key) for key in keys}
-    whole_s = sum(excess for excess in excesses.values() if excess > 0.0)
-    causes = [
-        _cause(key, excesses[key] / whole_s, slow, typical)
-        for key in keys
-        if excesses[key] > 0.0
-        and _covered(slow, key)
-        >= outstanding * _standing_out(key, excesses[key] / whole_s, slow, typical) * _covered(typical, key)
-        and excesses[key] / whole_s >= LEAST_SHARE
-        and rank_test([c.parts.get(key, 0.0) for c in slow], [c.parts.get(key, 0.0) for c in typical])
-        < level / len(keys)
-    ]
+
+    def findings(verdict: str, causes: tuple[Cause, ...] = ()) -> Findings:
+        return Findings(causes, verdict, len(slow), len(typical), slow_mean_s, typical_mean_s, parts)
+
+    if not _worth_speaking_of(slow_mean_s, typical_mean_s):
+        return findings("even")
+    every = [_seen(key, slow, typical) for key in sorted({key for case in cases for key in case.parts})]
+    whole_s = sum(max(0.0, one.slow_s - one.typical_s) for one in every)
+    causes, alike = [], False
+    for one in every:
+        share = (one.slow_s - one.typical_s) / whole_s
+        if share < LEAST_SHARE or not _stands_out(one, population):
+            continue
+        if rank_test(one.slow, one.typical) >= level / len(every):
+            continue
+        if one.slow_s < LEAST_GROWTH * _growth_of_the_rest(one, every) * one.typical_s:
+            alike = True
+            continue
+        causes.append(_cause(one, share, slow))
     causes.sort(key=lambda cause: (-cause.share, cause.component, cause.operation, cause.target))
-    verdict = "found" if causes else "unclear"
-    named = tuple(causes[:_MOST_CAUSES])
-    return Findings(named, verdict, len(slow), len(typical), slow_mean_s, typical_mean_s, parts)
+    if causes:
+        return findings("found", tuple(causes[:_MOST_CAUSES]))
+    return findings("alike" if alike else "unclear")
+
+
+def _worth_speaking_of(slow_s: float, typical_s: float) -> bool:
+    return slow_s - typical_s >= max(LEAST_EXCESS_S, LEAST_EXCESS * typical_s)
+
+
+def _uncompared(cases: Sequence[Case], slow: int, typical: int) -> Findings:
+    """Tell whether nobody is set apart because too few were seen, or because all take about the same time."""
+    if len(cases) >= LEAST_SLOW + LEAST_TYPICAL:
+        ordered = sorted(cases, key=lambda case: -case.duration_s)
+        longest = max(LEAST_SLOW, len(ordered) // 10)
+        longest_s, rest_s = _mean(ordered[:longest]), _mean(ordered[longest:])
+        if not _worth_speaking_of(longest_s, rest_s):
+            return Findings((), "even", slow, typical, longest_s, rest_s)
+    return Findings((), "few", slow, typical)
+
+
+class _Seen(NamedTuple):
+    """What is seen of one part: seconds in each slow and each typical one, and the means."""
+
+    key: Key
+    slow: Sequence[float]
+    typical: Sequence[float]
+    slow_s: float
+    typical_s: float
+
+
+def _seen(key: Key, slow: Sequence[Case], typical: Sequence[Case]) -> _Seen:
+    in_slow = [case.parts.get(key, 0.0) for case in slow]
+    in_typical = [case.parts.get(key, 0.0) for case in typical]
+    return _Seen(key, in_slow, in_typical, sum(in_slow) / len(in_slow), sum(in_typical) / len(in_typical))
+
+
+def _stands_out(part: _Seen, population: int) -> bool:
+    """Tell whether chance does not explain how much greater a part is in the slow ones."""
+    tail = Tail(part.typical)
+    slow = sorted(part.slow, reverse=True)
+    places = [-(-len(slow) * thirds // _CLEAR) for thirds in range(1, _CLEAR + 1)]
+    group = tail.group()
+    if group is not None and slow[places[0] - 1] >= group:
+        # What has the same cause is among the typical ones, too, however many they are.
+        usual = [each for each in part.typical if each < group]
+        return part.slow_s >= LEAST_GROWTH * sum(usual) / len(usual)
+    if part.slow_s < LEAST_GROWTH * part.typical_s:
+        return False
+    beyond = any(tail.beyond(slow[place - 1], place, population) for place in places)
+    return beyond or not tail.known or _is_made_by_slow_ones(part)
+
+
+def _is_made_by_slow_ones(part: _Seen) -> bool:
+    """Tell whether slow ones make a call, as long as ever, that typical ones mostly do not make."""
+    usual = [value for value in part.typical if value > 0.0]
+    share = len(usual) / len(part.typical)
+    if not usual or share > _RARE:
+        return False
+    more = sum(value > 0.0 for value in part.slow) / len(part.slow) - share
+    return more * sum(usual) / len(usual) >= _EXPLAINED * (part.slow_s - part.typical_s)
+
+
+def _growth_of_the_rest(part: _Seen, every: Sequence[_Seen]) -> float:
+    """Return how many times as long as in a typical one the rest takes in a slow one, what grew least of it; 1 when
+    there is no rest to speak of."""
+    rest = [one for one in every if one is not part and one.typical_s > 0.0]
+    whole_s = sum(one.typical_s for one in rest)
+    if whole_s < _LEAST_REST * (whole_s + part.typical_s):
+        return 1.0
+    rest.sort(key=lambda one: one.slow_s / one.typical_s)
+    slow_s = typical_s = 0.0
+    for one in rest:
+        if typical_s >= _REST * whole_s:
+            break
+        slow_s += one.slow_s
+        typical_s += one.typical_s
+    return slow_s / typical_s if typical_s > 0.0 else 1.0
 
 
 def rank_test(greater: Sequence[float], smaller: Sequence[float]) -> float:
@@ -256,40 +338,18 @@ def _chances(n: int, m: int) -> tuple[float, ...]:
     return tuple(chances)
 
 
-def _standing_out(key: Key, share: float, slow: Sequence[Case], typical: Sequence[Case]) -> float:
-    """Return how many times of what a part covers in a typical one it has to cover in a slow one; see OUTSTANDING."""
-    values = sorted(case.parts.get(key, 0.0) for case in typical)
-    low, middle, high, top = (values[int(place * len(values))] for place in (0.25, 0.5, 0.75, 0.9))
-    if low <= 0.0:
-        return OUTSTANDING
-    # Of a lognormal distribution, from its quartiles; 1.349 and 1.282 are the distances of the normal one.
-    sigma = math.log(high / low) / 1.349
-    least = min(max(OUTSTANDING, _WIDE * _tail(sigma)), MOST_OUTSTANDING)
-    typical_s, slow_s = _covered(typical, key), _covered(slow, key)
-    rest = (_mean(slow) - slow_s) / max(1e-9, _mean(typical) - typical_s)
-    if share < _HALF or slow_s < _ALONE * rest * typical_s:
-        return least
-    steady = _STEADY * _tail(max(sigma, math.log(top / middle) / 1.282))
-    return min(least, max(LEAST_OUTSTANDING, steady))
-
-
-def _tail(sigma: float) -> float:
-    """Return how many times the mean of a lognormal distribution the mean of its greatest 1 % is."""
-    return 0.5 * math.erfc((2.326 - sigma) / math.sqrt(2)) / 0.01
-
-
-def _cause(key: Key, share: float, slow: Sequence[Case], typical: Sequence[Case]) -> Cause:
-    component, operation, target = key
-    clearest = sorted(slow, key=lambda case: -case.parts.get(key, 0.0))[:_EVIDENCE]
+def _cause(part: _Seen, share: float, slow: Sequence[Case]) -> Cause:
+    component, operation, target = part.key
+    clearest = sorted(slow, key=lambda case: -case.parts.get(part.key, 0.0))[:_EVIDENCE]
     return Cause(
         component=component,
         operation=operation,
         target=target,
         share=share,
-        slow_s=_covered(slow, key),
-        typical_s=_covered(typical, key),
+        slow_s=part.slow_s,
+        typical_s=part.typical_s,
         evidence=tuple(case.id for case in clearest),
-        longest_s=sum(case.longest_s.get(key, 0.0) for case in slow) / len(slow),
+        longest_s=sum(case.longest_s.get(part.key, 0.0) for case in slow) / len(slow),
     )
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-SLOWEST_KEPT = 4
-"""Slowest requests that a process keeps of each endpoint in one interval between two reports."""
+SLOWEST_KEPT = 5
+"""Slowest requests that a process keeps of each endpoint in one interval between two reports: as many as it takes to
+compare them (`huoyan.model.causes.LEAST_SLOW`), so that the first interval may be enough."""
 SAMPLED_KEPT = 4
 """Requests it keeps at random, about as many."""
 FAILED_KEPT = 2

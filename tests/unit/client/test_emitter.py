@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from huoyan.client.delivery import Answer, Batch, Receipt
+from huoyan.client import emitter as emitting
 from huoyan.client.emitter import Emitter
+from huoyan.client.examples import Examples
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.clock import SYSTEM_CLOCK
@@ -456,3 +458,18 @@ def test_only_the_newest_of_each_schedule_is_told_again_when_the_server_was_away
     clock.at += 31
     emitter._send_one(1.0)
     assert [one.id for one in transport.schedules[2:]] == ["a"]
+
+
+def test_examples_do_not_wait_for_the_next_report(emitters: list[Emitter], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request wakes nobody, so the sending thread has to look, or what is slow is known 10 seconds later."""
+    monkeypatch.setattr(emitting, "_EXAMPLES_EVERY_S", 0.05)
+    transport, examples = MemoryTransport(), Examples()
+    settings = Settings(flush_interval_s=0.01, report_interval_s=600.0)
+    emitter = Emitter(settings, SYSTEM_CLOCK, transport, report, examples=lambda: examples)
+    emitters.append(emitter)
+    emitter.put(event("first"))
+    wait_until(lambda: transport.reports, 60, "the first report")
+    kept = examples.of("GET", "/orders")
+    kept.seen += 1
+    examples.keep(kept, 200, 1.0, 0.5, None)
+    wait_until(lambda: any(batch.examples for batch in transport.batches), 60, "the example")

@@ -1,6 +1,7 @@
 """What slow ones do differently: a planted cause comes first, noise accuses nobody."""
 
 import random
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huoyan.model.causes import Case, case_of, causes_of, rank_test
+
+OWN = ("own code", "", "")
 
 
 def breakdown(**tables: float) -> dict[str, Any]:
@@ -67,56 +70,42 @@ def test_what_became_slow_a_moment_ago_is_not_hidden_by_what_was_always_a_little
     typical = [request(n, 0.002 * rng.lognormvariate(0, 0.5), orders=0.0002, stock=0.0001) for n in range(20)]
     always = [request(100 + n, rng.uniform(0.01, 0.05), slow=True, orders=0.0002, stock=0.0001) for n in range(9)]
     new = [request(200 + n, 0.003, slow=True, orders=rng.uniform(0.12, 0.2), stock=0.0001) for n in range(7)]
-    assert causes_of([*typical, *always]).causes[0].component == "own code"
+    assert all(cause.component == "own code" for cause in causes_of([*typical, *always]).causes)
     first = causes_of([*typical, *always, *new]).causes[0]
     assert (first.component, first.target) == ("database", "orders")
     assert first.share > 0.9
 
 
-def test_equal_requests_are_not_told_apart() -> None:
-    same = [request(n, 0.01, slow=n < 20, users=0.002) for n in range(200)]
+@pytest.mark.parametrize("slow", [0, 4, 20, 200])
+def test_equal_requests_are_not_told_apart_however_many_are_marked(slow: int) -> None:
+    same = [request(n, 0.01, slow=n < slow, users=0.002) for n in range(200)]
     assert causes_of(same).verdict == "even"
 
 
 def test_marks_at_random_accuse_nobody() -> None:
-    """With the slow ones drawn by lot every accusation is false: at most one in a hundred."""
+    """With the slow ones drawn by lot every accusation is false: one in a hundred at most."""
     accused = 0
-    for seed in range(200):
+    for seed in range(100):
         rng = random.Random(seed)
         cases = traffic(seed, slow_orders_s=0.5 if seed % 2 else 0.0, count=200)
         lot = set(rng.sample(range(200), 20))
         cases = [Case(c.id, c.duration_s, c.parts, {}, n in lot) for n, c in enumerate(cases)]
-        accused += bool(causes_of(cases).causes)
-    assert accused <= 2
-
-
-@pytest.mark.parametrize("sigma", [0.1, 0.3, 0.5, 0.6])
-def test_traffic_that_only_varies_accuses_nobody(sigma: float) -> None:
-    """The slow ones chosen as the product chooses them, by their duration, among requests without any cause."""
-    accused = 0
-    for seed in range(20):
-        rng = random.Random(seed)
-        cases = [
-            request(
-                n,
-                0.018 * rng.lognormvariate(0, sigma),
-                users=0.0067 * rng.lognormvariate(0, sigma),
-                orders=0.0067 * rng.lognormvariate(0, sigma),
-                stock=0.0067 * rng.lognormvariate(0, sigma),
-            )
-            for n in range(1000)
-        ]
-        cutoff = sorted(case.duration_s for case in cases)[990]
-        cases = [Case(case.id, case.duration_s, case.parts, {}, case.duration_s >= cutoff) for case in cases]
         accused += bool(causes_of(cases).causes)
     assert accused <= 1
 
 
 def chosen(requests: list[dict[str, float]]) -> list[Case]:
     """Return requests of these times in tables, the slowest 1 % marked."""
-    cases = [case_of(str(n), sum(one.values()), breakdown(**one)) for n, one in enumerate(requests)]
-    cutoff = sorted(case.duration_s for case in cases)[int(0.99 * len(cases))]
-    return [Case(case.id, case.duration_s, case.parts, {}, case.duration_s >= cutoff) for case in cases]
+    cutoff = sorted(sum(one.values()) for one in requests)[int(0.99 * len(requests))]
+    return [
+        Case(
+            str(number),
+            sum(one.values()),
+            {("database", "SELECT", table): spent for table, spent in one.items()},
+            slow=sum(one.values()) >= cutoff,
+        )
+        for number, one in enumerate(requests)
+    ]
 
 
 def steady(rng: random.Random) -> dict[str, float]:
@@ -127,24 +116,80 @@ def steady(rng: random.Random) -> dict[str, float]:
     }
 
 
-def test_a_part_that_varies_widely_by_itself_is_not_accused() -> None:
-    """An exponential time is six times its mean in the slowest 1 %."""
-    accused = 0
-    for seed in range(10):
-        rng = random.Random(seed)
-        cases = chosen([{**steady(rng), "orders": rng.expovariate(50)} for _ in range(800)])
-        accused += bool(causes_of(cases).causes)
-    assert accused <= 1
+NOISE: dict[str, Callable[[random.Random], float]] = {
+    "exponential": lambda rng: rng.expovariate(1.0),
+    "lognormal 0.5": lambda rng: rng.lognormvariate(0.0, 0.5),
+    "lognormal 1.0": lambda rng: rng.lognormvariate(0.0, 1.0),
+    "lognormal 1.2": lambda rng: rng.lognormvariate(0.0, 1.2),
+    "Pareto 1.5": lambda rng: rng.paretovariate(1.5),
+    "Pareto 2": lambda rng: rng.paretovariate(2.0),
+}
+"""Times that vary ever more wildly; `bench/causes.py` draws a thousand times from more of them."""
+
+
+@pytest.mark.parametrize("name", NOISE)
+@pytest.mark.parametrize("others", ["wild", "steady"])
+def test_traffic_that_only_varies_accuses_nobody(name: str, others: str) -> None:
+    for seed in range(12):
+        rng, draw = random.Random(f"{name} {seed}"), NOISE[name]
+        one = [{table: 0.012 * draw(rng) for table in ("orders", "stock", "users")} for _ in range(400)]
+        if others == "steady":
+            one = [{**steady(rng), "orders": each["orders"]} for each in one]
+        assert causes_of(chosen(one)).causes == ()
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_one_slow_table_is_found_in_traffic_that_varies_ever_so_wildly(name: str) -> None:
+    """As in the story of the orders: one table takes 2.8 s in 2 % of the requests, 12 ms is usual."""
+    for seed in range(6):
+        rng, draw = random.Random(f"{name} {seed}"), NOISE[name]
+        requests = [{table: 0.012 * draw(rng) for table in ("orders", "stock", "users")} for _ in range(800)]
+        for one in rng.sample(requests, 16):
+            one["orders"] = rng.uniform(2.6, 3.0)
+        assert causes_of(chosen(requests)).causes[0].target == "orders"
+
+
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.4])
+def test_a_cause_in_many_of_the_requests_is_found_although_typical_ones_have_it_too(share: float) -> None:
+    rng = random.Random(5)
+    requests = [steady(rng) for _ in range(800)]
+    for one in rng.sample(requests, int(share * 800)):
+        one["orders"] *= 30
+    findings = causes_of(chosen(requests))
+    assert [cause.target for cause in findings.causes] == ["orders"]
+
+
+def test_a_call_that_only_slow_ones_make_is_found_and_one_that_takes_any_time_is_not() -> None:
+    rng = random.Random(6)
+    requests = [{**steady(rng), "audit": rng.uniform(0.3, 0.4) if rng.random() < 0.2 else 0.0} for _ in range(600)]
+    assert [cause.target for cause in causes_of(chosen(requests)).causes] == ["audit"]
+    for one in requests:
+        one["audit"] = rng.expovariate(50) if rng.random() < 0.2 else 0.0
+    assert causes_of(chosen(requests)).causes == ()
 
 
 def test_a_busy_machine_that_slows_everything_is_nobodys_cause() -> None:
-    accused = 0
     for seed in range(10):
         rng = random.Random(seed)
         factors = [rng.uniform(3, 4.5) if rng.random() < 0.02 else 1.0 for _ in range(800)]
-        cases = chosen([{name: factor * spent for name, spent in steady(rng).items()} for factor in factors])
-        accused += bool(causes_of(cases).causes)
-    assert accused <= 1
+        requests = [{name: factor * spent for name, spent in steady(rng).items()} for factor in factors]
+        findings = causes_of(chosen(requests))
+        assert (findings.causes, findings.verdict) == ((), "alike")
+
+
+def test_own_code_is_not_blamed_for_waiting_for_the_processor_as_everything_does() -> None:
+    rng = random.Random(7)
+    cases = []
+    for number in range(400):
+        factor = rng.uniform(4, 6) if number % 40 == 0 else 1.0
+        own_s, orders_s = (factor * 0.02 * rng.lognormvariate(0, 0.2) for _ in range(2))
+        cases.append(request(number, own_s, slow=factor > 1, orders=orders_s))
+    assert causes_of(cases).verdict == "alike"
+    alone = [
+        request(int(one.id), 20 * one.parts[OWN] if one.slow else one.parts[OWN], one.slow, orders=0.02)
+        for one in cases
+    ]
+    assert [cause.component for cause in causes_of(alone).causes] == ["own code"]
 
 
 def test_a_steady_part_is_named_when_it_alone_grows_fourfold() -> None:

@@ -162,6 +162,7 @@ export const en = {
     verdicts: {
       few: "Too few were seen in this time to say what the slow ones do differently.",
       even: "The slowest are hardly slower than the typical ones: nobody is to blame.",
+      alike: "Everything takes longer alike in the slowest: as on a machine or process that is short of CPU.",
       unclear: "The slowest are slower, but nothing that was measured explains it.",
     },
   },

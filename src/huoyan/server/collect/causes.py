@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from huoyan.model.causes import LEAST_SLOW, Case, Cause, Findings, case_of, causes_of
-from huoyan.model.example import Example
+from huoyan.model.example import SAMPLED_KEPT, Example
 from huoyan.model.histogram import Histogram
-from huoyan.model.run import BAD_STATES, RunState, view
-from huoyan.server.collect.standouts import Seen, Standouts, of_requests, of_runs
+from huoyan.model.run import BAD_STATES, RunState, RunView, view
+from huoyan.server.collect.standouts import Seen, Standouts, of_requests, of_runs, weight
 from huoyan.server.store import RunFilters, Store
 from huoyan.signals.metric import Metric
 from huoyan.signals.metrics import (
@@ -21,12 +22,16 @@ from huoyan.signals.source import Moments
 MOST_RUNS = 3000
 """Newest runs of a task that are looked at."""
 MOST_ENDPOINTS = 20
+MOST_SERVICES = 20
+"""Services with a task of one name that are looked at, those with most runs first."""
 STALE_SHARE = 0.5
 """A P99 below this share of the longest call in the slow ones is not told: examples arrive seconds before the figures
 of a process do, and what it says is of the time before."""
 _PAGE = 500
 _SLOW_SHARES = (0.99, 0.95, 0.9)
 """The slowest 1 %; where those are too few to compare, the slowest 5 or 10 %."""
+_EXACT_TO = 0.98
+"""The histogram knows a duration to 2 % only."""
 
 _MEASURED: dict[str, tuple[Metric, str, str]] = {
     "database": (DB_QUERY_DURATION, "operation", "table"),
@@ -68,16 +73,19 @@ def of_endpoint(store: Store, source: Moments, service: str, endpoint: str, sinc
     """
     every = store.examples.of(service, endpoint, since, until)
     kept = [one for one in every if one.kind != "failed"]
+    sampled = [one for one in kept if one.kind == "sampled"]
     method, _, path = endpoint.partition(" ")
     where = {"service": (service,), "method": (method,), "endpoint": (path,)}
     seen = source.distribution(HTTP_REQUEST_DURATION.name, where, (), since, until).get(())
     cutoff_s = _cutoff(seen, kept)
-    cases = (
-        []
-        if cutoff_s is None
-        else [_case(one, cutoff_s) for one in kept if one.kind == "sampled" or _is_slow(one, cutoff_s)]
-    )
-    findings = _with_percentiles(causes_of(cases), source, service, since, until)
+    slow = [] if cutoff_s is None else [one for one in kept if one.duration_s >= cutoff_s]
+    cases = [
+        *(_case(one, slow=True) for one in slow),
+        *(_case(one, slow=False) for one in sampled if cutoff_s is None or one.duration_s < cutoff_s),
+    ]
+    # The figures of a process arrive seconds after its examples.
+    population = max(0 if seen is None else seen.count, round(sum(weight(one, SAMPLED_KEPT) for one in sampled)))
+    findings = _with_percentiles(causes_of(cases, population), source, service, since, until)
     named = {case_id for cause in findings.causes for case_id in cause.evidence}
     evidence = {str(one.id): one for one in kept if str(one.id) in named}
     return Answer(service, endpoint, "", findings, cutoff_s, evidence, of_requests(every, cutoff_s))
@@ -97,7 +105,7 @@ def of_named(store: Store, source: Moments, service: str | None, name: str, sinc
 def of_task(
     store: Store,
     source: Moments,
-    service: str | None,
+    service: str,
     task: str,
     since: float,
     until: float,
@@ -108,46 +116,15 @@ def of_task(
     Args:
         store: Where runs are.
         source: Where distributions are.
-        service: The service, None for any.
+        service: The service: a task of the same name in another one is another task.
         task: The task.
         since: Begin of the window, seconds since 1970 UTC.
         until: Its end.
         most_runs: Newest runs that are looked at, default 3000.
     """
-    filters = RunFilters(
-        task=(task,),
-        state=(RunState.SUCCEEDED.value,),
-        service=() if service is None else (service,),
-        since=since,
-        until=until,
-    )
-    cases: list[Case] = []
-    examples: dict[str, Example] = {}
-    ended_well: list[Seen] = []
-    cursor: str | None = None
-    while len(cases) < most_runs:
-        page = store.runs.page(filters, _PAGE, cursor)
-        for run in page.items:
-            seen = view(run)
-            if seen.duration_s is None:
-                continue
-            breakdown = next((a.breakdown for a in reversed(seen.attempts) if a.breakdown is not None), None)
-            wait_s = max(0.0, seen.wait_s or 0.0)
-            case = case_of(seen.id, seen.duration_s, breakdown, wait_s)
-            cases.append(case)
-            ended_well.append((run, seen))
-            examples[case.id] = Example(
-                endpoint=task,
-                at=seen.started_at or seen.first_at,
-                duration_s=case.duration_s,
-                breakdown=breakdown if isinstance(breakdown, dict) else None,
-                labels={"worker": seen.worker},
-                service=seen.service,
-                wait_s=wait_s,
-            )
-        cursor = page.next
-        if cursor is None:
-            break
+    filters = RunFilters(task=(task,), state=(RunState.SUCCEEDED.value,), service=(service,), since=since, until=until)
+    ended_well = _ended(store, filters, most_runs)
+    cases = [_case_of_run(seen) for _, seen in ended_well]
     durations = sorted(case.duration_s for case in cases)
     cutoff_s = next(
         (
@@ -157,14 +134,32 @@ def of_task(
         ),
         None,
     )
-    marked = [] if cutoff_s is None else [replace(case, slow=case.duration_s >= cutoff_s) for case in cases]
-    name = service if service is not None else next((one.service for one in examples.values()), "")
-    findings = _with_percentiles(causes_of(marked), source, name, since, until)
+    marked = [replace(case, slow=cutoff_s is not None and case.duration_s >= cutoff_s) for case in cases]
+    findings = _with_percentiles(causes_of(marked), source, service, since, until)
     named = {case_id for cause in findings.causes for case_id in cause.evidence}
-    evidence = {key: one for key, one in examples.items() if key in named}
+    evidence = {seen.id: _example_of_run(seen) for _, seen in ended_well if seen.id in named}
     bad = store.runs.page(replace(filters, state=tuple(state.value for state in BAD_STATES)), _PAGE).items
     stand_out = of_runs(ended_well, [(run, view(run)) for run in bad], cutoff_s)
-    return Answer(name, "", task, findings, cutoff_s, evidence, stand_out)
+    return Answer(service, "", task, findings, cutoff_s, evidence, stand_out)
+
+
+def of_named_task(
+    store: Store,
+    source: Moments,
+    service: str | None,
+    task: str,
+    since: float,
+    until: float,
+    most_runs: int = MOST_RUNS,
+) -> list[Answer]:
+    """Work out the same for a task of this name in each service that has one; what loses most time comes first."""
+    services = [service] if service is not None else []
+    if service is None:
+        states = tuple(state.value for state in (RunState.SUCCEEDED, *BAD_STATES))
+        seen = store.runs.counts(RunFilters(task=(task,), state=states, since=since, until=until))["service"]
+        services = sorted(seen, key=lambda name: -seen[name])[:MOST_SERVICES]
+    found = [of_task(store, source, name, task, since, until, most_runs) for name in services]
+    return sorted(found, key=lambda answer: -_excess_s(answer.findings))
 
 
 def of_service(store: Store, source: Moments, service: str | None, since: float, until: float) -> list[Answer]:
@@ -182,9 +177,11 @@ def _excess_s(findings: Findings) -> float:
 
 def _cutoff(seen: Histogram | None, kept: Sequence[Example]) -> float | None:
     for share in _SLOW_SHARES:
-        cutoff_s = seen.quantile(share) if seen is not None else _quantile(kept, share)
-        if cutoff_s is not None and sum(_is_slow(one, cutoff_s) for one in kept) >= LEAST_SLOW:
-            return cutoff_s
+        quantile = seen.quantile(share) if seen is not None else _quantile(kept, share)
+        if quantile is not None:
+            cutoff_s = _EXACT_TO * quantile
+            if sum(one.duration_s >= cutoff_s for one in kept) >= LEAST_SLOW:
+                return cutoff_s
     return None
 
 
@@ -193,14 +190,46 @@ def _quantile(kept: Sequence[Example], share: float) -> float | None:
     return durations[int(share * len(durations))] if durations else None
 
 
-def _is_slow(example: Example, cutoff_s: float) -> bool:
-    # The histogram knows a duration to 2 % only.
-    return example.duration_s >= 0.98 * cutoff_s
+def _case(example: Example, *, slow: bool) -> Case:
+    return replace(case_of(str(example.id), example.duration_s, example.breakdown), slow=slow)
 
 
-def _case(example: Example, cutoff_s: float) -> Case:
-    case = case_of(str(example.id), example.duration_s, example.breakdown)
-    return replace(case, slow=_is_slow(example, cutoff_s))
+def _ended(store: Store, filters: RunFilters, most: int) -> list[Seen]:
+    """Return the newest runs that meet the filters and of which is known how long they took."""
+    found: list[Seen] = []
+    cursor: str | None = None
+    while len(found) < most:
+        page = store.runs.page(filters, _PAGE, cursor)
+        found += [(run, seen) for run in page.items if (seen := view(run)).duration_s is not None]
+        cursor = page.next
+        if cursor is None:
+            break
+    return found
+
+
+def _case_of_run(seen: RunView) -> Case:
+    return case_of(seen.id, seen.duration_s or 0.0, _breakdown(seen), _wait_s(seen))
+
+
+def _example_of_run(seen: RunView) -> Example:
+    breakdown, wait_s = _breakdown(seen), _wait_s(seen)
+    return Example(
+        endpoint=seen.task,
+        at=seen.started_at or seen.first_at,
+        duration_s=(seen.duration_s or 0.0) + wait_s,
+        breakdown=breakdown if isinstance(breakdown, dict) else None,
+        labels={"worker": seen.worker},
+        service=seen.service,
+        wait_s=wait_s,
+    )
+
+
+def _breakdown(seen: RunView) -> Any:
+    return next((each.breakdown for each in reversed(seen.attempts) if each.breakdown is not None), None)
+
+
+def _wait_s(seen: RunView) -> float:
+    return max(0.0, seen.wait_s or 0.0)
 
 
 def _with_percentiles(findings: Findings, source: Moments, service: str, since: float, until: float) -> Findings:

@@ -42,7 +42,7 @@ def of_requests(kept: Iterable[Example], cutoff_s: float | None) -> Standouts:
     examples = list(kept)
     sampled = [one for one in examples if one.kind == "sampled"]
     usual = [one for one in sampled if one.status < 500 and (cutoff_s is None or one.duration_s < cutoff_s)]
-    seen = sum(_weight(one, SAMPLED_KEPT) for one in sampled)
+    seen = sum(weight(one, SAMPLED_KEPT) for one in sampled)
     slow: list[Example] = []
     if cutoff_s is not None:
         slow = [one for one in examples if one.kind != "failed" and one.duration_s >= cutoff_s]
@@ -82,12 +82,13 @@ def _standouts(
     return standouts(
         [
             *(Sample(_of_request(one, failing), True, max(1.0, ratio * one.seen / most)) for one in marked),
-            *(Sample(_of_request(one, failing), False, _weight(one, SAMPLED_KEPT)) for one in usual),
+            *(Sample(_of_request(one, failing), False, weight(one, SAMPLED_KEPT)) for one in usual),
         ]
     )
 
 
-def _weight(example: Example, kept: int) -> float:
+def weight(example: Example, kept: int) -> float:
+    """Return how many requests an example stands for, of which a process keeps so many of each interval."""
     return max(1.0, example.seen / kept)
 
 

@@ -10,7 +10,7 @@ from huoyan.model.alert import Alert
 from huoyan.model.incident import EntryKind, Incident, TimelineEntry
 from huoyan.server.alert.service import Publisher
 from huoyan.server.collect.cause_wording import sentence, standout_sentence
-from huoyan.server.collect.causes import Answer, of_named, of_service, of_task
+from huoyan.server.collect.causes import Answer, of_named, of_named_task, of_service
 from huoyan.server.store import Store
 from huoyan.server.store.alerts import AlertStore
 from huoyan.server.store.incidents import IncidentStore
@@ -66,7 +66,7 @@ def explanations(store: Store, source: Moments) -> Explain:
                 else of_service(store, source, service, since, now)
             )
         elif alert.signal.startswith(_OF_RUNS) and alert.labels.get("task"):
-            answers = [of_task(store, source, service, alert.labels["task"], since, now, _MOST_RUNS)]
+            answers = of_named_task(store, source, service, alert.labels["task"], since, now, _MOST_RUNS)
         return _said(answers, failing=alert.signal in _FAILING)
 
     return explain

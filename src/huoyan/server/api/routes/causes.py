@@ -8,7 +8,7 @@ from huoyan.errors import InvalidQuery
 from huoyan.server.api.context import Here
 from huoyan.server.api.parameters import OneService, OneTask, Since, Until, period
 from huoyan.server.api.schemas.cause import CauseList, cause_list
-from huoyan.server.collect.causes import of_endpoint, of_named, of_service, of_task
+from huoyan.server.collect.causes import of_endpoint, of_named, of_named_task, of_service
 
 router = APIRouter(tags=["causes"])
 
@@ -33,7 +33,7 @@ def list_causes(
     until: Until = None,
 ) -> CauseList:
     """Compare the slowest 1 % of an endpoint or task with the typical ones, over the last 15 minutes unless said
-    otherwise; without either, every endpoint of the service."""
+    otherwise; without either, every endpoint of the service. What several services have is answered for each."""
     if endpoint is not None and task is not None:
         raise InvalidQuery("endpoint, task: expected one of both, got both. Ask twice")
     now = here.clock.now()
@@ -45,5 +45,5 @@ def list_causes(
     if endpoint is not None and service is not None:
         return cause_list([of_endpoint(here.store, here.source, service, endpoint, start, end)])
     if task is not None:
-        return cause_list([of_task(here.store, here.source, service, task, start, end)])
+        return cause_list(of_named_task(here.store, here.source, service, task, start, end))
     return cause_list(of_service(here.store, here.source, service, start, end))

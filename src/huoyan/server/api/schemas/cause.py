@@ -148,8 +148,9 @@ class Compared(Document):
     service: str
     endpoint: str
     task: str
-    verdict: Literal["found", "few", "even", "unclear"]
-    """`found`, or why nothing is: too few seen; the slow ones are hardly slower; nothing measured explains it."""
+    verdict: Literal["found", "few", "even", "alike", "unclear"]
+    """`found`, or why nothing is: too few seen; the slow ones are hardly slower; everything grew alike; nothing
+    measured explains it."""
     slow: int
     typical: int
     cutoff_s: float | None

@@ -1,0 +1,128 @@
+"""How far values reach by chance, judged by a sample of usual ones. Pure.
+
+The slow requests are chosen by their duration, so whatever varies is greater in them, and what varies wildly is far
+greater: a part of them stands out only when it is beyond what the tail of the usual values makes one expect. That tail
+is taken for a power law (Pareto), the heaviest that measured times have; exponential and lognormal ones end earlier, so
+for them the answer errs on the side of accusing nobody.
+
+Of a power law the logarithms of the values between two quantiles say how steep it is (Hill 1975, "A simple general
+approach to inference about the tail of a distribution"; by Rényi 1953 the distances of neighbours, each times its place
+from the top, are independent and exponential). The steepness is read between several pairs of quantiles, because what
+is sought stands among the usual values, too: a cause in 2 % of the requests spoils what lies above the 98th percentile.
+Everything estimated is taken at a bound that chance exceeds in a quarter of a percent of the cases.
+"""
+
+import math
+from collections.abc import Sequence
+
+LEAST_VALUES = 8
+"""With fewer nothing is said about how far they reach."""
+_PAIRS = ((0.25, 0.5), (0.5, 0.75), (0.75, 0.9), (0.9, 0.97))
+"""Levels of quantiles between which the steepness is read; the reach is counted from the upper one."""
+_STEEPEST = 0.7
+"""Few values bound the steepness only loosely; more than this, of a distribution that hardly has a mean (1 is the
+limit), is believed only when it is seen, not for want of values."""
+_Z = 2.8
+"""Of a bound that chance exceeds in 0.25 % of the cases."""
+_GAP_LEVEL = 0.00025
+_LEAST_GAP = 1.2
+"""A group of values begins at this many times the greatest one below it, at least."""
+
+
+class Tail:
+    """What is usual of one quantity.
+
+    Args:
+        values: A fair sample of it. Zeros say that there was none, and how often there is one.
+    """
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self._size = len(values)
+        self._values = sorted(value for value in values if value > 0.0)
+        self._anchors = _anchors(self._values)
+
+    @property
+    def known(self) -> bool:
+        """Whether there were enough values to say something about."""
+        return len(self._values) >= LEAST_VALUES
+
+    def beyond(self, value: float, place: int, population: int) -> bool:
+        """Tell whether `value` is beyond the reach of the tail.
+
+        Args:
+            value: The greatest but for `place - 1` of those that are in question.
+            place: How many of them are as great or greater, at least 1.
+            population: Of how many they are the greatest.
+        """
+        if value > self.reach(_fewest(place) / max(1, population)):
+            return True
+        # As many of the sample itself may already be beyond, and of far fewer than the whole population.
+        greater = 2
+        while greater <= len(self._values) // 10:
+            own = self._values[-greater]
+            if own <= value and own > self.reach(_fewest(greater) / self._size):
+                return True
+            greater += max(1, greater // 2)
+        return False
+
+    def reach(self, share: float) -> float:
+        """Return how much the greatest `share` of all may amount to, at least, by chance.
+
+        Args:
+            share: More than 0, of all that the sample is one of, those without any included.
+        """
+        if not self._values:
+            return 0.0
+        among = share * self._size / len(self._values)
+        reaches = (value * max(1.0, above / among) ** steepness for value, above, steepness in self._anchors)
+        return min(reaches, default=0.0)
+
+    def group(self) -> float | None:
+        """Return from where on the greatest ones are a group of their own; None when there is no such group.
+
+        Between it and the others is a gap as chance does not leave it, and it has no more than half of the values.
+        """
+        values = self._values[::-1]
+        size = len(values)
+        if size < LEAST_VALUES:
+            return None
+        half, low = size // 2, values[3 * size // 4]
+        found, clearest = None, math.log(half / _GAP_LEVEL)
+        for place in range(1, half + 1):
+            upper, lower = values[place - 1], values[place]
+            if upper < _LEAST_GAP * lower:
+                continue
+            usual = max(_STEEPEST, math.log(max(1.0, lower / low)) / math.log(0.75 * size / place))
+            clarity = place * math.log(upper / lower) / usual
+            if clarity > clearest:
+                found, clearest = upper, clarity
+        return found
+
+
+def _anchors(values: Sequence[float]) -> list[tuple[float, float, float]]:
+    """Return points of the tail: the value, the share of all above it at most, and how steep it is there at most."""
+    size = len(values)
+    anchors = []
+    for low, high in _PAIRS if size >= LEAST_VALUES else ():
+        between, above = size * (high - low), size * (1.0 - high)
+        if above < 1.0:
+            break
+        value = values[int(high * size)]
+        seen = math.log(value / values[int(low * size)]) / math.log((1.0 - low) / (1.0 - high))
+        steepest = seen * between / _fewest(between)
+        anchors.append((value, _most(above) / size, max(seen, min(_STEEPEST, steepest))))
+    return anchors
+
+
+def _most(count: float) -> float:
+    """Return how many there may be expected where `count` are seen, at most."""
+    return count * (1.0 - 1.0 / (9.0 * count) + _Z / (3.0 * math.sqrt(count))) ** 3
+
+
+def _fewest(count: float) -> float:
+    """Return how many there may be expected where `count` are seen, at least.
+
+    Both are quantiles of the gamma distribution (Wilson and Hilferty 1931, "The distribution of chi-square"); the
+    approximation errs to the cautious side where there are few.
+    """
+    return max(0.001, count * max(0.0, 1.0 - 1.0 / (9.0 * count) - _Z / (3.0 * math.sqrt(count))) ** 3)

@@ -421,7 +421,7 @@ export interface paths {
         /**
          * List why the slowest are slow
          * @description Compare the slowest 1 % of an endpoint or task with the typical ones, over the last 15 minutes unless said
-         *     otherwise; without either, every endpoint of the service.
+         *     otherwise; without either, every endpoint of the service. What several services have is answered for each.
          */
         get: operations["listCauses"];
         put?: never;
@@ -1511,10 +1511,11 @@ export interface components {
             task: string;
             /**
              * Verdict
-             * @description `found`, or why nothing is: too few seen; the slow ones are hardly slower; nothing measured explains it.
+             * @description `found`, or why nothing is: too few seen; the slow ones are hardly slower; everything grew alike; nothing
+             *     measured explains it.
              * @enum {string}
              */
-            verdict: "found" | "few" | "even" | "unclear";
+            verdict: "found" | "few" | "even" | "alike" | "unclear";
             /** Slow */
             slow: number;
             /** Typical */

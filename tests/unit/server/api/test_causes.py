@@ -113,3 +113,32 @@ def test_requests_that_have_nothing_in_common_accuse_no_value(client: TestClient
     ]
     client.post("/api/v1/events", json={"sent_at": now, "events": [], "examples": kept}).raise_for_status()
     assert said(client, endpoint="POST /pay", service="shop") == {}
+
+
+def test_tasks_of_one_name_in_two_services_are_answered_apart(client: TestClient) -> None:
+    """Together the slow ones of one service would be slow among the quick ones of the other, and blamed for it."""
+    now = time.time()
+    events = [event for number in range(60) for event in run(number, now)]
+    events += [{**event, "service": "mail"} for number in range(200, 230) for event in run(number, now, slow=True)]
+    client.post("/api/v1/events", json={"sent_at": now, "events": events}).raise_for_status()
+    answer = client.get("/api/v1/causes", params={"task": "orders.pay"}).json()
+    assert {one["service"]: one["verdict"] for one in answer["compared"]} == {"shop": "even", "mail": "even"}
+    assert answer["items"] == []
+    one = client.get("/api/v1/causes", params={"task": "orders.pay", "service": "mail"}).json()
+    assert [each["service"] for each in one["compared"]] == ["mail"]
+
+
+def test_requests_that_all_take_the_same_time_are_even_and_few_are_few(client: TestClient) -> None:
+    now = time.time()
+    taken = Histogram()
+    taken.observe(0.02, 60)
+    metric = {"name": "http_request_duration_seconds", "kind": "distribution", "labels": ["method", "endpoint"]}
+    series = {"sum": taken.sum, "schema": taken.schema, "buckets": sorted(taken.buckets.items())}
+    told = {**metric, "series": [{"values": ["POST", path], **series} for path in ("/pay", "/seldom")]}
+    measured = {"source": "p", "sequence": 1, "at": now - 50, "service": "shop", "metrics": [told]}
+    kept = [example(number, now) for number in range(60)]
+    kept += [{**example(number, now), "endpoint": "/seldom"} for number in range(9)]
+    batch = {"sent_at": now, "events": [], "examples": kept, "measurements": [measured]}
+    client.post("/api/v1/events", json=batch).raise_for_status()
+    compared = client.get("/api/v1/causes", params={"service": "shop"}).json()["compared"]
+    assert {one["endpoint"]: one["verdict"] for one in compared} == {"POST /pay": "even", "POST /seldom": "few"}

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from huoyan.client.delivery import Answer, Batch, Receipt
 from huoyan.client import emitter as emitting
+from huoyan.client.delivery import Answer, Batch, Receipt
 from huoyan.client.emitter import Emitter
 from huoyan.client.examples import Examples
 from huoyan.client.settings import Settings

@@ -1,12 +1,14 @@
 """`huoyan.progress` and `huoyan.heartbeat`: say how far the current run is, and that it is alive."""
 
+import math
+
 from huoyan.client import context
 from huoyan.client.guard import warn
-from huoyan.client.saying import Sayings
+from huoyan.client.payload import PayloadLimits, represent
 from huoyan.clock import SYSTEM_CLOCK
 from huoyan.model.event import Progress
 
-_SAYINGS = Sayings()
+_NOTE = PayloadLimits(max_bytes=2048, max_string=500)
 
 
 def progress(done: float | None = None, total: float | None = None, note: str = "") -> None:
@@ -24,13 +26,25 @@ def progress(done: float | None = None, total: float | None = None, note: str = 
         run.on_progress(
             Progress(
                 at=SYSTEM_CLOCK.now(),
-                done=None if done is None else float(done),
-                total=None if total is None else float(total),
-                note=_SAYINGS.text(note)[:500],
+                done=_finite(done),
+                total=_finite(total),
+                note=_words(note),
             )
         )
     except Exception as error:  # noqa: BLE001 - reporting progress must not stop it
         warn("progress", "huoyan: progress could not be reported", error=error)
+
+
+def _finite(number: float | None) -> float | None:
+    """Return a number, or None for one that is none: JSON has no word for it, and it says nothing."""
+    known = None if number is None else float(number)
+    return known if known is not None and math.isfinite(known) else None
+
+
+def _words(note: object) -> str:
+    """Return a note as text without running code of its class."""
+    shown = represent(note, _NOTE)
+    return shown if type(shown) is str else repr(shown)[:500]
 
 
 def heartbeat(interval_s: float | None = None) -> None:

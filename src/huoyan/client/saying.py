@@ -186,7 +186,7 @@ def _made(value: object) -> str:
 def _held(value: object) -> str | None:
     """Return the text that an object is or that an exception holds as its one argument, however long it is."""
     kind = type(value)
-    if kind is str:
+    if derives(kind, str):
         return value  # type: ignore[return-value]
     if not derives(kind, BaseException) or definer(kind, "__str__") is not BaseException:
         return None

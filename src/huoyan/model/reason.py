@@ -87,13 +87,14 @@ FORMS: dict[str, str] = {
     "returned_retry_used_up": "it returned Retry, and its {count} retries are used up",
     "returned_retry_none_left": "it returned Retry, and its retries are used up",
     "returned_retry": "it returned Retry",
-    "no_retry_left": "no retry is left",
-    "retry_not_wanted": "its actor does not want this exception retried",
+    "no_retry_left": "no retry is left, the message is in the dead letter queue",
+    "retry_not_wanted": "its actor does not want this exception retried, the message is in the dead letter queue",
     "refused_before": "a middleware refused the message before it could start",
     "refused_after": "it returned, and a middleware refused the message afterwards",
     "refused_by": "refused by {who}, the message is in the dead letter queue",
     "skipped_instances": "skipped: {count} of it ran already, which is its max_instances",
     "skipped_by": "skipped by {who}",
+    "not_its_turn": "never started: {task} of the same response failed with {error}",
     "not_submitted": "could not be submitted: {error}",
     "not_enqueued": "could not be enqueued: {error}",
     "misfired": "missed by {late} s, more than its misfire_grace_time allows",
@@ -101,8 +102,21 @@ FORMS: dict[str, str] = {
     # Processes that executed it.
     "pool_process_ended": "its process in the pool ended",
     "horse_silent": "its work horse ended without saying what became of the job",
+    "horse_status_memory": "its work horse ended with status {status}; it had taken up to {memory} MiB of memory",
     "horse_status": "its work horse ended with status {status}",
+    "horse_overran_memory": (
+        "its work horse was killed by the worker: it ran past its time limit and did not heed it; "
+        "it had taken up to {memory} MiB of memory"
+    ),
+    "horse_overran": "its work horse was killed by the worker: it ran past its time limit and did not heed it",
+    "horse_starved_memory": (
+        "its work horse was killed by {signal}, as the kernel does when memory runs out; "
+        "it had taken up to {memory} MiB of memory"
+    ),
+    "horse_starved": "its work horse was killed by {signal}, as the kernel does when memory runs out",
+    "horse_killed_memory": "its work horse was killed by {signal}; it had taken up to {memory} MiB of memory",
     "horse_killed": "its work horse was killed by {signal}",
+    "rq_gave_up": "RQ has given up this execution: nobody said how it ended",
     "rq_worker_silent": "its worker fell silent, so RQ gave it up",
     "taken_by_the_dying": "taken from its queue by a worker that died before it could start the job",
     # What connections say; the whole text is kept.

@@ -50,8 +50,8 @@ class _Planned:
             if is_cancellation(error):
                 execution.fail(error)
             else:
-                why = f"never started: {earlier} of the same response failed with {bare_name(type(error))}"
-                execution.end(EventKind.DEAD, reason=why)
+                reason = f"never started: {earlier} of the same response failed with {bare_name(type(error))}"
+                execution.end(EventKind.DEAD, reason=reason)
 
 
 _planned: ContextVar[_Planned | None] = ContextVar("huoyan_background", default=None)

@@ -156,8 +156,8 @@ class Messages:
             reason = ""
             if message.failed:
                 counted = facts.attempt(message) > delivery.attempt
-                reason = "no retry is left" if counted else "its actor does not want this exception retried"
-                reason += ", the message is in the dead letter queue"
+                why = "no retry is left" if counted else "its actor does not want this exception retried"
+                reason = f"{why}, the message is in the dead letter queue"
             delivery.end(EventKind.FAILED, exception=self.reporter.exception(error), reason=reason)
 
     def skipped(self, delivery: Delivery, message: Any) -> None:

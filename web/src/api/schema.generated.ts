@@ -547,7 +547,7 @@ export interface paths {
         };
         /**
          * Get what processes and hosts use over a period
-         * @description Return CPU, memory, open files, threads and event loop lag of every process, and the load of every host.
+         * @description Return CPU, memory, open files, threads, event loop lag and garbage collection pauses of every process, and the load of every host.
          *
          *     A host is described by its node exporter where a Prometheus that is asked has one, else by the processes on it.
          */
@@ -3649,6 +3649,10 @@ export interface components {
          *       "event_loop_lag_s": [
          *         null,
          *         0.004
+         *       ],
+         *       "gc_pause_s": [
+         *         null,
+         *         0.012
          *       ]
          *     }
          */
@@ -3676,6 +3680,11 @@ export interface components {
              * @description 99 % of the looks at the event loop found it at most this late.
              */
             event_loop_lag_s: (number | null)[];
+            /**
+             * Gc Pause S
+             * @description P99 of how long it stood still for a garbage collection.
+             */
+            gc_pause_s: (number | null)[];
         };
         /**
          * Progress
@@ -3899,6 +3908,10 @@ export interface components {
          *           "event_loop_lag_s": [
          *             null,
          *             0.004
+         *           ],
+         *           "gc_pause_s": [
+         *             null,
+         *             0.012
          *           ]
          *         }
          *       ],

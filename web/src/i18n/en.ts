@@ -485,7 +485,7 @@ export const en = {
     hosts: "Hosts",
     measure: "What the map of processes shows",
     hostMeasure: "What the map of hosts shows",
-    measures: { cpu: "CPU", memory_bytes: "Memory", memory: "Memory", event_loop_lag_s: "Event-loop lag, P99", open_files: "Open files", threads: "Threads", disk: "Disk" },
+    measures: { cpu: "CPU", memory_bytes: "Memory", memory: "Memory", event_loop_lag_s: "Event-loop lag, P99", gc_pause_s: "GC pause, P99", open_files: "Open files", threads: "Threads", disk: "Disk" },
     periods: { h1: "last hour", h6: "last 6 hours", d1: "last 24 hours" },
     unknown: "not known",
     hint: "Point at a cell, or move with the arrow keys. A row opens its charts.",

@@ -487,7 +487,7 @@ export const zh: typeof en = {
     hosts: "主机",
     measure: "进程热图显示的指标",
     hostMeasure: "主机热图显示的指标",
-    measures: { cpu: "CPU 占用", memory_bytes: "内存", memory: "内存", event_loop_lag_s: "事件循环延迟 P99", open_files: "打开的文件", threads: "线程", disk: "磁盘" },
+    measures: { cpu: "CPU 占用", memory_bytes: "内存", memory: "内存", event_loop_lag_s: "事件循环延迟 P99", gc_pause_s: "GC 停顿 P99", open_files: "打开的文件", threads: "线程", disk: "磁盘" },
     periods: { h1: "最近 1 小时", h6: "最近 6 小时", d1: "最近 24 小时" },
     unknown: "未知",
     hint: "指向一个格子，或用方向键移动；点击一行查看其图表。",

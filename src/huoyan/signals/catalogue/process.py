@@ -4,6 +4,7 @@ from huoyan.signals.metric import Metric
 from huoyan.signals.metrics import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
+    GC_PAUSE,
     HOST_CPU,
     HOST_DISK,
     HOST_MEMORY,
@@ -126,6 +127,19 @@ PROCESS_SIGNALS = (
         expression=Scale(Rate(GC_COLLECTIONS), 60.0),
         panel=Panel(_SECTION),
         window_s=60,
+    ),
+    Signal(
+        id="gc_pause_p99",
+        title="P99 garbage collection pause",
+        title_zh="P99 垃圾回收停顿",
+        help="99 % of the garbage collections stopped the process for at most this long.",
+        help_zh="99% 的垃圾回收使进程停顿不超过该值。",
+        unit=Unit.SECONDS,
+        by=_BY,
+        expression=Quantile(0.99, GC_PAUSE),
+        panel=Panel(_SECTION),
+        window_s=60,
+        min_samples=1,
     ),
     _host(
         "host_cpu",

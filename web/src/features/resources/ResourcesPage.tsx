@@ -16,13 +16,13 @@ import { NodesNote } from "./NodesNote";
 import { HOST_MEASURES, PROCESS_MEASURES, rowsOf, type HostMeasure, type ProcessMeasure } from "./scale";
 import { PERIODS, type Period, type ResourcesSearch } from "./search";
 
-const UNITS: Record<ProcessMeasure, string> = { cpu: "ratio", memory_bytes: "bytes", event_loop_lag_s: "seconds", open_files: "count", threads: "count" };
+const UNITS: Record<ProcessMeasure, string> = { cpu: "ratio", memory_bytes: "bytes", event_loop_lag_s: "seconds", gc_pause_s: "seconds", open_files: "count", threads: "count" };
 const CHARTS = {
   h1: { since: "-1h", step_s: 30, window_s: 60 },
   h6: { since: "-6h", step_s: 180, window_s: 180 },
   d1: { since: "-24h", step_s: 720, window_s: 720 },
 } as const;
-const PROCESS_SIGNALS = { cpu: "process_cpu", memory_bytes: "process_memory", event_loop_lag_s: "event_loop_lag_p99", open_files: "process_open_files", threads: "process_threads" } as const;
+const PROCESS_SIGNALS = { cpu: "process_cpu", memory_bytes: "process_memory", event_loop_lag_s: "event_loop_lag_p99", gc_pause_s: "gc_pause_p99", open_files: "process_open_files", threads: "process_threads" } as const;
 const HOST_SIGNALS = { cpu: "host_cpu", memory: "host_memory", disk: "host_disk" } as const;
 
 /** What processes and hosts use, as maps over time; a row opens its charts. */

@@ -1,13 +1,13 @@
 /** What can be drawn of processes and hosts, and how strong a value looks. Pure, so that it can be tested. */
 
-export const PROCESS_MEASURES = ["cpu", "memory_bytes", "event_loop_lag_s", "open_files", "threads"] as const;
+export const PROCESS_MEASURES = ["cpu", "memory_bytes", "event_loop_lag_s", "gc_pause_s", "open_files", "threads"] as const;
 export type ProcessMeasure = (typeof PROCESS_MEASURES)[number];
 
 export const HOST_MEASURES = ["cpu", "memory", "disk"] as const;
 export type HostMeasure = (typeof HOST_MEASURES)[number];
 
 /** A value from which on a cell is drawn full even where nothing is higher: a process that uses 1 % of a processor is not hot. */
-const FULL_FROM: Record<string, number> = { cpu: 1, event_loop_lag_s: 0.1, memory: 1, disk: 1, open_files: 100, threads: 20 };
+const FULL_FROM: Record<string, number> = { cpu: 1, event_loop_lag_s: 0.1, gc_pause_s: 0.1, memory: 1, disk: 1, open_files: 100, threads: 20 };
 
 export interface Row {
   name: string;

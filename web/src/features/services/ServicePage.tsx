@@ -61,6 +61,8 @@ export function ServicePage() {
         <SignalChart id="http_error_ratio" query={chart} color="#e03131" />
         <SignalChart id="http_client_error_ratio" query={chart} color="#f59f00" />
         <SignalChart id="http_in_flight" query={chart} />
+        <SignalChart id="event_loop_lag_p99" query={{ ...chart, by: ["worker"] }} />
+        <SignalChart id="gc_pause_p99" query={{ ...chart, by: ["worker"] }} />
       </SimpleGrid>
     </Stack>
   );

@@ -35,6 +35,7 @@ _PROCESS = {
     "open_files": "process_open_files",
     "threads": "process_threads",
     "event_loop_lag_s": "event_loop_lag_p99",
+    "gc_pause_s": "gc_pause_p99",
 }
 _HOST = {"cpu": "host_cpu", "memory": "host_memory", "disk": "host_disk"}
 _MOST_POINTS = 500
@@ -80,7 +81,7 @@ def get_resources(
     step_s: Annotated[float | None, Query(gt=0, le=86400.0, description="Distance of the points, in seconds.")] = None,
     service: Services = [],
 ) -> Resources:
-    """Return CPU, memory, open files, threads and event loop lag of every process, and the load of every host.
+    """Return CPU, memory, open files, threads, event loop lag and garbage collection pauses of every process, and the load of every host.
 
     A host is described by its node exporter where a Prometheus that is asked has one, else by the processes on it.
     """

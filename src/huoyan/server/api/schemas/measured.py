@@ -23,6 +23,7 @@ PROCESS = {
     "open_files": [34.0, 35.0],
     "threads": [9.0, 9.0],
     "event_loop_lag_s": [None, 0.004],
+    "gc_pause_s": [None, 0.012],
 }
 NODE = {
     "instance": "host-1:9100",
@@ -104,6 +105,8 @@ class ProcessResources(Document):
     threads: list[float | None]
     event_loop_lag_s: list[float | None]
     """99 % of the looks at the event loop found it at most this late."""
+    gc_pause_s: list[float | None]
+    """P99 of how long it stood still for a garbage collection."""
 
 
 HostSource = Literal["node-exporter", "psutil"]

@@ -2,6 +2,7 @@ import { Group, Stack, Table, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { useDeployEffect, useDeploys, type Deploy } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { DataTable, Figure, percentiles } from "../../ui/DataTable";
 import { count, percent, seconds } from "../../ui/format";
 import { Clock } from "../../ui/time";
 
@@ -46,36 +47,31 @@ function Effect({ deploy, of }: { deploy: Deploy; of: DeploysCardProps["of"] }) 
         </Text>
       </Group>
       {sides.length > 0 && (
-        <Table.ScrollContainer minWidth={480}>
-          <Table verticalSpacing={3} layout="fixed" data-testid="deploy-effect">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th w={90} />
-                {[of.task === undefined ? t("deploys.requests") : t("deploys.runs"), "P50", "P95", "P99", of.task === undefined ? "5xx" : t("deploys.failed")].map((name) => (
-                  <Table.Th key={name} ta="right">
-                    {name}
-                  </Table.Th>
-                ))}
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {sides.map(([name, side]) => (
-                <Table.Tr key={name} data-side={name}>
-                  <Table.Td>
-                    <Text size="sm" c="dimmed">
-                      {t(`deploys.${name}`)}
-                    </Text>
-                  </Table.Td>
-                  {[count(side.count), seconds(side.p50_s), seconds(side.p95_s), seconds(side.p99_s), percent(side.bad_ratio)].map((value, position) => (
-                    <Table.Td key={position} ta="right" className="num">
-                      {value}
-                    </Table.Td>
-                  ))}
-                </Table.Tr>
+        <DataTable
+          name="deploy-effect"
+          minWidth={480}
+          spacing={3}
+          highlight={false}
+          columns={[
+            { key: "side", title: "", width: 90 },
+            { key: "count", title: t(of.task === undefined ? "deploys.requests" : "deploys.runs"), right: true },
+            ...percentiles(),
+            { key: "bad", title: of.task === undefined ? "5xx" : t("deploys.failed"), right: true },
+          ]}
+        >
+          {sides.map(([name, side]) => (
+            <Table.Tr key={name} data-side={name}>
+              <Table.Td>
+                <Text size="sm" c="dimmed">
+                  {t(`deploys.${name}`)}
+                </Text>
+              </Table.Td>
+              {[count(side.count), seconds(side.p50_s), seconds(side.p95_s), seconds(side.p99_s), percent(side.bad_ratio)].map((value, position) => (
+                <Figure key={position}>{value}</Figure>
               ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
+            </Table.Tr>
+          ))}
+        </DataTable>
       )}
     </div>
   );

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useAllEndpoints, useBuckets, useTasks, type Bounds, type BucketAdvice } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { DataTable, Figure, percentiles } from "../../ui/DataTable";
 import { count, percent, seconds } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { BoundsPicture } from "./BoundsPicture";
@@ -104,34 +105,24 @@ function Comparison({ advice }: { advice: BucketAdvice }) {
         })}
       </Text>
       <BoundsPicture advice={advice} />
-      <Table.ScrollContainer minWidth={400}>
-        <Table verticalSpacing={5} data-testid="bucket-table">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th />
-              <Table.Th ta="right">{t("measurement.number")}</Table.Th>
-              {["P50", "P95", "P99"].map((name) => (
-                <Table.Th key={name} ta="right">
-                  {name}
-                </Table.Th>
-              ))}
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            <Table.Tr>
-              <Table.Td>{t("measurement.true")}</Table.Td>
-              <Table.Td />
-              {[advice.p50_s, advice.p95_s, advice.p99_s].map((value, index) => (
-                <Table.Td key={index} ta="right" className="num">
-                  {seconds(value)}
-                </Table.Td>
-              ))}
-            </Table.Tr>
-            <BoundsRow name="present" bounds={advice.present} />
-            <BoundsRow name="proposed" bounds={advice.proposed} />
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <DataTable
+        name="bucket-table"
+        minWidth={400}
+        spacing={5}
+        fixed={false}
+        highlight={false}
+        columns={[{ key: "bounds", title: "" }, { key: "number", title: t("measurement.number"), right: true }, ...percentiles()]}
+      >
+        <Table.Tr>
+          <Table.Td>{t("measurement.true")}</Table.Td>
+          <Table.Td />
+          {[advice.p50_s, advice.p95_s, advice.p99_s].map((value, index) => (
+            <Figure key={index}>{seconds(value)}</Figure>
+          ))}
+        </Table.Tr>
+        <BoundsRow name="present" bounds={advice.present} />
+        <BoundsRow name="proposed" bounds={advice.proposed} />
+      </DataTable>
       <Group gap="sm" wrap="nowrap" align="flex-start">
         <Code block style={{ flex: 1, whiteSpace: "pre-wrap", overflowWrap: "anywhere" }} data-testid="bounds">
           {`HUOYAN_BUCKETS=${text}`}
@@ -161,9 +152,7 @@ function BoundsRow({ name, bounds }: { name: "present" | "proposed"; bounds: Bou
   return (
     <Table.Tr data-bounds={name}>
       <Table.Td>{t(`measurement.${name}`)}</Table.Td>
-      <Table.Td ta="right" className="num">
-        {bounds.bounds.length}
-      </Table.Td>
+      <Figure>{bounds.bounds.length}</Figure>
       {quantiles.map(([value, error], index) => (
         <Table.Td key={index} ta="right" className="num" title={bounds.bounds.length === 0 ? undefined : t("measurement.off", { error: percent(error) })}>
           {seconds(value)}{" "}

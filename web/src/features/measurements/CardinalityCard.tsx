@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useCardinality, type LabelBudget } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { DataTable, Figure } from "../../ui/DataTable";
 import { count } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Ago } from "../../ui/time";
@@ -31,29 +32,21 @@ export function CardinalityCard() {
         ) : (
           <>
             {folded.length === 0 && <Text size="sm">{t("measurement.allFit")}</Text>}
-            <Table.ScrollContainer minWidth={540}>
-              <Table verticalSpacing={6} layout="fixed" data-testid="cardinality-table">
-                <Table.Thead>
-                  <Table.Tr>
-                    <Table.Th>{t("measurement.metric")}</Table.Th>
-                    <Table.Th w={110} ta="right">
-                      {t("measurement.series")}
-                    </Table.Th>
-                    <Table.Th w={110} ta="right">
-                      {t("measurement.folded")}
-                    </Table.Th>
-                    <Table.Th w={130} ta="right">
-                      {t("measurement.last")}
-                    </Table.Th>
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {shown.map((each) => (
-                    <MetricRow key={`${each.service} ${each.metric}`} metric={each} />
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Table.ScrollContainer>
+            <DataTable
+              name="cardinality-table"
+              minWidth={540}
+              highlight={false}
+              columns={[
+                { key: "metric", title: t("measurement.metric") },
+                { key: "series", title: t("measurement.series"), width: 110, right: true },
+                { key: "folded", title: t("measurement.folded"), width: 110, right: true },
+                { key: "last", title: t("measurement.last"), width: 130, right: true },
+              ]}
+            >
+              {shown.map((each) => (
+                <MetricRow key={`${each.service} ${each.metric}`} metric={each} />
+              ))}
+            </DataTable>
             {shown.length < items.length && (
               <Group>
                 <Button variant="light" size="xs" onClick={() => setEvery(true)}>
@@ -100,14 +93,12 @@ function MetricRow({ metric }: { metric: LabelBudget }) {
           </Stack>
         )}
       </Table.Td>
-      <Table.Td ta="right" className="num">
-        {count(metric.series)}
-      </Table.Td>
-      <Table.Td ta="right" className="num">
+      <Figure>{count(metric.series)}</Figure>
+      <Figure>
         <Text size="sm" component="span" c={metric.folded > 0 ? "red" : "dimmed"} fw={metric.folded > 0 ? 600 : undefined}>
           {count(metric.folded)}
         </Text>
-      </Table.Td>
+      </Figure>
       <Table.Td ta="right">
         <Text size="sm" c="dimmed" component="span" style={{ whiteSpace: "nowrap" }}>
           <Ago at={metric.last_at} />

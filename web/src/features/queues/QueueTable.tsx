@@ -2,6 +2,7 @@ import { Table, Text, Tooltip } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Queue } from "../../api/queries";
+import { DataTable, Figure } from "../../ui/DataTable";
 import { count, seconds } from "../../ui/format";
 import { EmptyNote } from "../../ui/notes";
 import { Ago } from "../../ui/time";
@@ -16,75 +17,65 @@ export function QueueTable({ queues, most }: { queues: Queue[]; most?: number })
   if (queues.length === 0) return <EmptyNote>{t("overview.noQueues")}</EmptyNote>;
   const sorted = [...queues].sort((a, b) => (b.depth ?? -1) - (a.depth ?? -1) || b.runs_per_minute - a.runs_per_minute);
   return (
-    <Table.ScrollContainer minWidth={most === undefined ? 620 : 420}>
-      <Table verticalSpacing={5} data-testid="queue-table">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>{t("queue.name")}</Table.Th>
-            <Table.Th ta="right">{t("queue.depth")}</Table.Th>
-            <Table.Th ta="right">{t("queue.oldest")}</Table.Th>
-            <Table.Th ta="right">{t("queue.active")}</Table.Th>
-            <Table.Th ta="right">{t("queue.rate")}</Table.Th>
-            {most === undefined && <Table.Th ta="right">{t("queue.held")}</Table.Th>}
-            {most === undefined && <Table.Th ta="right">{t("queue.difference")}</Table.Th>}
-            {most === undefined && <Table.Th ta="right">{t("queue.read")}</Table.Th>}
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {sorted.slice(0, most).map((queue) => (
-            <Table.Tr key={`${queue.service}/${queue.queue}`} data-queue={queue.queue}>
-              <Table.Td>
-                <Link to="/runs" search={{ service: [queue.service], ...(queue.queue ? { queue: [queue.queue] } : {}) }}>
-                  <Text size="sm" fw={500} component="span">
-                    {queue.queue || t("queue.unnamed")}
-                  </Text>
-                </Link>{" "}
+    <DataTable
+      name="queue-table"
+      minWidth={most === undefined ? 620 : 420}
+      spacing={5}
+      fixed={false}
+      highlight={false}
+      columns={[
+        { key: "queue", title: t("queue.name") },
+        { key: "depth", title: t("queue.depth"), right: true },
+        { key: "oldest", title: t("queue.oldest"), right: true },
+        { key: "active", title: t("queue.active"), right: true },
+        { key: "rate", title: t("queue.rate"), right: true },
+        most === undefined && { key: "held", title: t("queue.held"), right: true },
+        most === undefined && { key: "difference", title: t("queue.difference"), right: true },
+        most === undefined && { key: "read", title: t("queue.read"), right: true },
+      ]}
+    >
+      {sorted.slice(0, most).map((queue) => (
+        <Table.Tr key={`${queue.service}/${queue.queue}`} data-queue={queue.queue}>
+          <Table.Td>
+            <Link to="/runs" search={{ service: [queue.service], ...(queue.queue ? { queue: [queue.queue] } : {}) }}>
+              <Text size="sm" fw={500} component="span">
+                {queue.queue || t("queue.unnamed")}
+              </Text>
+            </Link>{" "}
+            <Text size="xs" c="dimmed" component="span">
+              {queue.service}
+            </Text>
+          </Table.Td>
+          <Figure>
+            {queue.depth === null ? (
+              <Tooltip label={t(queue.read_at ? "queue.stale" : "queue.unread")}>
                 <Text size="xs" c="dimmed" component="span">
-                  {queue.service}
+                  {t("queue.unknown")}
                 </Text>
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {queue.depth === null ? (
-                  <Tooltip label={t(queue.read_at ? "queue.stale" : "queue.unread")}>
-                    <Text size="xs" c="dimmed" component="span">
-                      {t("queue.unknown")}
-                    </Text>
-                  </Tooltip>
-                ) : (
-                  count(queue.depth)
-                )}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {seconds(queue.oldest_age_s)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {count(queue.active)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {count(queue.runs_per_minute)}
-              </Table.Td>
-              {most === undefined && (
-                <Table.Td ta="right" className="num">
-                  {queue.held === null ? "–" : count(queue.held)}
-                </Table.Td>
-              )}
-              {most === undefined && (
-                <Table.Td ta="right" className="num">
-                  <Difference queue={queue} />
-                </Table.Td>
-              )}
-              {most === undefined && (
-                <Table.Td ta="right">
-                  <Text size="sm" c="dimmed" component="span">
-                    <Ago at={queue.read_at} />
-                  </Text>
-                </Table.Td>
-              )}
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+              </Tooltip>
+            ) : (
+              count(queue.depth)
+            )}
+          </Figure>
+          <Figure>{seconds(queue.oldest_age_s)}</Figure>
+          <Figure>{count(queue.active)}</Figure>
+          <Figure>{count(queue.runs_per_minute)}</Figure>
+          {most === undefined && (
+            <Figure>{queue.held === null ? "–" : count(queue.held)}</Figure>
+          )}
+          {most === undefined && (
+            <Figure><Difference queue={queue} /></Figure>
+          )}
+          {most === undefined && (
+            <Table.Td ta="right">
+              <Text size="sm" c="dimmed" component="span">
+                <Ago at={queue.read_at} />
+              </Text>
+            </Table.Td>
+          )}
+        </Table.Tr>
+      ))}
+    </DataTable>
   );
 }
 

@@ -1,6 +1,7 @@
 import { Table, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import type { HostResources } from "../../api/queries";
+import { DataTable, Figure } from "../../ui/DataTable";
 import { bytes, count, percent } from "../../ui/format";
 import { last, sourcesOf } from "./hosts";
 
@@ -10,53 +11,43 @@ export function HostTable({ hosts }: { hosts: HostResources[] }) {
   const known = hosts.filter((host) => sourcesOf(host).length > 0);
   if (known.length === 0) return null;
   return (
-    <Table.ScrollContainer minWidth={720} mt="sm">
-      <Table verticalSpacing={5} data-testid="host-table">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>{t("resource.hostTable.host")}</Table.Th>
-            <Table.Th>{t("resource.hostTable.source")}</Table.Th>
-            <Table.Th ta="right">{t("resource.measures.cpu")}</Table.Th>
-            <Table.Th ta="right">{t("resource.measures.memory")}</Table.Th>
-            <Table.Th ta="right">{t("resource.measures.disk")}</Table.Th>
-            <Table.Th ta="right" title={t("resource.hostTable.loadHelp")}>
-              {t("resource.hostTable.load")}
-            </Table.Th>
-            <Table.Th ta="right">{t("resource.hostTable.network")}</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {known.map((host) => (
-            <Table.Tr key={host.host} data-host={host.host}>
-              <Table.Td>
-                <Text size="sm" fw={500} style={{ overflowWrap: "anywhere" }}>
-                  {host.host}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <Sources host={host} />
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {percent(last(host.cpu))}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {percent(last(host.memory))}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {host.node?.disk_mount ? t("resource.hostTable.ofDisk", { share: percent(last(host.disk)), mount: host.node.disk_mount }) : percent(last(host.disk))}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {count(host.node?.load1)}
-                {host.node && host.node.processors !== null && ` / ${host.node.processors}`}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {bytes(host.node?.received_bytes_per_s)} / {bytes(host.node?.sent_bytes_per_s)}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <DataTable
+      name="host-table"
+      minWidth={720}
+      spacing={5}
+      fixed={false}
+      highlight={false}
+      columns={[
+        { key: "host", title: t("resource.hostTable.host") },
+        { key: "source", title: t("resource.hostTable.source") },
+        { key: "cpu", title: t("resource.measures.cpu"), right: true },
+        { key: "memory", title: t("resource.measures.memory"), right: true },
+        { key: "disk", title: t("resource.measures.disk"), right: true },
+        { key: "load", title: t("resource.hostTable.load"), help: t("resource.hostTable.loadHelp"), right: true },
+        { key: "network", title: t("resource.hostTable.network"), right: true },
+      ]}
+    >
+      {known.map((host) => (
+        <Table.Tr key={host.host} data-host={host.host}>
+          <Table.Td>
+            <Text size="sm" fw={500} style={{ overflowWrap: "anywhere" }}>
+              {host.host}
+            </Text>
+          </Table.Td>
+          <Table.Td>
+            <Sources host={host} />
+          </Table.Td>
+          <Figure>{percent(last(host.cpu))}</Figure>
+          <Figure>{percent(last(host.memory))}</Figure>
+          <Figure>{host.node?.disk_mount ? t("resource.hostTable.ofDisk", { share: percent(last(host.disk)), mount: host.node.disk_mount }) : percent(last(host.disk))}</Figure>
+          <Figure>
+            {count(host.node?.load1)}
+            {host.node && host.node.processors !== null && ` / ${host.node.processors}`}
+          </Figure>
+          <Figure>{bytes(host.node?.received_bytes_per_s)} / {bytes(host.node?.sent_bytes_per_s)}</Figure>
+        </Table.Tr>
+      ))}
+    </DataTable>
   );
 }
 

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Problem } from "../../api/client";
 import { useSchedule, type ScheduleDetail } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { DataTable, Figure } from "../../ui/DataTable";
 import { seconds } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Ago, Clock } from "../../ui/time";
@@ -96,57 +97,50 @@ function Slots({ schedule }: { schedule: ScheduleDetail }) {
   const { t } = useTranslation();
   if (schedule.slots.length === 0) return <EmptyNote>{t("schedule.noSlots")}</EmptyNote>;
   return (
-    <Table.ScrollContainer minWidth={640}>
-      <Table verticalSpacing={4} layout="fixed" data-testid="slot-table">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th w={170}>{t("schedule.dueAt")}</Table.Th>
-            <Table.Th w={120}>{t("schedule.verdict")}</Table.Th>
-            <Table.Th w={90} ta="right">
-              {t("schedule.lateBy")}
-            </Table.Th>
-            <Table.Th w={100} ta="right">
-              {t("schedule.took")}
-            </Table.Th>
-            <Table.Th>{t("run.reason")}</Table.Th>
-            <Table.Th w={140}>{t("run.title")}</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {schedule.slots.map((slot) => (
-            <Table.Tr key={slot.at} data-verdict={slot.verdict}>
-              <Table.Td>
-                <Clock at={slot.at} />
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm" c={slot.verdict === "ok" ? undefined : VERDICT_COLOR[slot.verdict]}>
-                  {t(`schedule.states.${slot.verdict}`)}
-                </Text>
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {seconds(slot.late_s)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                <Text size="sm" component="span" c={slot.too_fast ? "red" : undefined} title={slot.too_fast ? t("schedule.tooFast") : undefined}>
-                  {seconds(slot.duration_s)}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm" c="dimmed" truncate title={reasonText(t, slot)}>
-                  {reasonText(t, slot)}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                {slot.run_id && (
-                  <Link to="/runs/$runId" params={{ runId: slot.run_id }} className="mono" title={slot.run_id}>
-                    {slot.run_id.slice(0, 12)}
-                  </Link>
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <DataTable
+      name="slot-table"
+      minWidth={640}
+      spacing={4}
+      highlight={false}
+      columns={[
+        { key: "due", title: t("schedule.dueAt"), width: 170 },
+        { key: "verdict", title: t("schedule.verdict"), width: 120 },
+        { key: "late", title: t("schedule.lateBy"), width: 90, right: true },
+        { key: "took", title: t("schedule.took"), width: 100, right: true },
+        { key: "reason", title: t("run.reason") },
+        { key: "run", title: t("run.title"), width: 140 },
+      ]}
+    >
+      {schedule.slots.map((slot) => (
+        <Table.Tr key={slot.at} data-verdict={slot.verdict}>
+          <Table.Td>
+            <Clock at={slot.at} />
+          </Table.Td>
+          <Table.Td>
+            <Text size="sm" c={slot.verdict === "ok" ? undefined : VERDICT_COLOR[slot.verdict]}>
+              {t(`schedule.states.${slot.verdict}`)}
+            </Text>
+          </Table.Td>
+          <Figure>{seconds(slot.late_s)}</Figure>
+          <Figure>
+            <Text size="sm" component="span" c={slot.too_fast ? "red" : undefined} title={slot.too_fast ? t("schedule.tooFast") : undefined}>
+              {seconds(slot.duration_s)}
+            </Text>
+          </Figure>
+          <Table.Td>
+            <Text size="sm" c="dimmed" truncate title={reasonText(t, slot)}>
+              {reasonText(t, slot)}
+            </Text>
+          </Table.Td>
+          <Table.Td>
+            {slot.run_id && (
+              <Link to="/runs/$runId" params={{ runId: slot.run_id }} className="mono" title={slot.run_id}>
+                {slot.run_id.slice(0, 12)}
+              </Link>
+            )}
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </DataTable>
   );
 }

@@ -3,6 +3,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { useSchedules, type Schedule } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { DataTable } from "../../ui/DataTable";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
@@ -63,67 +64,64 @@ function ScheduleTable({ schedules }: { schedules: Schedule[] }) {
   const { t, i18n } = useTranslation();
   const navigate = useNavigate();
   return (
-    <Table.ScrollContainer minWidth={900}>
-      <Table verticalSpacing={6} highlightOnHover layout="fixed" data-testid="schedule-table">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th w={146}>{t("run.state")}</Table.Th>
-            <Table.Th>{t("schedule.name")}</Table.Th>
-            <Table.Th w={160}>{t("schedule.due")}</Table.Th>
-            <Table.Th w={120}>{t("schedule.next")}</Table.Th>
-            <Table.Th w={140}>{t("schedule.last")}</Table.Th>
-            <Table.Th w={216}>{t("schedule.history")}</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {schedules.map((schedule) => (
-            <Table.Tr
-              key={`${schedule.service} ${schedule.framework} ${schedule.id}`}
-              className="row-link"
-              data-schedule={schedule.id}
-              onClick={() => void navigate({ to: "/schedules/$service/$framework/$scheduleId", params: params(schedule) })}
-            >
-              <Table.Td>
-                <ScheduleBadge schedule={schedule} />
-              </Table.Td>
-              <Table.Td>
-                <Link to="/schedules/$service/$framework/$scheduleId" params={params(schedule)} onClick={(event) => event.stopPropagation()}>
-                  <Text size="sm" fw={500} truncate>
-                    {schedule.name}
-                  </Text>
-                </Link>
-                <Text size="xs" c="dimmed" truncate>
-                  {[schedule.service, schedule.task !== schedule.name ? schedule.task : "", schedule.framework].filter(Boolean).join(" · ")}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm" truncate title={schedule.expression}>
-                  {words(schedule, t, i18n.language)}
-                </Text>
-                <Text size="xs" c="dimmed" truncate>
-                  {schedule.timezone || (schedule.kind === "cron" ? "UTC" : "")}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm">{schedule.enabled ? <Due at={schedule.next_due_at} /> : "–"}</Text>
-              </Table.Td>
-              <Table.Td>
-                <Group gap={6} wrap="nowrap">
-                  {schedule.last_state && <StateBadge state={schedule.last_state} size="xs" />}
-                  <Text size="sm" c="dimmed">
-                    <Ago at={schedule.last_run_at} />
-                  </Text>
-                </Group>
-              </Table.Td>
-              <Table.Td>
-                <Box style={{ overflow: "hidden" }}>
-                  <SlotStrip slots={schedule.recent} />
-                </Box>
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <DataTable
+      name="schedule-table"
+      minWidth={900}
+      columns={[
+        { key: "state", title: t("run.state"), width: 146 },
+        { key: "name", title: t("schedule.name") },
+        { key: "due", title: t("schedule.due"), width: 160 },
+        { key: "next", title: t("schedule.next"), width: 120 },
+        { key: "last", title: t("schedule.last"), width: 140 },
+        { key: "history", title: t("schedule.history"), width: 216 },
+      ]}
+    >
+      {schedules.map((schedule) => (
+        <Table.Tr
+          key={`${schedule.service} ${schedule.framework} ${schedule.id}`}
+          className="row-link"
+          data-schedule={schedule.id}
+          onClick={() => void navigate({ to: "/schedules/$service/$framework/$scheduleId", params: params(schedule) })}
+        >
+          <Table.Td>
+            <ScheduleBadge schedule={schedule} />
+          </Table.Td>
+          <Table.Td>
+            <Link to="/schedules/$service/$framework/$scheduleId" params={params(schedule)} onClick={(event) => event.stopPropagation()}>
+              <Text size="sm" fw={500} truncate>
+                {schedule.name}
+              </Text>
+            </Link>
+            <Text size="xs" c="dimmed" truncate>
+              {[schedule.service, schedule.task !== schedule.name ? schedule.task : "", schedule.framework].filter(Boolean).join(" · ")}
+            </Text>
+          </Table.Td>
+          <Table.Td>
+            <Text size="sm" truncate title={schedule.expression}>
+              {words(schedule, t, i18n.language)}
+            </Text>
+            <Text size="xs" c="dimmed" truncate>
+              {schedule.timezone || (schedule.kind === "cron" ? "UTC" : "")}
+            </Text>
+          </Table.Td>
+          <Table.Td>
+            <Text size="sm">{schedule.enabled ? <Due at={schedule.next_due_at} /> : "–"}</Text>
+          </Table.Td>
+          <Table.Td>
+            <Group gap={6} wrap="nowrap">
+              {schedule.last_state && <StateBadge state={schedule.last_state} size="xs" />}
+              <Text size="sm" c="dimmed">
+                <Ago at={schedule.last_run_at} />
+              </Text>
+            </Group>
+          </Table.Td>
+          <Table.Td>
+            <Box style={{ overflow: "hidden" }}>
+              <SlotStrip slots={schedule.recent} />
+            </Box>
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </DataTable>
   );
 }

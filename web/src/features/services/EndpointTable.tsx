@@ -1,11 +1,11 @@
-import { Group, Table, Text, UnstyledButton } from "@mantine/core";
-import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
+import { Table, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Endpoint } from "../../api/queries";
+import { DataTable, Figure } from "../../ui/DataTable";
 import { count, percent, seconds } from "../../ui/format";
 import type { Window } from "../tasks/order";
-import { ErrorShare, Figure, useWhyNot } from "./cells";
+import { ErrorShare, useWhyNot } from "./cells";
 import { ENDPOINT_COLUMNS, sorted, type EndpointColumn } from "./order";
 
 export interface EndpointTableProps {
@@ -22,56 +22,39 @@ export function EndpointTable({ endpoints, by, up, window, onSort }: EndpointTab
   const whyNot = useWhyNot();
   const whole = endpoints.reduce((sum, one) => sum + one.total_s, 0);
   return (
-    <Table.ScrollContainer minWidth={900}>
-      <Table verticalSpacing={6} highlightOnHover layout="fixed" data-testid="endpoint-table">
-        <Table.Thead>
-          <Table.Tr>
-            {ENDPOINT_COLUMNS.map((column) => {
-              const name = column === "endpoint";
-              const chosen = column === by;
-              return (
-                <Table.Th key={column} w={name ? undefined : 96} ta={name ? "left" : "right"} aria-sort={chosen ? (up ? "ascending" : "descending") : "none"}>
-                  <UnstyledButton onClick={() => onSort(column)} fz="sm" fw={chosen ? 800 : 600}>
-                    <Group gap={2} wrap="nowrap" justify={name ? "flex-start" : "flex-end"}>
-                      {t(`services.${column}`)}
-                      {chosen && (up ? <IconArrowUp size={13} aria-hidden /> : <IconArrowDown size={13} aria-hidden />)}
-                    </Group>
-                  </UnstyledButton>
-                </Table.Th>
-              );
-            })}
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {sorted(endpoints, (one) => (by === "endpoint" ? `${one.endpoint} ${one.method}` : one[by]), up).map((one) => (
-            <Table.Tr key={`${one.service} ${one.method} ${one.endpoint}`} data-endpoint={`${one.method} ${one.endpoint}`}>
-              <Table.Td>
-                <Link to="/endpoints" search={{ service: one.service, method: one.method, endpoint: one.endpoint, window }}>
-                  <Text size="sm" truncate title={`${one.method} ${one.endpoint}`}>
-                    <Text span inherit c="dimmed" className="mono">
-                      {one.method}
-                    </Text>{" "}
-                    <Text span inherit fw={500}>
-                      {one.endpoint}
-                    </Text>
-                  </Text>
-                </Link>
-              </Table.Td>
-              <Figure>
-                <span title={seconds(one.total_s)}>{percent(whole > 0 ? one.total_s / whole : null)}</span>
-              </Figure>
-              <Figure>{count(one.requests_per_minute)}</Figure>
-              <Figure>{percent(one.client_error_ratio)}</Figure>
-              <Figure title={whyNot(one.server_error_ratio, one.requests)}>
-                <ErrorShare ratio={one.server_error_ratio} />
-              </Figure>
-              <Figure>{seconds(one.p50_s)}</Figure>
-              <Figure>{seconds(one.p95_s)}</Figure>
-              <Figure title={whyNot(one.p99_s, one.requests)}>{seconds(one.p99_s)}</Figure>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <DataTable
+      name="endpoint-table"
+      minWidth={900}
+      order={{ by, up, onSort }}
+      columns={ENDPOINT_COLUMNS.map((key) => ({ key, title: t(`services.${key}`), right: key !== "endpoint", width: key === "endpoint" ? undefined : 96 }))}
+    >
+      {sorted(endpoints, (one) => (by === "endpoint" ? `${one.endpoint} ${one.method}` : one[by]), up).map((one) => (
+        <Table.Tr key={`${one.service} ${one.method} ${one.endpoint}`} data-endpoint={`${one.method} ${one.endpoint}`}>
+          <Table.Td>
+            <Link to="/endpoints" search={{ service: one.service, method: one.method, endpoint: one.endpoint, window }}>
+              <Text size="sm" truncate title={`${one.method} ${one.endpoint}`}>
+                <Text span inherit c="dimmed" className="mono">
+                  {one.method}
+                </Text>{" "}
+                <Text span inherit fw={500}>
+                  {one.endpoint}
+                </Text>
+              </Text>
+            </Link>
+          </Table.Td>
+          <Figure>
+            <span title={seconds(one.total_s)}>{percent(whole > 0 ? one.total_s / whole : null)}</span>
+          </Figure>
+          <Figure>{count(one.requests_per_minute)}</Figure>
+          <Figure>{percent(one.client_error_ratio)}</Figure>
+          <Figure title={whyNot(one.server_error_ratio, one.requests)}>
+            <ErrorShare ratio={one.server_error_ratio} />
+          </Figure>
+          <Figure>{seconds(one.p50_s)}</Figure>
+          <Figure>{seconds(one.p95_s)}</Figure>
+          <Figure title={whyNot(one.p99_s, one.requests)}>{seconds(one.p99_s)}</Figure>
+        </Table.Tr>
+      ))}
+    </DataTable>
   );
 }

@@ -4,13 +4,14 @@ import { useTranslation } from "react-i18next";
 import { useServices } from "../../api/queries";
 import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
+import { DataTable, Figure } from "../../ui/DataTable";
 import { count, percent, seconds } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Sparkline } from "../../ui/Sparkline";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { GapNote } from "../gaps/GapNote";
 import { WINDOWS, spanOf, stepOf } from "../tasks/order";
-import { ErrorShare, Figure, WindowChoice, useWhyNot } from "./cells";
+import { ErrorShare, WindowChoice, useWhyNot } from "./cells";
 import { SERVICE_COLUMNS, type ServiceColumn } from "./order";
 
 const WIDTH: Partial<Record<ServiceColumn, number>> = { requests_per_minute: 110, trend_per_minute: 136, in_flight: 100 };
@@ -44,50 +45,41 @@ export function ServicesPage() {
             {t("services.none")} <Code>huoyan.watch(app)</Code>
           </EmptyNote>
         ) : (
-          <Table.ScrollContainer minWidth={940}>
-            <Table verticalSpacing={6} highlightOnHover layout="fixed" data-testid="service-table">
-              <Table.Thead>
-                <Table.Tr>
-                  {SERVICE_COLUMNS.map((column) => (
-                    <Table.Th key={column} ta={column === "service" ? "left" : "right"} w={column === "service" ? undefined : (WIDTH[column] ?? 92)}>
-                      {t(`services.${column}`)}
-                    </Table.Th>
-                  ))}
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {services.data.items.map((one) => (
-                  <Table.Tr key={one.service} data-service={one.service}>
-                    <Table.Td>
-                      <Link to="/services/$service" params={{ service: one.service || "-" }} search={{ window }}>
-                        <Text size="sm" fw={500} truncate title={one.service}>
-                          {one.service || t("services.unnamed")}
-                        </Text>
-                      </Link>
-                      <Text size="xs" c="dimmed">
-                        {t("services.endpointCount", { count: one.endpoints })}
-                      </Text>
-                    </Table.Td>
-                    <Figure>{count(one.requests_per_minute)}</Figure>
-                    <Table.Td>
-                      <Sparkline
-                        values={one.trend_per_minute}
-                        title={t("services.trendSays", { now: count(one.trend_per_minute.at(-1)), most: count(Math.max(...one.trend_per_minute)) })}
-                      />
-                    </Table.Td>
-                    <Figure>{percent(one.client_error_ratio)}</Figure>
-                    <Figure title={whyNot(one.server_error_ratio, one.requests)}>
-                      <ErrorShare ratio={one.server_error_ratio} />
-                    </Figure>
-                    <Figure>{seconds(one.p50_s)}</Figure>
-                    <Figure>{seconds(one.p95_s)}</Figure>
-                    <Figure title={whyNot(one.p99_s, one.requests)}>{seconds(one.p99_s)}</Figure>
-                    <Figure>{count(one.in_flight)}</Figure>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+          <DataTable
+            name="service-table"
+            minWidth={940}
+            columns={SERVICE_COLUMNS.map((key) => ({ key, title: t(`services.${key}`), right: key !== "service", width: key === "service" ? undefined : (WIDTH[key] ?? 92) }))}
+          >
+            {services.data.items.map((one) => (
+              <Table.Tr key={one.service} data-service={one.service}>
+                <Table.Td>
+                  <Link to="/services/$service" params={{ service: one.service || "-" }} search={{ window }}>
+                    <Text size="sm" fw={500} truncate title={one.service}>
+                      {one.service || t("services.unnamed")}
+                    </Text>
+                  </Link>
+                  <Text size="xs" c="dimmed">
+                    {t("services.endpointCount", { count: one.endpoints })}
+                  </Text>
+                </Table.Td>
+                <Figure>{count(one.requests_per_minute)}</Figure>
+                <Table.Td>
+                  <Sparkline
+                    values={one.trend_per_minute}
+                    title={t("services.trendSays", { now: count(one.trend_per_minute.at(-1)), most: count(Math.max(...one.trend_per_minute)) })}
+                  />
+                </Table.Td>
+                <Figure>{percent(one.client_error_ratio)}</Figure>
+                <Figure title={whyNot(one.server_error_ratio, one.requests)}>
+                  <ErrorShare ratio={one.server_error_ratio} />
+                </Figure>
+                <Figure>{seconds(one.p50_s)}</Figure>
+                <Figure>{seconds(one.p95_s)}</Figure>
+                <Figure title={whyNot(one.p99_s, one.requests)}>{seconds(one.p99_s)}</Figure>
+                <Figure>{count(one.in_flight)}</Figure>
+              </Table.Tr>
+            ))}
+          </DataTable>
         )}
       </Card>
       {(services.data?.items.length ?? 0) > 0 && (

@@ -1,5 +1,4 @@
-import { SegmentedControl, Table, Text } from "@mantine/core";
-import type { ReactNode } from "react";
+import { SegmentedControl, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { percent } from "../../ui/format";
 import { WINDOWS, type Window } from "../tasks/order";
@@ -9,15 +8,6 @@ const BAD = 0.01;
 
 /** Requests that a P99 and a share of server errors need to say something; the same as their signals'. */
 export const LEAST_REQUESTS = 20;
-
-/** One figure; `title` says why it is not there. */
-export function Figure({ children, title }: { children: ReactNode; title?: string | undefined }) {
-  return (
-    <Table.Td ta="right" className="num" title={title}>
-      {children}
-    </Table.Td>
-  );
-}
 
 /** A share of server errors; red when it is more than the signal's own threshold allows. */
 export function ErrorShare({ ratio }: { ratio: number | null }) {

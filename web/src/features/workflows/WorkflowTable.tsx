@@ -2,6 +2,7 @@ import { Loader, Table, Text } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { useWorkflows } from "../../api/queries";
+import { DataTable, Figure } from "../../ui/DataTable";
 import { count } from "../../ui/format";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Ago } from "../../ui/time";
@@ -17,63 +18,52 @@ export function WorkflowTable({ since, service }: { since: string | undefined; s
   if (page.data.items.length === 0) return <EmptyNote>{t("workflow.none")}</EmptyNote>;
   return (
     <>
-      <Table.ScrollContainer minWidth={620}>
-        <Table verticalSpacing={6} highlightOnHover layout="fixed" data-testid="workflow-table">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>{t("run.task")}</Table.Th>
-              <Table.Th w={110}>{t("run.service")}</Table.Th>
-              <Table.Th w={180}>{t("run.progress")}</Table.Th>
-              <Table.Th w={120} ta="right">
-                {t("workflow.runs")}
-              </Table.Th>
-              <Table.Th w={80} ta="right">
-                {t("state.failed")}
-              </Table.Th>
-              <Table.Th w={128} ta="right">
-                {t("run.when")}
-              </Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {page.data.items.map((row) => (
-              <Table.Tr key={row.run_id} className="row-link" onClick={() => void navigate({ to: "/runs/$runId", params: { runId: row.run_id } })}>
-                <Table.Td>
-                  <Link to="/runs/$runId" params={{ runId: row.run_id }} onClick={(event) => event.stopPropagation()}>
-                    <Text size="sm" fw={500} truncate>
-                      {row.task || row.run_id}
-                    </Text>
-                  </Link>
-                  {row.group_id && (
-                    <Text size="xs" c="dimmed" truncate title={row.group_id}>
-                      {t("run.group")} <span className="mono">{row.group_id.slice(0, 12)}</span>
-                    </Text>
-                  )}
-                </Table.Td>
-                <Table.Td>
-                  <Text size="sm" c="dimmed" truncate>
-                    {row.service}
-                  </Text>
-                </Table.Td>
-                <Table.Td>
-                  <StateBar states={row.states} total={row.total} size="md" />
-                </Table.Td>
-                <Table.Td ta="right" className="num">
-                  {count(row.finished)} / {count(row.total)}
-                </Table.Td>
-                <Table.Td ta="right" className="num" c={row.failed > 0 ? "red" : "dimmed"}>
-                  {count(row.failed)}
-                </Table.Td>
-                <Table.Td ta="right">
-                  <Text size="sm" c="dimmed" component="span">
-                    <Ago at={row.first_at} />
-                  </Text>
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <DataTable
+        name="workflow-table"
+        minWidth={620}
+        columns={[
+          { key: "task", title: t("run.task") },
+          { key: "service", title: t("run.service"), width: 110 },
+          { key: "progress", title: t("run.progress"), width: 180 },
+          { key: "runs", title: t("workflow.runs"), width: 120, right: true },
+          { key: "failed", title: t("state.failed"), width: 80, right: true },
+          { key: "when", title: t("run.when"), width: 128, right: true },
+        ]}
+      >
+        {page.data.items.map((row) => (
+          <Table.Tr key={row.run_id} className="row-link" onClick={() => void navigate({ to: "/runs/$runId", params: { runId: row.run_id } })}>
+            <Table.Td>
+              <Link to="/runs/$runId" params={{ runId: row.run_id }} onClick={(event) => event.stopPropagation()}>
+                <Text size="sm" fw={500} truncate>
+                  {row.task || row.run_id}
+                </Text>
+              </Link>
+              {row.group_id && (
+                <Text size="xs" c="dimmed" truncate title={row.group_id}>
+                  {t("run.group")} <span className="mono">{row.group_id.slice(0, 12)}</span>
+                </Text>
+              )}
+            </Table.Td>
+            <Table.Td>
+              <Text size="sm" c="dimmed" truncate>
+                {row.service}
+              </Text>
+            </Table.Td>
+            <Table.Td>
+              <StateBar states={row.states} total={row.total} size="md" />
+            </Table.Td>
+            <Figure>{count(row.finished)} / {count(row.total)}</Figure>
+            <Table.Td ta="right" className="num" c={row.failed > 0 ? "red" : "dimmed"}>
+              {count(row.failed)}
+            </Table.Td>
+            <Table.Td ta="right">
+              <Text size="sm" c="dimmed" component="span">
+                <Ago at={row.first_at} />
+              </Text>
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </DataTable>
       {!page.data.exact && (
         <Text size="xs" c="dimmed" mt="xs">
           {t("workflow.notExact")}

@@ -477,7 +477,8 @@ def test_with_the_server_away_the_host_goes_on_and_losses_are_counted(
     adapter.work()
     assert sorted(executed) == list(range(30))
     assert client.emitter is not None
-    assert client.emitter.dropped >= 60 - 10
+    # What an end says of its run makes the events before it dispensable.
+    assert client.emitter.dropped >= 30 - 10
 
 
 def test_turned_off_nothing_is_reported(client: Client, transport: MemoryTransport, adapter: AdapterUnderTest) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from huoyan.model.event import ProcessReport, QueueReading
+from huoyan.model.event import EventGap, ProcessReport, QueueReading
 from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleReport
 
@@ -20,6 +20,7 @@ class Batch:
         schedules: What is new about schedules.
         measurements: Numbers and encoded frames of what was measured, oldest first (`huoyan.client.outbox`).
         examples: Requests kept as examples since the last batch with a report.
+        gaps: Times of which events were dropped, with the last batch that waits.
     """
 
     events: list[bytes] = field(default_factory=list)
@@ -28,6 +29,7 @@ class Batch:
     schedules: list[ScheduleReport] = field(default_factory=list)
     measurements: list[tuple[int, bytes]] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    gaps: list[EventGap] = field(default_factory=list)
 
 
 class Answer(StrEnum):

@@ -3,24 +3,26 @@
 import random
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from huoyan.client.buffer import Buffer, Given, Pack
 from huoyan.client.delivery import Answer, Batch, Receipt, Transport
 from huoyan.client.examples import Examples
 from huoyan.client.guard import warn
 from huoyan.client.outbox import Outbox
 from huoyan.client.settings import Settings
 from huoyan.client.thread import start as start_thread
-from huoyan.client.wire import encode_event
+from huoyan.client.wire import encode_event, happened_at
 from huoyan.clock import Clock
-from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.event import EventGap, ProcessReport, QueueReading, TaskEvent
 from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleReport
 
 if TYPE_CHECKING:
-    from huoyan.client.spool import SharedSpool, Spool
+    from huoyan.client.spool import Orphan, SharedSpool, Spool
 
 _BATCH_BYTES = 1024 * 1024
 _EVENT_BYTES = 1024 * 1024
@@ -33,13 +35,15 @@ _FIRST_REPORT_S = 1.0
 _ADOPT_EVERY_S = 10.0
 _EXAMPLES_EVERY_S = 3.0
 _MOST_EXAMPLES = 1000
+_MOST_GAPS = 100
+_ONE_GAP_S = 60.0
 
 
 class Emitter:
     """Takes events from any thread and sends them in batches from one of its own.
 
-    `put` costs an encoding and an append, whatever the server does. What does not fit is dropped, oldest first, and
-    counted.
+    `put` costs an encoding and an append, and while much waits a few microseconds more to pack it. What does not fit is
+    dropped by its worth, counted, and told as a gap.
 
     Args:
         settings: Bounds and intervals.
@@ -50,6 +54,8 @@ class Emitter:
         spool: Keeps what waits for the case that the process is killed; None: memory alone does.
         examples: Returns where requests are kept that are sent as examples; None: there are none.
         outbox: Keeps what the process measures until it is taken; None: nothing is measured.
+        speaks: Returns the name that events carry in `worker`, and all runs that are executed, None when this process
+            does not know all of them.
     """
 
     def __init__(
@@ -61,7 +67,9 @@ class Emitter:
         outbox: Outbox | None = None,
         spool: "Spool | None" = None,
         examples: Callable[[], Examples] | None = None,
+        speaks: Callable[[], tuple[str, list[str] | None]] | None = None,
     ) -> None:
+        self._speaks = speaks
         self._examples = examples
         self._outbox = outbox
         self._spool = spool
@@ -69,6 +77,7 @@ class Emitter:
         self._clock = clock
         self._transport = transport
         self._report = report
+        self._largest_bytes = min(_EVENT_BYTES, settings.buffer_bytes)
         self._fresh()
 
     def _fresh(self) -> None:
@@ -76,14 +85,13 @@ class Emitter:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._sending = threading.Lock()
-        self._buffer: deque[bytes] = deque()
-        self._bytes = 0
+        self._buffer = Buffer(self._settings.buffer_events, self._settings.buffer_bytes)
+        self._gaps: list[EventGap] = []
         self._queues: dict[tuple[str, str], QueueReading] = {}
         self._schedules: dict[tuple[str, str, str], ScheduleReport] = {}
         self._changed_schedules: set[tuple[str, str, str]] = set()
         self._schedules_at = 0.0
         self._pending: Batch | None = None
-        self._pending_bytes = 0
         self._taken_in = 0
         self._settled = 0
         self._urgent = False
@@ -101,27 +109,18 @@ class Emitter:
     def put(self, event: TaskEvent) -> None:
         """Take one event. Never blocks on the network, never waits for room."""
         encoded = encode_event(event)
-        size = len(encoded)
-        settings = self._settings
         with self._lock:
             self._taken_in += 1
-            if size > _EVENT_BYTES or size > settings.buffer_bytes:
-                self._drop(1, "an event of %d bytes is too large", size)
+            if len(encoded) > self._largest_bytes:
+                self._drop([encoded], "an event of %d bytes is too large", len(encoded))
                 return
-            while self._buffer and (
-                len(self._buffer) + self._pending_count() >= settings.buffer_events
-                or self._bytes + self._pending_bytes + size > settings.buffer_bytes
-            ):
-                self._bytes -= len(self._buffer.popleft())
-                self._drop(1, "the buffer of %d events is full", settings.buffer_events)
-            if not self._buffer and self._pending is not None and self._pending_count() >= settings.buffer_events:
-                self._drop(1, "the buffer of %d events is full", settings.buffer_events)
-                return
-            self._buffer.append(encoded)
-            self._bytes += size
-            if self._spool is not None:
-                self._spool.keep(encoded)
-            if self._first_at is None or len(self._buffer) == settings.batch_events:
+            buffer = self._buffer
+            crowded = buffer.append(encoded)
+            if self._spool is not None and not self._spool.keep(encoded):
+                self._keep_packed(encoded)
+            if crowded:
+                self._make_room()
+            if self._first_at is None or buffer.count == self._settings.batch_events:
                 self._first_at = self._first_at or self._clock.monotonic()
                 self._changed.notify_all()
             if self._thread is None:
@@ -212,12 +211,10 @@ class Emitter:
                 # Not lost: the next process on this machine sends it.
                 self._settled += left
                 self._buffer.clear()
-                self._bytes = 0
                 self._pending = None
             elif left:
-                self._drop(left, "the process ended before the server took them (%s)", self._settings.url)
-                self._buffer.clear()
-                self._bytes = 0
+                events = [*(self._pending.events if self._pending is not None else ()), *self._buffer.clear()]
+                self._drop(events, "the process ended before the server took them (%s)", self._settings.url)
                 self._pending = None
                 # Nobody hears it from here; a process that speaks for this one may.
                 self._report(self.dropped, True)
@@ -248,10 +245,51 @@ class Emitter:
     def _pending_count(self) -> int:
         return len(self._pending.events) if self._pending is not None else 0
 
-    def _drop(self, count: int, why: str, detail: object) -> None:
-        self.dropped += count
-        self._settled += count
+    def _drop(self, events: Iterable[bytes], why: str, detail: object, count: int | None = None) -> None:
+        """Count events as lost; `count` of them where it is not known which."""
+        given = Given()
+        given.lose(events)
+        if count is not None:
+            given.lost = count
+        else:
+            self._settled += given.lost
+        self._give_up(given, why, detail)
+
+    def _give_up(self, given: Given, why: str, detail: object) -> None:
+        """Tell that events were lost, here and to the server."""
+        self.dropped += given.lost
         warn(f"drop: {why}", "huoyan: events are dropped (%d so far): " + why, self.dropped, detail)
+        if self._speaks is None or given.first_at > given.last_at:
+            return
+        worker = self._speaks()[0]
+        last = self._gaps[-1] if self._gaps else None
+        if last is not None and last.worker == worker and given.first_at - last.ended_at < _ONE_GAP_S:
+            last.started_at = min(last.started_at, given.first_at)
+            last.ended_at = max(last.ended_at, given.last_at)
+            last.events += given.lost
+        elif len(self._gaps) < _MOST_GAPS:
+            self._gaps.append(EventGap(worker, given.first_at, given.last_at, given.lost))
+
+    def _make_room(self) -> None:
+        given = self._buffer.make_room()
+        self._settled += given.lost + given.thinned
+        if given.lost:
+            self._give_up(given, "the buffer of %d bytes is full", self._settings.buffer_bytes)
+        elif given.thinned:
+            warn("thinned", "huoyan: only how runs ended is kept, the server is away and the buffer is full")
+
+    def _keep_packed(self, encoded: bytes) -> None:
+        """Write what waits into the spool anew, in the form in which it takes less room."""
+        assert self._spool is not None
+        waiting = self._pending.events if self._pending is not None else []
+        size = sum(map(len, waiting)) + self._buffer.size_bytes
+        if (
+            not self._spool.rewrite(size, chain(waiting, self._buffer.pieces(), self._gaps))
+            and self._speaks is not None
+        ):
+            at = happened_at(encoded)
+            if at is not None:
+                self._spool.overflow(EventGap(self._speaks()[0], at, at))
 
     def _start(self) -> None:
         if self._stopping or sys.is_finalizing():
@@ -298,23 +336,35 @@ class Emitter:
             return
         try:
             orphans = self._spool.orphans()
-            for events in orphans:
+            for orphan in orphans:
                 with self._lock:
-                    if self._buffer and len(self._buffer) + len(events) > self._settings.buffer_events:
+                    if self._buffer and not self._buffer.has_room(orphan.count):
                         # The file stays where it is until there is room.
                         orphans.close()
                         return
-                    for encoded in events:
-                        if len(self._buffer) >= self._settings.buffer_events or not encoded.endswith(b"}"):
-                            continue
-                        self._taken_in += 1
-                        self._buffer.append(encoded)
-                        self._bytes += len(encoded)
-                        self._spool.keep(encoded)
-                    if self._first_at is None and self._buffer:
-                        self._first_at = self._clock.monotonic()
+                    self._adopt_one(orphan)
         except Exception as error:  # noqa: BLE001 - the thread must outlive every mistake
             warn("adopt", "huoyan: events of another process could not be taken over", error=error)
+
+    def _adopt_one(self, orphan: "Orphan") -> None:
+        for piece in orphan.pieces:
+            if isinstance(piece, EventGap):
+                if not piece.events:
+                    # From then on its file was full.
+                    piece.ended_at = max(piece.started_at, self._clock.now())
+                if len(self._gaps) < _MOST_GAPS:
+                    self._gaps.append(piece)
+            elif isinstance(piece, Pack):
+                self._taken_in += piece.count
+                self._buffer.adopt(piece)
+            else:
+                self._taken_in += 1
+                self._buffer.append(piece)
+        self._make_room()
+        if self._spool is not None:
+            self._spool.keep_pieces(orphan.pieces)
+        if self._first_at is None and (self._buffer or self._gaps):
+            self._first_at = self._clock.monotonic()
 
     def _wait_s(self) -> float:
         """Work out how long nothing has to be done, in seconds."""
@@ -346,19 +396,19 @@ class Emitter:
             if self._queues:
                 batch.queues, self._queues = list(self._queues.values()), {}
             batch.schedules = self._take_schedules(again=batch.process is not None)
+            batch.gaps = self._tell_gaps()
             if self._examples is not None and not batch.examples:
                 batch.examples = self._take_examples()
             # Frames stay in the outbox, and what is in it is what is sent, whatever batch they go with.
             batch.measurements = outbox.take() if outbox is not None else []
-            told = (batch.events, batch.queues, batch.schedules, batch.measurements, batch.examples, batch.process)
-            if not any(told):
+            told = (batch.events, batch.queues, batch.schedules, batch.measurements, batch.examples, batch.gaps)
+            if not any(told) and batch.process is None:
                 self._urgent = False
                 self._first_at = None
                 self._report_at = self._clock.monotonic() + self._settings.report_interval_s
                 self._changed.notify_all()
                 return True
             self._pending = batch
-            self._pending_bytes = sum(map(len, batch.events))
         receipt = self._transport.send(batch, timeout_s)
         with self._lock:
             return self._settle(batch, receipt)
@@ -384,15 +434,16 @@ class Emitter:
         return reports
 
     def _take(self) -> Batch:
-        events: list[bytes] = []
-        size = 0
-        while self._buffer and len(events) < self._settings.batch_events and size < _BATCH_BYTES:
-            encoded = self._buffer.popleft()
-            size += len(encoded)
-            events.append(encoded)
-        self._bytes -= size
+        events = self._buffer.take(self._settings.batch_events, _BATCH_BYTES)
         self._first_at = self._clock.monotonic() if self._buffer else None
         return Batch(events)
+
+    def _tell_gaps(self) -> list[EventGap]:
+        """Return the gaps to tell; with the last that waits goes what is still executed: all else has ended."""
+        if not self._gaps or self._speaks is None:
+            return []
+        worker, executing = self._speaks() if not self._buffer else ("", None)
+        return [replace(gap, executing=executing if gap.worker == worker else None) for gap in self._gaps]
 
     def _settle(self, batch: Batch, receipt: Receipt) -> bool:
         """Book the answer to a batch; return False when it has to be tried again later."""
@@ -413,29 +464,29 @@ class Emitter:
             self._settle_measurements(batch)
         if receipt.answer is Answer.TOO_LARGE and count > 1:
             half = count // 2
-            self._buffer.extendleft(reversed(batch.events[half:]))
-            self._bytes += sum(map(len, batch.events[half:]))
+            self._buffer.put_back(batch.events[half:])
             self._pending = Batch(batch.events[:half])
             self._keep_readings(batch)
             return True
         self._pending = None
-        self._pending_bytes = 0
+        self._buffer.settle()
         self._failures = 0
         self._report_at = now + self._settings.report_interval_s
         self._said_anything = True
         if receipt.answer is Answer.STORED:
             self._settled += count
+            if not self._buffer:
+                self._gaps = self._gaps[len(batch.gaps) :]
             if receipt.rejected:
-                self.dropped += receipt.rejected
-                warn("rejected", "huoyan: the server rejected %d events: %s", receipt.rejected, receipt.reason)
+                self._drop(batch.events, "the server rejected some: %s", receipt.reason, receipt.rejected)
         elif count:
-            self._drop(count, "the server refuses them: %s", receipt.reason)
+            self._drop(batch.events, "the server refuses them: %s", receipt.reason)
         else:
             warn("refused", "huoyan: the server refuses reports: %s", receipt.reason)
         if not self._buffer and not self._waiting():
             self._urgent = False
         if count and self._spool is not None:
-            self._spool.sent(self._buffer)
+            self._spool.sent(len(self._buffer), self._buffer.size_bytes, self._buffer.pieces)
         self._changed.notify_all()
         return True
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from huoyan.client.spool import Spool
 
 _MAX_ACTIVE = 100_000
+_MAX_NAMED = 1_000
 _ENDS = frozenset(
     {
         EventKind.SUCCEEDED,
@@ -85,6 +86,11 @@ class Process:
     def reports(self) -> bool:
         """Whether it speaks for itself, rather than the process that it was forked from."""
         return self._reports
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether no other process executes runs under the same name."""
+        return self._reports and not self._children
 
     @property
     def service(self) -> str:
@@ -207,7 +213,9 @@ class Client:
             transport = HttpTransport(settings.url, settings.token, self.clock.now, VERSION)
             spool = _spool(settings)
         self.emitter = (
-            Emitter(settings, self.clock, transport, self._report, self.outbox, spool, lambda: self.examples)
+            Emitter(
+                settings, self.clock, transport, self._report, self.outbox, spool, lambda: self.examples, self._speaks
+            )
             if transport is not None
             else None
         )
@@ -334,6 +342,11 @@ class Client:
             self.process.reports or self.clock.now() - self.process.started_at >= self.settings.report_interval_s
         ):
             self._figures.read(measurements, self.process.name)
+
+    def _speaks(self) -> tuple[str, list[str] | None]:
+        """Return who events are from, and the runs that are executed here, None where children execute some, too."""
+        known = len(self._active) <= _MAX_NAMED and self.process.knows_all
+        return self.process.worker, [run_id for run_id, _ in list(self._active)] if known else None
 
     def _report(self, dropped: int, closing: bool) -> ProcessReport | None:
         return self.process.report(self.settings, len(self._active), dropped, closing=closing)

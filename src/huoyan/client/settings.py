@@ -32,8 +32,10 @@ class Settings:
         capture: Send arguments and results, scrubbed and bounded; False keeps them in the process.
         scrub: Further names whose values are secret wherever they stand, beside password, token, card number, …; in the
             environment separated by commas.
-        buffer_events: How many events wait for the server at most (default 10,000); the oldest are dropped and counted.
-        buffer_bytes: How many bytes of payload wait at most (default 16 MiB).
+        buffer_events: How many events wait for the server at most (default 1,000,000). What is too much is dropped by
+            its worth, the ends of runs last, and counted.
+        buffer_bytes: How many bytes they take at most (default 16 MiB). What is older than the newest megabyte is
+            packed.
         flush_interval_s: How long an event waits for company, in seconds (default 0.25).
         batch_events: How many events leave at once at most (default 500).
         report_interval_s: How often the process says that it is alive, in seconds (default 10).
@@ -57,7 +59,7 @@ class Settings:
     enabled: bool = True
     capture: bool = True
     scrub: tuple[str, ...] = ()
-    buffer_events: int = 10_000
+    buffer_events: int = 1_000_000
     buffer_bytes: int = 16 * 1024 * 1024
     flush_interval_s: float = 0.25
     batch_events: int = 500

@@ -6,6 +6,8 @@ file, in memory-backed storage where there is one. Whatever process reports to t
 next finds the file of one that is gone, sends what is in it, and removes it. An event that had been sent already is
 merged a second time, which changes nothing.
 
+A line is an event, or events that were packed (`z`), or a time of which some are missing (`!`).
+
 A file belongs to whoever holds its lock, and the kernel releases that with the process (flock(2)): there is no process
 id to mistake.
 """
@@ -13,14 +15,20 @@ id to mistake.
 import fcntl
 import hashlib
 import os
+import re
 import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Generator, Iterable
+import zlib
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from huoyan.client.buffer import Pack
 from huoyan.client.guard import warn
+from huoyan.client.wire import decode_gap, encode_gap
+from huoyan.model.event import EventGap
 
 OFF = frozenset({"", "0", "off", "false", "no"})
 AUTO = "auto"
@@ -28,6 +36,18 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user alone is made i
 _SUFFIX = ".spool"
 _FORGOTTEN_S = 3 * 86_400.0
 _MOST_ORPHANS = 64
+_ESCAPED = re.compile(rb"\\([n\\])")
+
+Piece = bytes | Pack | EventGap
+"""What a line holds."""
+
+
+@dataclass(slots=True)
+class Orphan:
+    """What the file of a process that is gone holds: pieces in their order, and how many events that is."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    count: int = 0
 
 
 class Spool:
@@ -48,11 +68,15 @@ class Spool:
         self._descriptor: int | None = None
         self._size = 0
         self._broken = False
+        self._overflowed = False
 
-    def keep(self, event: bytes) -> None:
-        """Keep one encoded event. Never raises: without room or permission it is kept in memory alone."""
-        if self._broken or self._size + len(event) >= self._most_bytes:
-            return
+    def keep(self, event: bytes) -> bool:
+        """Keep one encoded event; False when there is no room for it. Never raises: without permission it is kept in
+        memory alone."""
+        if self._broken or self._overflowed:
+            return True
+        if self._size + len(event) >= self._most_bytes:
+            return False
         try:
             if self._descriptor is None:
                 self._open()
@@ -60,24 +84,67 @@ class Spool:
             self._size += os.write(self._descriptor, event + b"\n")
         except OSError as error:
             self._give_up(error)
+        return True
 
-    def sent(self, left: Iterable[bytes]) -> None:
-        """Note that something was sent and that only `left` still waits."""
-        if self._descriptor is None or not self._size:
+    def keep_pieces(self, pieces: Iterable[Piece]) -> None:
+        """Keep what was taken over, as far as there is room."""
+        for piece in pieces:
+            self.keep(_line(piece))
+
+    def rewrite(self, size: int, pieces: Iterable[Piece]) -> bool:
+        """Write anew what waits, if that makes much room; return whether it did.
+
+        Args:
+            size: How many bytes that is, about.
+            pieces: All that waits.
+        """
+        if size > 3 * self._size // 4:
+            return False
+        self._overflowed = False
+        return self._write_anew(pieces)
+
+    def overflow(self, gap: EventGap) -> None:
+        """Note that from now on not everything is kept."""
+        if self._overflowed or self._descriptor is None:
             return
-        waiting = list(left)
-        if waiting and self._size < self._most_bytes // 2:
-            return  # What was sent goes with the next time; writing the rest anew costs more than keeping it.
+        self._overflowed = True
         try:
-            os.ftruncate(self._descriptor, 0)
-            self._size = 0
-            if waiting:
-                self._size = os.write(self._descriptor, b"\n".join(waiting) + b"\n")
+            self._size += os.write(self._descriptor, _line(gap) + b"\n")
         except OSError as error:
             self._give_up(error)
 
-    def orphans(self) -> Generator[list[bytes], None, None]:
-        """Yield the events of each process that is gone. Its file is removed once the next one is asked for, and
+    def sent(self, count: int, size: int, left: Callable[[], Iterable[Piece]]) -> None:
+        """Note that something was sent.
+
+        Args:
+            count: How many events still wait.
+            size: How many bytes these are, about.
+            left: Returns what does.
+        """
+        if self._descriptor is None or not self._size:
+            return
+        if not count:
+            self._write_anew(())
+        elif self._size >= self._most_bytes // 2:
+            # Otherwise what was sent goes with the next time; writing the rest anew costs more than keeping it.
+            self.rewrite(size, left())
+
+    def _write_anew(self, pieces: Iterable[Piece]) -> bool:
+        assert self._descriptor is not None
+        lines = [_line(piece) for piece in pieces]
+        try:
+            os.ftruncate(self._descriptor, 0)
+            self._size = 0
+            if lines:
+                self._size = os.write(self._descriptor, b"\n".join(lines) + b"\n")
+            else:
+                self._overflowed = False
+        except OSError as error:
+            self._give_up(error)
+        return True
+
+    def orphans(self) -> Generator[Orphan, None, None]:
+        """Yield what waits of each process that is gone. Its file is removed once the next one is asked for, and
         stays when the generator is closed instead."""
         try:
             paths = sorted(self._folder.glob(f"*{_SUFFIX}"))
@@ -95,7 +162,7 @@ class Spool:
                 if about.st_nlink and (ours or time.time() - about.st_mtime > _FORGOTTEN_S):
                     if ours and about.st_size:
                         # The last line may have been cut by the end of its process.
-                        yield os.pread(descriptor, 2 * self._most_bytes, 0).split(b"\n")[:-1]
+                        yield _read(os.pread(descriptor, 2 * self._most_bytes, 0).split(b"\n")[:-1])
                     path.unlink(missing_ok=True)
             except OSError:
                 continue  # Its process lives, or another one adopts it at this moment.
@@ -109,7 +176,7 @@ class Spool:
                 os.close(self._descriptor)
             except OSError:
                 pass
-        self._descriptor, self._path, self._size = None, None, 0
+        self._descriptor, self._path, self._size, self._overflowed = None, None, 0, False
 
     def close(self) -> None:
         """Remove the file when nothing waits in it; otherwise leave it for the next process."""
@@ -157,15 +224,17 @@ class SharedSpool(Spool):
         except OSError as error:
             self._give_up(error)
 
-    def keep(self, event: bytes) -> None:
+    def keep(self, event: bytes) -> bool:
         """Keep one encoded event, in any of the processes. Never raises."""
         if self._descriptor is None or self._broken:
-            return
+            return True
         try:
-            if os.fstat(self._descriptor).st_size + len(event) < self._most_bytes:
-                os.write(self._descriptor, event + b"\n")
+            if os.fstat(self._descriptor).st_size + len(event) >= self._most_bytes:
+                return False
+            os.write(self._descriptor, event + b"\n")
         except OSError as error:
             self._give_up(error)
+        return True
 
     def forget(self) -> None:
         """Empty the file: everything in it is safe elsewhere."""
@@ -200,6 +269,34 @@ def spool(setting: str, destination: str, most_bytes: int) -> Spool | None:
         warn("spool", "huoyan: events are not kept for the case that this process is killed: %s", error)
         return None
     return Spool(folder, destination, most_bytes)
+
+
+def _line(piece: Piece) -> bytes:
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, EventGap):
+        return b"!" + encode_gap(piece)
+    return b"z%d:" % piece.count + piece.data.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
+
+
+def _read(lines: Iterable[bytes]) -> Orphan:
+    orphan = Orphan()
+    for line in lines:
+        try:
+            if line.startswith(b"z"):
+                count, _, escaped = line[1:].partition(b":")
+                data = _ESCAPED.sub(lambda match: b"\n" if match[1] == b"n" else match[1], escaped)
+                zlib.decompress(data)
+                orphan.pieces.append(Pack(int(count), data))
+                orphan.count += int(count)
+            elif line.startswith(b"!"):
+                orphan.pieces.append(decode_gap(line[1:]))
+            elif line.endswith(b"}"):
+                orphan.pieces.append(line)
+                orphan.count += 1
+        except (ValueError, zlib.error):
+            continue  # It is not whole.
+    return orphan
 
 
 def _own_folder() -> Path:

@@ -6,7 +6,16 @@ from dataclasses import fields
 from typing import Any
 
 from huoyan.client.delivery import Batch
-from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
+from huoyan.model.event import (
+    EventGap,
+    EventKind,
+    Evidence,
+    ExceptionInfo,
+    ProcessReport,
+    Progress,
+    QueueReading,
+    TaskEvent,
+)
 from huoyan.model.example import Example
 from huoyan.model.histogram import Histogram
 from huoyan.model.schedule import ScheduleReport
@@ -78,6 +87,51 @@ def encode_event(event: TaskEvent) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def glance(encoded: bytes) -> tuple[str, bytes]:
+    """Return the kind of an encoded event and what tells its run, without decoding all of it."""
+    # It begins {"kind":"started","run_id":"…", see `event_fields`.
+    parts = encoded.split(b'"', 8)
+    return (parts[3].decode("ascii", "replace"), parts[7]) if len(parts) > 8 else ("", b"")
+
+
+def happened_at(encoded: bytes) -> float | None:
+    """Return when an encoded event happened, seconds since 1970 UTC; None when it does not tell."""
+    parts = encoded.split(b'"', 10)
+    try:
+        return float(parts[10][1:].partition(b",")[0].rstrip(b"}"))
+    except (ValueError, IndexError):
+        return None
+
+
+def encode_gap(gap: EventGap) -> bytes:
+    """Encode a gap in the events of a process."""
+    return _encode(_gap_fields(gap)).encode("utf-8", "replace")
+
+
+def decode_gap(encoded: bytes) -> EventGap:
+    """Make a gap from what `encode_gap` wrote.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        return EventGap(**json.loads(encoded))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _gap_fields(gap: EventGap) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "worker": gap.worker[:_NAME_CHARS],
+        "started_at": gap.started_at,
+        "ended_at": gap.ended_at,
+        "events": gap.events,
+    }
+    if gap.executing is not None:
+        out["executing"] = gap.executing
+    return out
+
+
 def encode_batch(batch: Batch, sent_at: float) -> bytes:
     """Encode a batch; `sent_at` is this machine's wall clock at this try, seconds since 1970 UTC."""
     head: dict[str, Any] = {"sent_at": sent_at}
@@ -87,6 +141,8 @@ def encode_batch(batch: Batch, sent_at: float) -> bytes:
         head["queues"] = [_filled(reading) for reading in batch.queues]
     if batch.schedules:
         head["schedules"] = [_schedule_fields(report) for report in batch.schedules]
+    if batch.gaps:
+        head["gaps"] = [_gap_fields(gap) for gap in batch.gaps]
     if batch.examples:
         head["examples"] = [_example_fields(example) for example in batch.examples]
     start = _encode(head).encode("utf-8", "replace")

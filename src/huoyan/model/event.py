@@ -174,6 +174,25 @@ class QueueReading:
 
 
 @dataclass(slots=True)
+class EventGap:
+    """A time of which some events of a process were dropped: the end of a run may be among them.
+
+    Args:
+        worker: The name that its events carry in `worker`.
+        started_at: When the first of them happened, seconds since 1970 UTC by its clock.
+        ended_at: When the last did.
+        events: How many.
+        executing: All runs that it executes now, when everything else it had to say was said; None: it does not tell.
+    """
+
+    worker: str
+    started_at: float
+    ended_at: float
+    events: int = 0
+    executing: list[str] | None = None
+
+
+@dataclass(slots=True)
 class EventBatch:
     """What a client posts at once. `sent_at` is its wall clock at sending, from which the server learns the skew."""
 
@@ -183,3 +202,4 @@ class EventBatch:
     queues: list[QueueReading] = field(default_factory=list)
     schedules: list[ScheduleReport] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    gaps: list[EventGap] = field(default_factory=list)

@@ -267,7 +267,7 @@ def test_blindness_is_said_drawn_and_noted(page: Page, browser: Browser) -> None
         expect(page.get_by_test_id("blind-banner")).to_contain_text(source)
         chart = page.get_by_role("img", name="Runs per minute")
         expect(chart).to_have_attribute("data-bands", "1", timeout=SLOW_MS)
-        expect(page.get_by_test_id("blind-band").first).to_contain_text(f"nothing heard from {source}")
+        expect(page.get_by_test_id("blind-band").first).to_contain_text(f"not everything heard from {source}")
         page.goto(f"{blind.url}/runs")
         expect(page.get_by_test_id("blind-banner")).to_be_visible()
         post(blind, *run("heard-2")[:2])
@@ -276,7 +276,7 @@ def test_blindness_is_said_drawn_and_noted(page: Page, browser: Browser) -> None
             # As a link leads there, which is quicker than to load the whole application again.
             page.evaluate("path => history.pushState({}, '', path)", path)
             note = page.locator(f"[data-testid=gap-note][data-of={of}]").first
-            expect(note, path).to_contain_text("Nothing could be heard for", timeout=SLOW_MS)
+            expect(note, path).to_contain_text("Not everything could be heard for", timeout=SLOW_MS)
             expect(note, path).to_contain_text(said)
             expect(note, path).to_contain_text(source)
         context = browser.new_context(locale="zh-CN")

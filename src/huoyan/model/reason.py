@@ -18,6 +18,7 @@ FORMS: dict[str, str] = {
         "while nothing could be heard ({source}: {why})"
     ),
     "not_executing": "worker {worker} executes it no longer; how it ended was not heard",
+    "end_unheard": "worker {worker} is gone, and how this ended may not have been heard ({source}: {why})",
     "worker_silent": "worker {worker} fell silent: no report for {silent} s, expected one every {interval} s",
     "worker_restarted": "worker {worker} was started anew; what it executed before ended with it",
     "worker_goodbye": "worker {worker} said goodbye while it was executing this",
@@ -38,6 +39,10 @@ FORMS: dict[str, str] = {
     "not_running": "it was not running",
     "stood_still": "it stood still",
     "started_later": "it was started after that",
+    "events_dropped": "{count} of its events were dropped",
+    "events_unkept": "what it said last was not kept: its file was full",
+    "worker_reconnected": "it had lost its broker, and what it said at that time is gone",
+    "starts_unheard": "{count} of the runs that it started were not heard of",
     # What becomes of a message or job.
     "delivered_again": "its message was delivered again",
     "later_try_started": "a later try was started",

@@ -2133,6 +2133,27 @@ export interface components {
             measurements: components["schemas"]["MeasurementFrame"][];
             /** @default [] */
             examples: components["schemas"]["Example"][];
+            /** @default [] */
+            gaps: components["schemas"]["EventGap"][];
+        };
+        /**
+         * EventGap
+         * @description A time of which some events of a process were dropped: the end of a run may be among them.
+         */
+        EventGap: {
+            /** @description The name its events carry in `worker`. */
+            worker: string;
+            /** @description When the first of them happened, by the sender's clock. */
+            started_at: number | string;
+            /** @description When the last did. */
+            ended_at: number | string;
+            /**
+             * @description How many; 0: nobody knows.
+             * @default 0
+             */
+            events: number;
+            /** @default null */
+            executing: string[] | null;
         };
         /**
          * EventKind

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from huoyan.clock import Clock
 from huoyan.errors import Unreachable
@@ -17,6 +18,7 @@ from huoyan.server.collect.hearing import LOOK_BACK_S, heard_from
 from huoyan.server.collect.holdings import Broker, Holding
 from huoyan.server.collect.metrics import Labels
 from huoyan.server.collect.registry import ALIVE, RECOVERY_S
+from huoyan.server.collect.unheard import cut_since, ending, open_since
 from huoyan.server.store import Gap, RunFilters, Store
 from huoyan.server.store.truth import MOST_NAMED, Discrepancy
 
@@ -151,38 +153,13 @@ def verdict(run: Run, now: float, cuts: Iterable[Gap]) -> TaskEvent | None:
         return None
     evidence = Evidence.INFERRED
     reason = "it vanished: the broker does not hold it and no worker has it"
-    cut = _cut_since(seen.last_at, cuts)
+    cut = cut_since(seen.last_at, cuts)
     if run.expires is not None and run.expires <= now:
         reason = "it expired before anybody executed it, and its message is gone"
     elif cut is not None:
         evidence = Evidence.UNKNOWN
         reason = f"it left the queue while nothing could be heard ({cut.source}: {cut.reason})"
     return TaskEvent(EventKind.DEAD, run.id, now, evidence=evidence, reason=reason, source=SOURCE)
-
-
-def ending(run: Run, worker: str, now: float, cuts: Iterable[Gap]) -> list[TaskEvent]:
-    """Say that what a worker was executing has ended, because the worker, which is alive, does not have it. Pure."""
-    cut = _cut_since(run.last_at or 0.0, cuts)
-    when = f" while nothing could be heard ({cut.source}: {cut.reason})" if cut is not None else ""
-    return [
-        TaskEvent(
-            EventKind.LOST,
-            run.id,
-            max(now, execution.seen_at or 0.0),
-            attempt=execution.number,
-            execution=None if execution.key.startswith("?") else execution.key,
-            worker=worker,
-            evidence=Evidence.UNKNOWN,
-            reason=f"worker {worker} executes it no longer; how it ended was not heard{when}",
-            source=SOURCE,
-        )
-        for execution in run.executions.values()
-        if execution.worker == worker and execution.state() == "started"
-    ]
-
-
-def _cut_since(at: float, cuts: Iterable[Gap]) -> Gap | None:
-    return next((gap for gap in cuts if gap.ended_at is not None and gap.ended_at >= at), None)
 
 
 class Ledger:
@@ -326,7 +303,7 @@ class Ledger:
     def _judge(self, now: float) -> int:
         began = Gap(0, "server", self._listening_from, self._listening_from, "it was started after that")
         gaps = [*self._store.gaps.list(since=now - LOOK_BACK_S), began]
-        if now < heard_from(gaps) + RECOVERY_S:
+        if now < heard_from(gap for gap in gaps if not gap.of_a_worker) + RECOVERY_S:
             # What was said meanwhile had no chance to arrive yet.
             self._absent = set()
             return 0
@@ -414,7 +391,8 @@ class Ledger:
         for run_id, run in runs.items():
             worker = missing[run_id]
             if worker:
-                events += ending(run, worker, now, gaps)
+                cut = cut_since(run.last_at or 0.0, gaps)
+                events += [replace(ending(run, one, now, cut), source=SOURCE) for one in open_since(run, worker, inf)]
             elif (one := verdict(run, now, gaps)) is not None:
                 events.append(one)
         return events

@@ -1,15 +1,19 @@
 """Saying which workers are gone, and which of their runs are lost with them."""
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from huoyan.clock import Clock
-from huoyan.model.event import EventKind, Evidence, TaskEvent
+from huoyan.model.event import EventGap, EventKind, Evidence, TaskEvent
 from huoyan.model.execution import Execution
 from huoyan.model.run import Run
 from huoyan.server.collect.attempts import OpenAttempts
 from huoyan.server.collect.live import Bus
 from huoyan.server.collect.registry import Departure, Registry
-from huoyan.server.store import Store
+from huoyan.server.collect.unheard import ending, missed_in, named, open_since, sign_of_life
+from huoyan.server.store import Gap, Store
+from huoyan.server.store.gaps import source_of
 from huoyan.server.store.workers import Worker
 
 SOURCE = "liveness"
@@ -19,6 +23,7 @@ _LEAST_GOODBYE_S = 2.0
 SWEEP_EVERY_S = 10.0
 """How often runs are looked for that a process had started which was gone already, in seconds."""
 _SAME_START_S = 1.0
+_MOST_TOLD = 10_000
 
 
 class Liveness:
@@ -58,6 +63,11 @@ class Liveness:
         self._departures: list[Departure] = []
         self._returned: list[Worker] = []
         self._swept_at = 0.0
+        self._told: deque[EventGap] = deque(maxlen=_MOST_TOLD)
+
+    def told(self, gaps: Iterable[EventGap]) -> None:
+        """Take of which times processes dropped events, and what they still execute. From any thread."""
+        self._told.extend(gap for gap in gaps if gap.executing is not None)
 
     def run_once(self) -> None:
         """Judge once."""
@@ -73,7 +83,10 @@ class Liveness:
         self._returned += self._registry.returned()
         events: list[TaskEvent] = []
         for departure in self._departures:
-            events += _losses(self._runs_of(departure.worker), departure, now)
+            events += self._losses(self._runs_of(departure.worker), departure, now)
+        while self._told:
+            events += self._unsaid(self._told[0], now)
+            self._told.popleft()
         blind = self._blind(now)
         if now - self._swept_at >= SWEEP_EVERY_S and not blind and now - self._listening_from > SWEEP_EVERY_S:
             self._swept_at = now
@@ -117,13 +130,65 @@ class Liveness:
                     departure = Departure(
                         worker.worker, 0, None, f"worker {worker.worker} was gone before it could end this"
                     )
-                    events += _losses(self._runs_of(worker.worker), departure, now)
+                    events += self._losses(self._runs_of(worker.worker), departure, now)
             elif worker.pid and worker.started_at:
                 # Its clock may be wrong by as much as is known of it.
                 before = worker.started_at - _SAME_START_S - abs(worker.clock_skew_s)
                 started = self._store.runs.started_on(worker.worker) if (earliest or before) < before else []
                 started += self._store.runs.load(self._attempts.of(worker.worker)).values()
-                events += _of_predecessors(started, worker, before, now)
+                events += self._of_predecessors(started, worker, before, now)
+        return events
+
+    def _losses(self, runs: Sequence[Run], departure: Departure, now: float) -> list[TaskEvent]:
+        """Return the verdict for every execution that ended with a worker: unknown, where its end may not have been
+        heard."""
+        if not runs:
+            return []
+        cuts = self._cuts(runs, departure.worker, now)
+        return [
+            _loss(run, execution, departure, missed_in(execution, cuts), now)
+            for run in runs
+            for execution in run.executions.values()
+            if execution.worker == departure.worker and _is_over(run, execution) and _ended_with(execution, departure)
+        ]
+
+    def _cuts(self, runs: Iterable[Run], worker: str, now: float) -> list[Gap]:
+        """Return the gaps since any of these runs began: those of the worker, and those in which nobody was heard."""
+        since = min((run.first_at or now for run in runs), default=now)
+        gaps = self._store.gaps
+        return [*gaps.list(since=since, source=source_of(worker)), *gaps.list(since=since, workers=False)]
+
+    def _unsaid(self, gap: EventGap, now: float) -> list[TaskEvent]:
+        """Return what follows when a process that dropped events has said all the rest: what it does not execute, and
+        was not heard to end, ended in the gap."""
+        runs = [
+            *self._store.runs.started_on(gap.worker),
+            *self._store.runs.load(self._attempts.of(gap.worker)).values(),
+        ]
+        cuts = self._cuts(runs, gap.worker, now)
+        events: list[TaskEvent] = []
+        for run in {run.id: run for run in runs}.values():
+            for execution in open_since(run, gap.worker, gap.ended_at):
+                if run.id in (gap.executing or ()):
+                    event = sign_of_life(run, execution, now)
+                else:
+                    event = ending(run, execution, now, missed_in(execution, cuts))
+                event.source = SOURCE
+                events.append(event)
+        return events
+
+    def _of_predecessors(self, runs: Iterable[Run], worker: Worker, before: float, now: float) -> list[TaskEvent]:
+        """Return the verdict for what an earlier process of this worker's name had started and cannot end any more."""
+        reason = f"the process of worker {worker.worker} that executed this is gone, another one has its name"
+        events: list[TaskEvent] = []
+        for run in runs:
+            pids = {
+                _pid(execution): execution for execution in run.executions.values() if execution.worker == worker.worker
+            }
+            for pid, execution in pids.items():
+                old = execution.started_at is not None and execution.started_at < before
+                if pid and pid != worker.pid and old:
+                    events += self._losses([run], Departure(worker.worker, pid, None, reason), now)
         return events
 
     def _pause_s(self) -> float:
@@ -132,7 +197,7 @@ class Liveness:
     def _blind(self, now: float) -> frozenset[str]:
         """Return the sources that are cut. What came over one comes under the name of its kind, `celery-events`."""
         cut: set[str] = set()
-        for gap in self._store.gaps.list(since=now - 3600.0):
+        for gap in self._store.gaps.list(since=now - 3600.0, workers=False):
             if gap.ended_at is None:
                 cut.add(gap.source)
                 if gap.source.startswith(("celery", "redis", "amqp", "rediss", "amqps")):
@@ -154,24 +219,21 @@ class Liveness:
         return found
 
 
-def _losses(runs: Iterable[Run], departure: Departure, now: float) -> list[TaskEvent]:
-    """Return the verdict for every execution that ended with a worker."""
-    return [
-        TaskEvent(
-            kind=EventKind.LOST,
-            run_id=run.id,
-            at=max(now, execution.seen_at or 0.0),
-            attempt=execution.number,
-            execution=_named(execution),
-            worker=departure.worker,
-            evidence=Evidence.INFERRED,
-            reason=departure.reason,
-            source=SOURCE,
-        )
-        for run in runs
-        for execution in run.executions.values()
-        if execution.worker == departure.worker and _is_over(run, execution) and _ended_with(execution, departure)
-    ]
+def _loss(run: Run, execution: Execution, departure: Departure, gap: Gap | None, now: float) -> TaskEvent:
+    reason, worker = departure.reason, departure.worker
+    if gap is not None:
+        reason = f"worker {worker} is gone, and how this ended may not have been heard ({gap.source}: {gap.reason})"
+    return TaskEvent(
+        kind=EventKind.LOST,
+        run_id=run.id,
+        at=max(now, execution.seen_at or 0.0),
+        attempt=execution.number,
+        execution=named(execution),
+        worker=worker,
+        evidence=Evidence.INFERRED if gap is None else Evidence.UNKNOWN,
+        reason=reason,
+        source=SOURCE,
+    )
 
 
 IN_MEMORY = frozenset({"fastapi", "apscheduler"})
@@ -198,16 +260,7 @@ def _ended_with(execution: Execution, departure: Departure) -> bool:
 def _signs_of_life(runs: Iterable[Run], worker: Worker, now: float) -> list[TaskEvent]:
     """Return what takes the verdicts back: the process that executes these runs was only not heard."""
     return [
-        TaskEvent(
-            kind=EventKind.PROGRESS,
-            run_id=run.id,
-            at=max(now, (execution.lost_at or 0.0) + 0.001),
-            attempt=execution.number,
-            execution=_named(execution),
-            worker=worker.worker,
-            evidence=Evidence.INFERRED,
-            source=SOURCE,
-        )
+        replace(sign_of_life(run, execution, max(now, (execution.lost_at or 0.0) + 0.001)), source=SOURCE)
         for run in runs
         for execution in run.executions.values()
         if execution.worker == worker.worker and execution.state() == "lost" and _of_process(execution, worker)
@@ -221,27 +274,6 @@ def _of_process(execution: Execution, worker: Worker) -> bool:
     return True
 
 
-def _of_predecessors(runs: Iterable[Run], worker: Worker, before: float, now: float) -> list[TaskEvent]:
-    """Return the verdict for what an earlier process of this worker's name had started and cannot end any more."""
-    reason = f"the process of worker {worker.worker} that executed this is gone, another one has its name"
-    events: list[TaskEvent] = []
-    for run in runs:
-        pids = {
-            _pid(execution): execution for execution in run.executions.values() if execution.worker == worker.worker
-        }
-        for pid, execution in pids.items():
-            old = execution.started_at is not None and execution.started_at < before
-            if pid and pid != worker.pid and old:
-                departure = Departure(worker.worker, pid, None, reason)
-                events += _losses([run], departure, now)
-    return events
-
-
 def _pid(execution: Execution) -> int:
     _, mark, pid = execution.key.rpartition("#")
     return int(pid) if mark and pid.isdecimal() else 0
-
-
-def _named(execution: Execution) -> str | None:
-    """Return the execution's identity, None for one that was never named."""
-    return None if execution.key.startswith("?") else execution.key

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import Unreachable
-from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.event import EventGap, ProcessReport, QueueReading, TaskEvent
 from huoyan.model.rollup import slot_of
 from huoyan.server.collect.active import Active
 from huoyan.server.collect.announcer import Announcer
@@ -163,6 +163,7 @@ class Collector:
         received_at: float | None = None,
         sent_at: float | None = None,
         source: str = "http",
+        gaps: Sequence[EventGap] = (),
     ) -> Future[Receipt]:
         """Hand over what a source reports; the future is done when it is stored.
 
@@ -174,11 +175,12 @@ class Collector:
                 before it.
             sent_at: When the sender sent it, by its own clock; None when it does not say.
             source: What it came through, for messages and counters: `http`, `celery-events`.
+            gaps: Times of which events were dropped.
 
         Raises:
             Unreachable: The bound was hit and nothing moved for `submit_timeout_s`, or the collector is stopping.
         """
-        submission = self._submission(events, process, queues, received_at, sent_at, source)
+        submission = self._submission(events, process, queues, received_at, sent_at, source, gaps)
         deadline = time.monotonic() + self.settings.submit_timeout_s
         with self._lock:
             while not self._room(submission):
@@ -218,9 +220,10 @@ class Collector:
         received_at: float | None,
         sent_at: float | None,
         source: str,
+        gaps: Sequence[EventGap] = (),
     ) -> Submission:
         at = self._clock.now() if received_at is None else received_at
-        return Submission(events, process, queues, at, sent_at, source)
+        return Submission(events, process, queues, at, sent_at, source, gaps)
 
     def _room(self, submission: Submission) -> bool:
         # A submission larger than the bound must get through all the same, alone.
@@ -416,6 +419,7 @@ class Collector:
             self._pulses.note(changes.entries, now)
             self._attempts.note(changes.entries)
         self._gauges.readings(outcome.queues)
+        self._liveness.told(outcome.gaps)
         self._recent.prune(now)
 
     def _may_try_again(self, waited_s: float) -> bool:

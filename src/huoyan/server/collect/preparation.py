@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
-from huoyan.model.event import EventKind, ProcessReport, QueueReading, TaskEvent
+from huoyan.model.event import EventGap, EventKind, ProcessReport, QueueReading, TaskEvent
 from huoyan.server.collect.fold import add_fingerprint, reason_to_reject
 from huoyan.server.collect.registry import Registry
 from huoyan.server.collect.skew import NO_SKEW_S, SkewEstimator
@@ -30,19 +31,21 @@ class Preparation:
         self._registry = registry
         self._skew = skew
 
-    def prepare(self, submission: Submission, told: dict[str, Told], rejected: Rejected) -> int:
+    def prepare(self, submission: Submission, told: dict[str, Told], rejected: Rejected, gaps: list[EventGap]) -> int:
         """Sort the events of a submission by run, corrected.
 
         Args:
             submission: Its events are changed in place.
             told: Run id → what is told of it, to which is added.
             rejected: `id(submission)` → events that make no sense, to which is added.
+            gaps: Times of which events were dropped, to which is added.
 
         Returns:
             How many events the reporting process dropped since it last said so.
         """
         dropped = 0
         skew_s = 0.0
+        received_at = submission.received_at
         process = submission.process
         if submission.sent_at is not None and abs(submission.sent_at) < 1e11:
             name = process.worker if process is not None else ""
@@ -51,7 +54,21 @@ class Preparation:
             else:
                 skew_s = _skew_of_batch(submission.sent_at, submission.received_at)
         if process is not None and _sane_report(process):
+            heard_at = self._registry.heard_at(process.worker)
             dropped = self._registry.report(process, submission.received_at, submission.source)
+            if dropped and not any(gap.worker == process.worker for gap in submission.gaps):
+                # It does not say when that was: some time since it was heard last.
+                began = process.started_at - skew_s if heard_at is None else heard_at
+                gaps.append(
+                    EventGap(process.worker, min(began, submission.received_at), submission.received_at, dropped)
+                )
+        gaps += [
+            replace(
+                gap, started_at=gap.started_at - skew_s, ended_at=min(gap.ended_at - skew_s, submission.received_at)
+            )
+            for gap in submission.gaps
+            if _storable(gap.worker)
+        ]
         streamed = submission.source in _STREAMS
         service_of = self._registry.service_of
         for index, event in enumerate(submission.events):

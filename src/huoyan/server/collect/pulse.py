@@ -121,7 +121,7 @@ class Stuck:
         if not pulses and not self._stuck:
             return
         now = self._clock.now()
-        since = heard_from(self._store.gaps.list(since=now - LOOK_BACK_S))
+        since = heard_from(self._store.gaps.list(since=now - LOOK_BACK_S, workers=False))
         stuck = overdue(now, pulses, self._missed, since)
         alive = {pulse.run_id for pulse in pulses if now - pulse.heard_at <= self._missed * pulse.interval_s}
         executing = {pulse.run_id for pulse in pulses}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from huoyan.clock import Clock
-from huoyan.model.event import QueueReading, TaskEvent
+from huoyan.model.event import EventGap, QueueReading, TaskEvent
 from huoyan.model.rollup import Series
 from huoyan.model.run import merge
 from huoyan.server.collect.fold import (
@@ -32,6 +32,7 @@ from huoyan.server.collect.submission import Rejection, Submission
 from huoyan.server.store import Store
 from huoyan.server.store.counts import active, add_counts
 from huoyan.server.store.failures import add_failures
+from huoyan.server.store.gaps import source_of
 from huoyan.server.store.writing import RunRows, RunWriter, load
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Outcome:
         changes: What was written.
         queues: The readings of queues.
         workers: Whether something is new about workers.
+        gaps: Times of which processes dropped events.
     """
 
     stored: int = 0
@@ -75,6 +77,7 @@ class Outcome:
     changes: list[Changes] = field(default_factory=list)
     queues: list[QueueReading] = field(default_factory=list)
     workers: bool = False
+    gaps: list[EventGap] = field(default_factory=list)
 
 
 class Recorder:
@@ -123,7 +126,7 @@ class Recorder:
         outcome = Outcome()
         told: dict[str, Told] = {}
         for submission in batch:
-            outcome.dropped += self._preparation.prepare(submission, told, outcome.rejected)
+            outcome.dropped += self._preparation.prepare(submission, told, outcome.rejected, outcome.gaps)
             outcome.queues += sane_readings(submission.queues)
         if not self._record(told, outcome, may_try_again):
             return None
@@ -136,6 +139,9 @@ class Recorder:
         pause_s = _FIRST_BACKOFF_S
         while True:
             try:
+                for gap in outcome.gaps:
+                    # Before the rest, and as often as it takes: told twice, it is the same gap.
+                    self._store.gaps.note(source_of(gap.worker), gap.started_at, gap.ended_at, _missing(gap))
                 with _uncollected():
                     self._attempt(told, outcome)
             except _NotTaken as refusal:
@@ -346,6 +352,12 @@ def _classified() -> Iterator[None]:
         raise _NotTaken(" ".join(str(getattr(error, "orig", error)).split())) from error
     except (ValueError, OverflowError, TypeError) as error:
         raise _NotTaken(f"{type(error).__name__}: {error}") from error
+
+
+def _missing(gap: EventGap) -> str:
+    if not gap.events:
+        return "what it said last was not kept: its file was full"
+    return f"{gap.events} of its events were dropped"
 
 
 def _rows(entry: Entry) -> RunRows:

@@ -118,6 +118,11 @@ class Registry:
                 self._unsaved.add(worker.worker)
         return max(0, dropped - before)
 
+    def heard_at(self, worker: str) -> float | None:
+        """Return when a worker reported last, None when it is not known."""
+        known = self._workers.get(worker)
+        return None if known is None else known.last_seen_at
+
     def service_of(self, worker: str, said: str) -> str:
         """Return the service of a worker: what an event says, or what is known of the worker when it says nothing."""
         if said:

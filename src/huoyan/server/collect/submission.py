@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.event import EventGap, ProcessReport, QueueReading, TaskEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Submission:
     received_at: float
     sent_at: float | None
     source: str
+    gaps: Sequence[EventGap] = ()
     future: Future[Receipt] = field(default_factory=Future)
 
     @property

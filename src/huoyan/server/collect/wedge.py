@@ -78,7 +78,7 @@ class Wedge:
             wedged = is_idle(now, worker, self._registry.worked_at(worker.worker), self._after_s)
             if wedged:
                 if since is None:
-                    since = heard_from(self._store.gaps.list(since=now - LOOK_BACK_S))
+                    since = heard_from(self._store.gaps.list(since=now - LOOK_BACK_S, workers=False))
                     busy = self._store.truth.workers_with("started")
                     taken = self._store.truth.workers_with("queued")
                 if now - since < self._after_s:

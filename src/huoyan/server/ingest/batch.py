@@ -14,7 +14,16 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from huoyan.model.event import EventKind, Evidence, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
+from huoyan.model.event import (
+    EventGap,
+    EventKind,
+    Evidence,
+    ExceptionInfo,
+    ProcessReport,
+    Progress,
+    QueueReading,
+    TaskEvent,
+)
 from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleKind, ScheduleReport
 from huoyan.server.ingest.measurements import FrameProblem, frame_of
@@ -26,6 +35,7 @@ from huoyan.server.ingest.wire import (
     WireEvent,
     WireExample,
     WireFrame,
+    WireGap,
     WireProcess,
     WireQueue,
     WireSchedule,
@@ -56,6 +66,7 @@ class Decoded:
     schedules: list[ScheduleReport] = field(default_factory=list)
     measurements: list[Frame] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    gaps: list[EventGap] = field(default_factory=list)
     sent_at: float | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -66,6 +77,7 @@ _queue = msgspec.json.Decoder(WireQueue)
 _schedule = msgspec.json.Decoder(WireSchedule)
 _frame = msgspec.json.Decoder(WireFrame)
 _example = msgspec.json.Decoder(WireExample)
+_gap = msgspec.json.Decoder(WireGap)
 _time = msgspec.json.Decoder(Time | None)
 _raw_list = msgspec.json.Decoder(list[Raw])
 _raw_object = msgspec.json.Decoder(dict[str, Raw])
@@ -132,6 +144,7 @@ def decode(body: bytes, received_at: float) -> Decoded:
     decoded.queues = [_queue_reading(q) for q in _items(parts, "queues", _queue, decoded)]
     decoded.schedules = [_schedule_report(s) for s in _items(parts, "schedules", _schedule, decoded)]
     decoded.examples = [_kept_example(e) for e in _items(parts, "examples", _example, decoded)]
+    decoded.gaps = [_event_gap(g) for g in _items(parts, "gaps", _gap, decoded)]
     for place, frame in enumerate(_items(parts, "measurements", _frame, decoded)):
         problems: list[FrameProblem] = []
         decoded.measurements.append(frame_of(frame, _at(frame.at), problems))
@@ -160,7 +173,7 @@ def _envelope(body: bytes, decoded: Decoded) -> tuple[dict[str, Raw], list[Raw]]
         return parts, _raw_list.decode(events)
     if "kind" in parts or "run_id" in parts:
         return {}, [Raw(body)]
-    if not parts.keys().isdisjoint(("process", "queues", "schedules", "measurements", "examples")):
+    if not parts.keys().isdisjoint(("process", "queues", "schedules", "measurements", "examples", "gaps")):
         return parts, []
     decoded.rejected.append(
         Rejected(None, None, "body", "an object with `events`, or an event with `kind` and `run_id`", _names(parts))
@@ -355,6 +368,11 @@ def _kept_example(wire: WireExample) -> Example:
         seen=wire.seen,
         service=wire.service,
     )
+
+
+def _event_gap(wire: WireGap) -> EventGap:
+    began, ended = _at(wire.started_at), _at(wire.ended_at)
+    return EventGap(wire.worker, min(began, ended), max(began, ended), wire.events, wire.executing)
 
 
 def _at(time: float | datetime) -> float:

@@ -125,7 +125,7 @@ class HttpIngest:
         self._keep_examples(decoded, received_at)
         if decoded.process is not None:
             self.deploys.heard(decoded.process, received_at, decoded.sent_at)
-        if not decoded.events and decoded.process is None and not decoded.queues:
+        if not decoded.events and decoded.process is None and not decoded.queues and not decoded.gaps:
             return decoded, None
         try:
             stored = self._collector.submit(
@@ -135,6 +135,7 @@ class HttpIngest:
                 received_at=received_at,
                 sent_at=decoded.sent_at,
                 source="http",
+                gaps=decoded.gaps,
             )
         except Unreachable as error:
             raise StoreTooSlow(error.message) from error

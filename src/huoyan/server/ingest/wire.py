@@ -315,6 +315,26 @@ class WireExample(Struct, kw_only=True):
     service: Name = ""
 
 
+class WireGap(Struct, kw_only=True):
+    """A time of which some events of a process were dropped: the end of a run may be among them."""
+
+    worker: Annotated[str, Meta(min_length=1, max_length=500, description="The name its events carry in `worker`.")]
+    started_at: Annotated[Time, Meta(description="When the first of them happened, by the sender's clock.")]
+    ended_at: Annotated[Time, Meta(description="When the last did.")]
+    events: Annotated[Count, Meta(description="How many; 0: nobody knows.")] = 0
+    executing: (
+        Annotated[
+            list[Id],
+            Meta(
+                max_length=10_000,
+                description="All runs that it executes now, said when everything else was: whatever is not named, and "
+                "was not heard to end, ended in the gap.",
+            ),
+        ]
+        | None
+    ) = None
+
+
 class WireBatch(Struct, kw_only=True):
     """What a client posts at once. `sent_at` is its clock at sending, from which the server learns the skew."""
 
@@ -325,6 +345,7 @@ class WireBatch(Struct, kw_only=True):
     schedules: Annotated[list[WireSchedule], Meta(max_length=10_000)] = []
     measurements: Annotated[list[WireFrame], Meta(max_length=1000)] = []
     examples: Annotated[list[WireExample], Meta(max_length=10_000)] = []
+    gaps: Annotated[list[WireGap], Meta(max_length=1000)] = []
 
 
 _NAMES = {
@@ -336,6 +357,7 @@ _NAMES = {
     "WireProgress": "Progress",
     "WireSchedule": "ScheduleReport",
     "WireExample": "Example",
+    "WireGap": "EventGap",
     "WireFrame": "MeasurementFrame",
     "WireMeasured": "MeasuredMetric",
     "WireSeries": "MeasuredSeries",

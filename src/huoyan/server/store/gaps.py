@@ -8,11 +8,18 @@ from sqlalchemy import Engine, Row, and_, delete, insert, or_, select, update
 from huoyan.server.store.schema import gaps, listening
 from huoyan.server.store.upsert import replace_into
 
+_WORKER = "worker "
+
+
+def source_of(worker: str) -> str:
+    """Return the source of the gaps of one worker, which was heard, but not all that it said."""
+    return f"{_WORKER}{worker}"
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without ears. `source` names what was cut (`celery redis://host/0`, `server`); `ended_at` None: it still
-    is.
+    """A time without ears. `source` names what was cut (`celery redis://host/0`, `server`) or who said what nobody
+    heard (`worker …`); `ended_at` None: it still is.
     """
 
     id: int
@@ -20,6 +27,11 @@ class Gap:
     started_at: float
     ended_at: float | None
     reason: str
+
+    @property
+    def of_a_worker(self) -> bool:
+        """Whether only something that one worker said is missing."""
+        return self.source.startswith(_WORKER)
 
 
 class GapStore:
@@ -50,13 +62,49 @@ class GapStore:
             ).one_or_none()
             return None if row is None else _gap(row)
 
-    def list(self, since: float | None = None, until: float | None = None) -> list[Gap]:
-        """Return the gaps that touch the time from `since` to `until`, newest first."""
+    def note(self, source: str, started_at: float, ended_at: float, reason: str) -> None:
+        """Store a gap that is over. It becomes one with those of the same source that it touches: it may be told again,
+        or as longer than before."""
+        touching = and_(gaps.c.source == source, gaps.c.started_at <= ended_at, gaps.c.ended_at >= started_at)
+        with self._engine.begin() as connection:
+            # A write comes first, so that two who note it at once wait for each other.
+            connection.execute(update(gaps).where(touching).values(source=source))
+            present = connection.execute(select(gaps).where(touching)).all()
+            if present:
+                connection.execute(delete(gaps).where(gaps.c.id.in_([row.id for row in present])))
+            row = {
+                "source": source,
+                "started_at": min([started_at, *(row.started_at for row in present)]),
+                "ended_at": max([ended_at, *(row.ended_at for row in present)]),
+                "reason": reason,
+            }
+            connection.execute(insert(gaps).values(row))
+
+    def list(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        *,
+        source: str | None = None,
+        workers: bool = True,
+    ) -> list[Gap]:
+        """Return the gaps that touch the time from `since` to `until`, newest first.
+
+        Args:
+            since: Seconds since 1970 UTC; None: from the beginning.
+            until: Likewise; None: until now.
+            source: Only those of this source.
+            workers: With the gaps of single workers (default); without them there are those in which nobody was heard.
+        """
         query = select(gaps).order_by(gaps.c.started_at.desc(), gaps.c.id.desc()).limit(1000)
         if since is not None:
             query = query.where(or_(gaps.c.ended_at.is_(None), gaps.c.ended_at >= since))
         if until is not None:
             query = query.where(gaps.c.started_at <= until)
+        if source is not None:
+            query = query.where(gaps.c.source == source)
+        if not workers:
+            query = query.where(gaps.c.source.not_like(f"{_WORKER}%"))
         with self._engine.connect() as connection:
             return [_gap(row) for row in connection.execute(query)]
 

@@ -36,7 +36,7 @@ it("says nothing of a gap that is over", () => {
 
 it("notes for a list how long nothing was heard in its period", () => {
   show(<GapNote since="-1h" />, "-1h", [OVER]);
-  expect(screen.getByTestId("gap-note")).toHaveTextContent("Nothing could be heard for 2 min 0 s of this period.");
+  expect(screen.getByTestId("gap-note")).toHaveTextContent("Not everything could be heard for 2 min 0 s of this period.");
   expect(screen.getByRole("listitem")).toHaveTextContent("timed out");
 });
 
@@ -48,7 +48,7 @@ it("leaves a list without gaps alone", () => {
 it("counts several gaps, in Chinese too", () => {
   act(() => chooseLanguage("zh"));
   show(<GapNote since="-1h" />, "-1h", [{ ...OVER, source: "b" }, OVER]);
-  expect(screen.getByTestId("gap-note")).toHaveTextContent("有 2 段收不到数据，共 2 min 0 s");
+  expect(screen.getByTestId("gap-note")).toHaveTextContent("有 2 段没有收到全部数据，共 2 min 0 s");
 });
 
 it("says what a gap may mean for each kind of list, and of which time it is", () => {

@@ -283,7 +283,7 @@ def test_blindness_is_said_drawn_and_noted(page: Page, browser: Browser) -> None
         chinese = context.new_page()
         chinese.goto(f"{blind.url}/runs")
         expect(chinese.get_by_test_id("blind-banner")).to_contain_text("失明：收不到某个来源的数据")
-        expect(chinese.get_by_test_id("gap-note")).to_contain_text("收不到数据")
+        expect(chinese.get_by_test_id("gap-note")).to_contain_text("没有收到全部数据")
         chinese.goto(f"{blind.url}/workers")
         expect(chinese.get_by_test_id("gap-note")).to_contain_text("最近 24 小时里有")
         expect(chinese.get_by_test_id("gap-note")).to_contain_text("当时的 Worker 可能缺失")

@@ -44,6 +44,11 @@ class Pack:
     count: int
     data: bytes
 
+    def events(self) -> list[bytes]:
+        """Return them."""
+        # An encoded event has no line breaks: JSON escapes them.
+        return zlib.decompress(self.data).split(b"\n")
+
 
 @dataclass(slots=True)
 class Given:
@@ -131,7 +136,7 @@ class Buffer:
             elif self._ends and len(self._loose) >= PACK_EVENTS:
                 self._pack()  # The newest too have to give up what is worth less.
             elif self._ends:
-                given.lose(_unpacked(self._out_of(self._ends)))
+                given.lose(self._out_of(self._ends).events())
             else:
                 self._give_up_loose(given)
         return given
@@ -146,7 +151,7 @@ class Buffer:
         size = loose = 0
         while len(taken) < count and size < most_bytes:
             if not self._front and (pile := self._ends or self._thin or self._full):
-                unpacked = _unpacked(self._out_of(pile))
+                unpacked = self._out_of(pile).events()
                 self._front.extend(unpacked)
                 self.count += len(unpacked)
             if self._front:
@@ -188,7 +193,7 @@ class Buffer:
         yield from self._front
         for pile in (self._ends, self._thin, self._full):
             for pack in pile:
-                yield from _unpacked(pack)
+                yield from pack.events()
         yield from self._loose
 
     def pieces(self) -> Iterator[bytes | Pack]:
@@ -234,7 +239,7 @@ class Buffer:
         """Give up signs of life, and what is said better by what follows, among the oldest packs."""
         events: list[bytes] = []
         for _ in range(min(_PACKS_THINNED, len(self._full))):
-            events += _unpacked(self._out_of(self._full))
+            events += self._out_of(self._full).events()
         worth = _worth(events)
         kept = [encoded for encoded, value in zip(events, worth, strict=True) if value > _SAID_BETTER]
         given.thinned += len(events) - len(kept)
@@ -243,7 +248,7 @@ class Buffer:
 
     def _keep_ends(self, given: Given) -> None:
         """Give up all but ends of the oldest pack that was thinned."""
-        events = _unpacked(self._out_of(self._thin))
+        events = self._out_of(self._thin).events()
         kept = [encoded for encoded in events if glance(encoded)[0] in ENDS]
         given.lose(encoded for encoded in events if glance(encoded)[0] not in ENDS)
         if kept:
@@ -288,8 +293,3 @@ def _worth(events: list[bytes]) -> list[int]:
 
 def _packed(events: list[bytes]) -> Pack:
     return Pack(len(events), zlib.compress(b"\n".join(events), _LEVEL))
-
-
-def _unpacked(pack: Pack) -> list[bytes]:
-    # An encoded event has no line breaks: JSON escapes them.
-    return zlib.decompress(pack.data).split(b"\n")

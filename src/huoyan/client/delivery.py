@@ -20,7 +20,8 @@ class Batch:
         schedules: What is new about schedules.
         measurements: Numbers and encoded frames of what was measured, oldest first (`huoyan.client.outbox`).
         examples: Requests kept as examples since the last batch with a report.
-        gaps: Times of which events were dropped, with the last batch that waits.
+        gaps: Times of which events were dropped.
+        gone: Names of processes that were killed, with the last of what they left.
     """
 
     events: list[bytes] = field(default_factory=list)
@@ -30,6 +31,7 @@ class Batch:
     measurements: list[tuple[int, bytes]] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     gaps: list[EventGap] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
 
 class Answer(StrEnum):

@@ -87,6 +87,7 @@ class Emitter:
         self._sending = threading.Lock()
         self._buffer = Buffer(self._settings.buffer_events, self._settings.buffer_bytes)
         self._gaps: list[EventGap] = []
+        self._gone: list[str] = []
         self._queues: dict[tuple[str, str], QueueReading] = {}
         self._schedules: dict[tuple[str, str, str], ScheduleReport] = {}
         self._changed_schedules: set[tuple[str, str, str]] = set()
@@ -230,6 +231,11 @@ class Emitter:
             self._spool.forked()
         self._transport.forget()
 
+    @property
+    def has_heritage(self) -> bool:
+        """Whether a process that is gone has left something to send."""
+        return self._spool is not None and self._spool.abandoned()
+
     def shared_spool(self) -> "SharedSpool | None":
         """Return a file like this one's own, for a process and the children it forks; None when nothing is kept."""
         return self._spool.shared() if self._spool is not None else None
@@ -361,8 +367,9 @@ class Emitter:
                 self._taken_in += 1
                 self._buffer.append(piece)
         self._make_room()
+        self._gone = [*self._gone, *orphan.gone][-_MOST_GAPS:]
         if self._spool is not None:
-            self._spool.keep_pieces(orphan.pieces)
+            self._spool.keep_orphan(orphan)
         if self._first_at is None and (self._buffer or self._gaps):
             self._first_at = self._clock.monotonic()
 
@@ -397,6 +404,8 @@ class Emitter:
                 batch.queues, self._queues = list(self._queues.values()), {}
             batch.schedules = self._take_schedules(again=batch.process is not None)
             batch.gaps = self._tell_gaps()
+            # Behind all that they said.
+            batch.gone = list(self._gone) if not self._buffer else []
             if self._examples is not None and not batch.examples:
                 batch.examples = self._take_examples()
             # Frames stay in the outbox, and what is in it is what is sent, whatever batch they go with.
@@ -477,6 +486,7 @@ class Emitter:
             self._settled += count
             if not self._buffer:
                 self._gaps = self._gaps[len(batch.gaps) :]
+            self._gone = self._gone[len(batch.gone) :]
             if receipt.rejected:
                 self._drop(batch.events, "the server rejected some: %s", receipt.reason, receipt.rejected)
         elif count:

@@ -73,8 +73,10 @@ def task(
             return type(decorated)(decorate(decorated.__func__))
         if not callable(decorated) or isinstance(decorated, type):
             raise ConfigurationError("task", "a function", decorated, "Decorate a function or a method.")
-        if not process.client().settings.enabled:
+        client = process.client()
+        if not client.settings.enabled:
             return decorated
+        client.inherit(client.settings.service if service is None else service, FRAMEWORK)
         return _Watch(decorated, name or task_name(decorated), queue, service, checked_labels, heartbeat_s).wrapper()
 
     return decorate if function is None else decorate(function)

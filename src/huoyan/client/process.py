@@ -179,6 +179,7 @@ class Client:
         self._active: set[tuple[str, str]] = set()
         self._reporting = False
         self._ends_with_child = False
+        self._heir: tuple[str, str] | None = None
         self.measurements = Measurements()
         self.examples = Examples()
         self.metrics = Metrics(self.measurements, self.examples)
@@ -200,6 +201,8 @@ class Client:
             old.close(self.settings.exit_timeout_s)
         if self.emitter is not None and self._reporting:
             self.emitter.ensure_started()
+        elif self._heir is not None:
+            self.inherit(*self._heir)
 
     def _apply(self, settings: Settings, transport: Transport | None) -> None:
         self.settings = settings
@@ -277,6 +280,18 @@ class Client:
             if not self._ends_with_child and _is_child_of_multiprocessing():
                 self._end_with_child()
             if self.emitter is not None:
+                self.emitter.ensure_started()
+
+    def inherit(self, service: str, framework: str) -> None:
+        """Begin to report before anything runs, if a process that was killed left something to send.
+
+        Functions are decorated while modules are imported, and a thread that nobody needs has no place there: it stays
+        behind when the host forks. So it starts only when there is something for it to do.
+        """
+        with guard("inherit"):
+            self._heir = (service, framework)
+            if self.emitter is not None and not self._reporting and self.emitter.has_heritage:
+                self.process.belongs_to(service, framework)
                 self.emitter.ensure_started()
 
     @property

@@ -6,7 +6,8 @@ file, in memory-backed storage where there is one. Whatever process reports to t
 next finds the file of one that is gone, sends what is in it, and removes it. An event that had been sent already is
 merged a second time, which changes nothing.
 
-A line is an event, or events that were packed (`z`), or a time of which some are missing (`!`).
+A line is an event, or events that were packed (`z`), or a time of which some are missing (`!`), or the name of a
+process that is gone and whose events this one has taken over (`-`).
 
 A file belongs to whoever holds its lock, and the kernel releases that with the process (flock(2)): there is no process
 id to mistake.
@@ -23,6 +24,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from huoyan.client.buffer import Pack
@@ -36,6 +38,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user alone is made i
 _SUFFIX = ".spool"
 _FORGOTTEN_S = 3 * 86_400.0
 _MOST_ORPHANS = 64
+_WORKER = re.compile(rb'"worker":"([^"\\]+)"')
 _ESCAPED = re.compile(rb"\\([n\\])")
 
 Piece = bytes | Pack | EventGap
@@ -44,10 +47,22 @@ Piece = bytes | Pack | EventGap
 
 @dataclass(slots=True)
 class Orphan:
-    """What the file of a process that is gone holds: pieces in their order, and how many events that is."""
+    """What the file of a process that is gone holds: pieces in their order, how many events that is, and the names of
+    the process and of those that it had taken over."""
 
     pieces: list[Piece] = field(default_factory=list)
     count: int = 0
+    gone: list[str] = field(default_factory=list)
+
+    def find_name(self, pid: int) -> None:
+        """Look for the name under which the process reported for itself: it ends with its number."""
+        loose = [piece for piece in self.pieces if isinstance(piece, bytes)]
+        packs = [piece for piece in self.pieces if isinstance(piece, Pack)]
+        for encoded in chain(reversed(loose), packs[-1].events() if packs else ()):
+            match = _WORKER.search(encoded)
+            if match is not None and match[1].endswith(b":%d" % pid):
+                self.gone.append(match[1].decode("utf-8", "replace"))
+                return
 
 
 class Spool:
@@ -86,10 +101,12 @@ class Spool:
             self._give_up(error)
         return True
 
-    def keep_pieces(self, pieces: Iterable[Piece]) -> None:
+    def keep_orphan(self, orphan: Orphan) -> None:
         """Keep what was taken over, as far as there is room."""
-        for piece in pieces:
+        for piece in orphan.pieces:
             self.keep(_line(piece))
+        for name in orphan.gone:
+            self.keep(b"-" + name.encode())
 
     def rewrite(self, size: int, pieces: Iterable[Piece]) -> bool:
         """Write anew what waits, if that makes much room; return whether it did.
@@ -162,12 +179,26 @@ class Spool:
                 if about.st_nlink and (ours or time.time() - about.st_mtime > _FORGOTTEN_S):
                     if ours and about.st_size:
                         # The last line may have been cut by the end of its process.
-                        yield _read(os.pread(descriptor, 2 * self._most_bytes, 0).split(b"\n")[:-1])
+                        orphan = _read(os.pread(descriptor, 2 * self._most_bytes, 0).split(b"\n")[:-1])
+                        pid = path.name.split("-")[1]
+                        if pid.isdecimal():
+                            orphan.find_name(int(pid))
+                        yield orphan
                     path.unlink(missing_ok=True)
             except OSError:
                 continue  # Its process lives, or another one adopts it at this moment.
             finally:
                 os.close(descriptor)
+
+    def abandoned(self) -> bool:
+        """Return whether a process that is gone has left something for this server. Never raises."""
+        try:
+            for path in self._folder.glob(f"{self._mark}-*{_SUFFIX}"):
+                if path != self._path and path.stat().st_size and not _held(path):
+                    return True
+        except OSError:
+            pass
+        return False
 
     def forked(self) -> None:
         """Leave the file to the parent: its lock holds as long as any process has it open."""
@@ -271,6 +302,18 @@ def spool(setting: str, destination: str, most_bytes: int) -> Spool | None:
     return Spool(folder, destination, most_bytes)
 
 
+def _held(path: Path) -> bool:
+    """Return whether a process lives that has this file."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _line(piece: Piece) -> bytes:
     if isinstance(piece, bytes):
         return piece
@@ -289,6 +332,8 @@ def _read(lines: Iterable[bytes]) -> Orphan:
                 zlib.decompress(data)
                 orphan.pieces.append(Pack(int(count), data))
                 orphan.count += int(count)
+            elif line.startswith(b"-"):
+                orphan.gone.append(line[1:].decode())
             elif line.startswith(b"!"):
                 orphan.pieces.append(decode_gap(line[1:]))
             elif line.endswith(b"}"):

@@ -143,6 +143,8 @@ def encode_batch(batch: Batch, sent_at: float) -> bytes:
         head["schedules"] = [_schedule_fields(report) for report in batch.schedules]
     if batch.gaps:
         head["gaps"] = [_gap_fields(gap) for gap in batch.gaps]
+    if batch.gone:
+        head["gone"] = [name[:_NAME_CHARS] for name in batch.gone]
     if batch.examples:
         head["examples"] = [_example_fields(example) for example in batch.examples]
     start = _encode(head).encode("utf-8", "replace")

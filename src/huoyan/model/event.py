@@ -194,7 +194,9 @@ class EventGap:
 
 @dataclass(slots=True)
 class EventBatch:
-    """What a client posts at once. `sent_at` is its wall clock at sending, from which the server learns the skew."""
+    """What a client posts at once. `sent_at` is its wall clock at sending, from which the server learns the skew.
+
+    `gone` names processes of its machine that were killed, and whose last words these were."""
 
     events: list[TaskEvent]
     sent_at: float | None = None
@@ -203,3 +205,4 @@ class EventBatch:
     schedules: list[ScheduleReport] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     gaps: list[EventGap] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)

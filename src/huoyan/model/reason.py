@@ -22,6 +22,7 @@ FORMS: dict[str, str] = {
     "worker_silent": "worker {worker} fell silent: no report for {silent} s, expected one every {interval} s",
     "worker_restarted": "worker {worker} was started anew; what it executed before ended with it",
     "worker_goodbye": "worker {worker} said goodbye while it was executing this",
+    "process_gone": "the process of worker {worker} is gone",
     "worker_gone": "worker {worker} was gone before it could end this",
     "process_replaced": "the process of worker {worker} that executed this is gone, another one has its name",
     "heard_again": "it was heard of again",

@@ -30,6 +30,7 @@ from huoyan.server.export import Exposition, Reading, Sample
 from huoyan.server.incident.explaining import Explainer, explanations
 from huoyan.server.incident.facts import failure_facts
 from huoyan.server.incident.service import IncidentService
+from huoyan.server.ingest.celery_doubts import CeleryDoubts
 from huoyan.server.ingest.celery_events import CeleryEventIngest
 from huoyan.server.ingest.http import HttpIngest
 from huoyan.server.ingest.node_exporter import NodeExporters
@@ -156,9 +157,12 @@ class Server:
         self.ingests = [*self._celery(collector), *self._rq(collector)]
         ledger = self._ledger(store, collector)
         parts.callback(ledger.close)
+        doubts = self._doubts()
+        for each in doubts:
+            parts.callback(each.close)
         nodes, exporters = self._nodes(collector, parts)
         deciding: list[Service] = [ledger, schedules, alerts, incidents, explainer, notifier, retention, forgetting]
-        schedule = Schedule([*collector.services(), *exporters, *deciding], clock)
+        schedule = Schedule([*collector.services(), *exporters, *doubts, *deciding], clock)
         schedule.start()
         parts.callback(schedule.stop)
         for ingest in self.ingests:
@@ -227,6 +231,14 @@ class Server:
         exporters = NodeExporters(settings.client(), nodes, self.clock)
         parts.callback(exporters.close)
         return nodes, [exporters]
+
+    def _doubts(self) -> list[CeleryDoubts]:
+        results = [celery.result_url for celery in self.settings.celery]
+        ingests = [ingest for ingest in self.ingests if isinstance(ingest, CeleryEventIngest)]
+        return [
+            ingest.doubts(None if result is None else result.get_secret_value())
+            for ingest, result in zip(ingests, results, strict=True)
+        ]
 
     def _rq(self, collector: Collector) -> list[RqPollIngest]:
         return [

@@ -34,11 +34,13 @@ class Deployment:
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
             **({"TEST_WATCH": "1", "HUOYAN_URL": self.server.url} if mode in {"hooks", "both"} else {}),
         }
+        self.worker_env: dict[str, str] = {}
+        """What is otherwise in the environment of the worker."""
 
     def __enter__(self) -> Self:
         try:
             self.server.start()
-            self.worker.run(self._command(), lambda: "ready." in self.worker.log_path.read_text(), env=self.env)
+            self.worker.run(self._command(), self._is_ready, env={**self.env, **self.worker_env})
             self._warm_up()
         except BaseException:
             self.close()
@@ -81,6 +83,9 @@ class Deployment:
         listed = [run for run in self.server.runs() if run["id"] in ids]
         assert len(listed) == len(ids), "a run is listed twice"
         return {run["id"]: run for run in listed}
+
+    def _is_ready(self) -> bool:
+        return "ready." in self.worker.log_path.read_text()
 
     def _warm_up(self) -> None:
         """Wait until what the worker does is heard: it has to be asked for its events first."""

@@ -5,6 +5,7 @@ import functools
 import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ import huoyan
 from huoyan.client import context, process
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
+from huoyan.client.spool import Spool
 from huoyan.client.transport.memory import MemoryTransport
+from huoyan.client.wire import encode_event
 from huoyan.errors import ConfigurationError
 from huoyan.model.event import EventKind, TaskEvent
+from tests.servers.http import HttpSink
 from tests.unit.client.conftest import installed
 
 K = EventKind
@@ -410,3 +414,21 @@ def test_threads_do_not_share_a_current_run(client: Client, transport: MemoryTra
     started = sent(transport, K.STARTED)
     parents = {event.parent_id for event in started if event.task.endswith("inner")}
     assert parents == {event.run_id for event in started if event.task.endswith("outer")}
+
+
+def test_what_a_killed_process_left_is_sent_before_anything_runs_and_nothing_starts_without(tmp_path: Path) -> None:
+    """A process with functions alone may run the first one in a day; the last words of the one before do not wait."""
+    with HttpSink() as sink:
+        settings = Settings(url=sink.url, service="shop", spool=str(tmp_path), flush_interval_s=0.01)
+        with installed(Client(settings)) as client:
+            assert client.emitter is not None
+            huoyan.task(lambda: None, name="first")
+            assert client.emitter._thread is None, "an import starts no thread for nothing"
+            destination = f"{settings.url} {settings.token}"
+            predecessor = Spool(tmp_path, destination, 1 << 20)
+            predecessor.keep(encode_event(TaskEvent(K.SUCCEEDED, "r1", 1.0)))
+            huoyan.task(lambda: None, name="second")
+            assert client.emitter._thread is None, "its process lives"
+            predecessor.forked()
+            huoyan.task(lambda: None, name="third")
+            sink.wait_for(lambda request: [e["run_id"] for e in request.json()["events"]] == ["r1"], 30)

@@ -118,3 +118,33 @@ def test_a_folder_that_others_write_to_is_not_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize("setting", ["", "off", "0"])
 def test_it_can_be_turned_off(setting: str) -> None:
     assert spool(setting, "http://one", MOST) is None
+
+
+def test_the_name_of_the_process_that_is_gone_is_found_in_what_it_said(tmp_path: Path) -> None:
+    gone = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, sys; from pathlib import Path; from huoyan.client.spool import Spool\n"
+            "spool = Spool(Path(sys.argv[1]), 'http://one', 1 << 20)\n"
+            'spool.keep(b\'{"worker":"celery@host"}\'); spool.keep(b\'{"worker":"shop@host:%d"}\' % os.getpid())\n'
+            "print(os.getpid(), flush=True); os._exit(0)",
+            str(tmp_path),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    heir = make(tmp_path)
+    (orphan,) = heir.orphans()
+    assert orphan.gone == [f"shop@host:{gone.stdout.strip()}"]
+    # An heir that dies before it could tell hands that on, too.
+    heir.keep_orphan(orphan)
+    heir.forked()
+    assert [each.gone for each in make(tmp_path).orphans()] == [orphan.gone]
+
+
+def test_no_name_is_told_of_a_process_for_which_another_one_speaks(tmp_path: Path) -> None:
+    killed_with(tmp_path, '{"worker":"celery@host"}')
+    assert [orphan.gone for orphan in make(tmp_path).orphans()] == [[]]

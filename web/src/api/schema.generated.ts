@@ -2135,6 +2135,11 @@ export interface components {
             examples: components["schemas"]["Example"][];
             /** @default [] */
             gaps: components["schemas"]["EventGap"][];
+            /**
+             * @description Processes that were killed, by `worker`: these were their last words.
+             * @default []
+             */
+            gone: string[];
         };
         /**
          * EventGap

@@ -164,6 +164,7 @@ class Collector:
         sent_at: float | None = None,
         source: str = "http",
         gaps: Sequence[EventGap] = (),
+        gone: Sequence[str] = (),
     ) -> Future[Receipt]:
         """Hand over what a source reports; the future is done when it is stored.
 
@@ -176,11 +177,12 @@ class Collector:
             sent_at: When the sender sent it, by its own clock; None when it does not say.
             source: What it came through, for messages and counters: `http`, `celery-events`.
             gaps: Times of which events were dropped.
+            gone: Processes that were killed, and have said all that they had to say.
 
         Raises:
             Unreachable: The bound was hit and nothing moved for `submit_timeout_s`, or the collector is stopping.
         """
-        submission = self._submission(events, process, queues, received_at, sent_at, source, gaps)
+        submission = self._submission(events, process, queues, received_at, sent_at, source, gaps, gone)
         deadline = time.monotonic() + self.settings.submit_timeout_s
         with self._lock:
             while not self._room(submission):
@@ -221,9 +223,10 @@ class Collector:
         sent_at: float | None,
         source: str,
         gaps: Sequence[EventGap] = (),
+        gone: Sequence[str] = (),
     ) -> Submission:
         at = self._clock.now() if received_at is None else received_at
-        return Submission(events, process, queues, at, sent_at, source, gaps)
+        return Submission(events, process, queues, at, sent_at, source, gaps, gone)
 
     def _room(self, submission: Submission) -> bool:
         # A submission larger than the bound must get through all the same, alone.
@@ -402,6 +405,7 @@ class Collector:
         if newest is not None:
             self._gauges.stored(newest, now)
         for submission in batch:
+            self._registry.gone(submission.gone)
             rejected = tuple(outcome.rejected.get(id(submission), {}).values())
             receipt = Receipt(len(submission.events) - len(rejected))
             receipt.rejected = rejected

@@ -45,7 +45,6 @@ class Preparation:
         """
         dropped = 0
         skew_s = 0.0
-        received_at = submission.received_at
         process = submission.process
         if submission.sent_at is not None and abs(submission.sent_at) < 1e11:
             name = process.worker if process is not None else ""

@@ -152,12 +152,7 @@ class Registry:
                     patience_s = max(patience_s, RECOVERY_S)
                 if silence_s <= patience_s:
                     continue
-                self._workers[name] = replace(worker, state="down", active=0)
-                self._unsaved.add(name)
-                for other in self._workers.values():
-                    if other.state in ALIVE and self._takes_over(other, worker):
-                        self._replace(self._workers[name], other)
-                        break
+                self._leave(worker)
                 self._departures.append(
                     Departure(
                         name,
@@ -169,6 +164,15 @@ class Registry:
                 )
             departed, self._departures = self._departures, []
         return departed
+
+    def gone(self, workers: Iterable[str]) -> None:
+        """Take which processes are gone, because another one of their machine found what they left."""
+        with self._lock:
+            for name in workers:
+                worker = self._workers.get(name)
+                if worker is not None and worker.state in ALIVE:
+                    self._leave(worker)
+                self._departures.append(Departure(name, 0, None, f"the process of worker {name} is gone"))
 
     def worked(self, workers: Iterable[str], now: float) -> None:
         """Note that these workers started or ended something."""
@@ -239,6 +243,14 @@ class Registry:
                 ):
                     known.pop(name, None)
                 self._unsaved.discard(name)
+
+    def _leave(self, worker: Worker) -> None:
+        down = self._workers[worker.worker] = replace(worker, state="down", active=0)
+        self._unsaved.add(worker.worker)
+        for other in self._workers.values():
+            if other.state in ALIVE and self._takes_over(other, worker):
+                self._replace(down, other)
+                break
 
     def _finds_us_itself(self, worker: Worker) -> bool:
         # Whose reports come over a broker need not find anybody; they are as frequent as brokers let them be.

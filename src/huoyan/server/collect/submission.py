@@ -33,6 +33,7 @@ class Submission:
     sent_at: float | None
     source: str
     gaps: Sequence[EventGap] = ()
+    gone: Sequence[str] = ()
     future: Future[Receipt] = field(default_factory=Future)
 
     @property

@@ -31,6 +31,7 @@ from huoyan.server.ingest.wire import (
     MAX_DEPTH,
     MAX_EVENT_BYTES,
     MAX_EVENTS,
+    Name,
     Time,
     WireEvent,
     WireExample,
@@ -67,6 +68,7 @@ class Decoded:
     measurements: list[Frame] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     gaps: list[EventGap] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
     sent_at: float | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -78,6 +80,7 @@ _schedule = msgspec.json.Decoder(WireSchedule)
 _frame = msgspec.json.Decoder(WireFrame)
 _example = msgspec.json.Decoder(WireExample)
 _gap = msgspec.json.Decoder(WireGap)
+_name = msgspec.json.Decoder(Name)
 _time = msgspec.json.Decoder(Time | None)
 _raw_list = msgspec.json.Decoder(list[Raw])
 _raw_object = msgspec.json.Decoder(dict[str, Raw])
@@ -145,6 +148,7 @@ def decode(body: bytes, received_at: float) -> Decoded:
     decoded.schedules = [_schedule_report(s) for s in _items(parts, "schedules", _schedule, decoded)]
     decoded.examples = [_kept_example(e) for e in _items(parts, "examples", _example, decoded)]
     decoded.gaps = [_event_gap(g) for g in _items(parts, "gaps", _gap, decoded)]
+    decoded.gone = [name for name in _items(parts, "gone", _name, decoded) if name]
     for place, frame in enumerate(_items(parts, "measurements", _frame, decoded)):
         problems: list[FrameProblem] = []
         decoded.measurements.append(frame_of(frame, _at(frame.at), problems))
@@ -173,7 +177,7 @@ def _envelope(body: bytes, decoded: Decoded) -> tuple[dict[str, Raw], list[Raw]]
         return parts, _raw_list.decode(events)
     if "kind" in parts or "run_id" in parts:
         return {}, [Raw(body)]
-    if not parts.keys().isdisjoint(("process", "queues", "schedules", "measurements", "examples", "gaps")):
+    if not parts.keys().isdisjoint(("process", "queues", "schedules", "measurements", "examples", "gaps", "gone")):
         return parts, []
     decoded.rejected.append(
         Rejected(None, None, "body", "an object with `events`, or an event with `kind` and `run_id`", _names(parts))

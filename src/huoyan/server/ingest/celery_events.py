@@ -12,19 +12,21 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import HuoyanError, InvalidEvent
-from huoyan.model.event import QueueReading, TaskEvent
+from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
 from huoyan.model.scrubbing import TextScrubber
 from huoyan.server.collect.pipeline import Collector
 from huoyan.server.ingest.celery_address import parse_address
 from huoyan.server.ingest.celery_connection import kombu_connection
 from huoyan.server.ingest.celery_control import CeleryControl
 from huoyan.server.ingest.celery_depths import AmqpDepths, Depths, RedisDepths
+from huoyan.server.ingest.celery_doubts import CeleryDoubts
 from huoyan.server.ingest.celery_holdings import CeleryHoldings
 from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream
@@ -142,6 +144,8 @@ class CeleryEventIngest:
         self._last_event_at: float | None = None
         self._working_since: float | None = None
         self._known: set[tuple[str, int]] = set()
+        self._heard: dict[tuple[str, int], float] = {}
+        self._doubts: CeleryDoubts | None = None
         self._queues: set[str] = set()
 
     def start(self) -> None:
@@ -184,6 +188,16 @@ class CeleryEventIngest:
             results,
             management,
         )
+
+    def doubts(self, result_url: str | None = None) -> CeleryDoubts:
+        """Return the service that asks workers of which something may not have been heard.
+
+        Args:
+            result_url: Address of the result backend; None: it is not asked.
+        """
+        broker = self.holdings(result_url)
+        self._doubts = CeleryDoubts(self._collector.store, broker, self._collector.take, self._clock)
+        return self._doubts
 
     def status(self) -> IngestStatus:
         """Return how it is doing."""
@@ -234,6 +248,7 @@ class CeleryEventIngest:
             self._feed.cut(at, None)
         logger.info("%s: connected", self.source)
         self._control.worker_appeared()
+        self._doubt({worker for worker, _ in list(self._heard)}, at)
 
     def _stream_cut(self, at: float, reason: str) -> None:
         with self._lock:
@@ -370,6 +385,7 @@ class CeleryEventIngest:
         if report is None:
             return
         key = (report.worker, report.pid)
+        self._note_unheard(event, report, at)
         if key not in self._known and not report.closing:
             if len(self._known) >= MAX_WORKERS:
                 self._known.clear()
@@ -380,6 +396,28 @@ class CeleryEventIngest:
         # A subscription holds nothing back, so the delay of a heartbeat is the skew of a clock; a queue may.
         sent_at = event.timestamp if self._redis is not None else None
         self._feed.hand_over([], process=report, received_at=at, sent_at=sent_at)
+
+    def _note_unheard(self, event: CeleryEvent, report: ProcessReport, at: float) -> None:
+        """Note when not everything that a worker said was heard: it greets anew, or counts more than it told."""
+        key = (report.worker, report.pid)
+        heard_at = self._heard.get(key)
+        if heard_at is None and len(self._heard) >= MAX_WORKERS:
+            self._heard.clear()
+        self._heard[key] = at
+        begun, done = self._translator.unheard(event, at)
+        if event.type == "worker-online" and heard_at is not None:
+            self._feed.missed(
+                report.worker, heard_at, at, "it had lost its broker, and what it said at that time is gone"
+            )
+        elif begun is not None:
+            self._feed.missed(report.worker, begun[1], at, f"{begun[0]} of the runs that it started were not heard of")
+        elif done is None:
+            return
+        self._doubt([report.worker], at)
+
+    def _doubt(self, workers: Iterable[str], until: float) -> None:
+        if self._doubts is not None:
+            self._doubts.doubt(workers, until)
 
     def _malform(self, error: HuoyanError) -> None:
         with self._lock:

@@ -21,6 +21,7 @@ from functools import lru_cache
 
 from huoyan.model.event import EventKind, Evidence, ExceptionInfo, Payload, ProcessReport, TaskEvent
 from huoyan.model.fingerprint import fingerprint, parse_exception_repr
+from huoyan.server.ingest.celery_counts import Counts
 from huoyan.server.ingest.celery_deliveries import Deliveries, Delivery
 from huoyan.server.ingest.celery_wire import CeleryEvent
 
@@ -60,6 +61,10 @@ class Translator:
         self._worker_queues: Mapping[str, list[str]] = {}
         # What a worker that works on a single queue receives came from there; events of workers name no queue.
         self._only_queue: Mapping[str, str] = {}
+        self.begun = Counts()
+        """Which tasks each worker process was heard to begin."""
+        self.done = Counts()
+        """Which it was heard to end."""
         self.inferred: list[TaskEvent] = []
         """Facts that follow from what was translated; whoever takes them empties this list."""
         self.queues: set[str] = set()
@@ -109,6 +114,19 @@ class Translator:
             version=event.sw_ver or "",
         )
 
+    def unheard(self, event: CeleryEvent, at: float) -> tuple[tuple[int, float] | None, tuple[int, float] | None]:
+        """Compare what a heartbeat counts with what was heard.
+
+        Returns:
+            How many tasks that the worker began were not heard of and since when, None when all were; and the same of
+            those that it ended.
+        """
+        if event.processed is None or event.active is None:
+            return None, None
+        process = self._process(event)
+        ended = event.processed - event.active
+        return self.begun.compare(process, event.processed, at), self.done.compare(process, ended, at)
+
     def _process(self, event: CeleryEvent) -> str:
         key = (event.hostname, event.pid)
         process = self._processes.get(key)
@@ -143,7 +161,10 @@ class Translator:
         Only successes bring the runtime that the worker measured. For the others the difference of two of its time
         stamps has to do, unless its clock was set back in between.
         """
-        delivery, passed = self._deliveries.ended(event.uuid, self._process(event), kind, ran=ran)
+        process = self._process(event)
+        if ran:
+            self.done.hear(process)
+        delivery, passed = self._deliveries.ended(event.uuid, process, kind, ran=ran)
         for earlier in passed:
             self._infer_retry(event, earlier, "a later try ended")
         duration_s = event.runtime
@@ -222,7 +243,9 @@ class Translator:
         )
 
     def _started(self, event: CeleryEvent) -> TaskEvent:
-        delivery = self._deliveries.started(event.uuid, self._process(event), event.timestamp)
+        process = self._process(event)
+        self.begun.hear(process)
+        delivery = self._deliveries.started(event.uuid, process, event.timestamp)
         return self._event(EventKind.STARTED, event, delivery)
 
     def _succeeded(self, event: CeleryEvent) -> TaskEvent:

@@ -46,6 +46,7 @@ class CeleryEvent(msgspec.Struct, gc=False):
     requeue: bool | None = None
     freq: float | None = None
     active: int | None = None
+    processed: int | None = None
     sw_ver: str | None = None
 
 

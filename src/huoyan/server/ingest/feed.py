@@ -10,8 +10,10 @@ from huoyan.errors import HuoyanError, Unreachable
 from huoyan.model.event import ProcessReport, TaskEvent
 from huoyan.server.collect.pipeline import Collector, Receipt
 from huoyan.server.ingest.complaints import Complaints
+from huoyan.server.store.gaps import source_of
 
 MAX_UNSETTLED = 64
+_MOST_GAPS = 10_000
 
 
 class Feed:
@@ -44,6 +46,7 @@ class Feed:
         self._unsettled: deque[tuple[Future[Receipt], int]] = deque()
         self._lock = threading.Lock()
         self._cuts: deque[tuple[float, str | None]] = deque()
+        self._gaps: deque[tuple[str, float, float, str]] = deque(maxlen=_MOST_GAPS)
         self.lost = 0
         """Events that could not be stored."""
         self.rejected = 0
@@ -99,8 +102,19 @@ class Feed:
         with self._lock:
             self._cuts.append((at, reason))
 
+    def missed(self, worker: str, started_at: float, ended_at: float, reason: str) -> None:
+        """Remember that not everything a worker said in a time was heard."""
+        self._gaps.append((source_of(worker), started_at, ended_at, reason))
+
     def note_cuts(self) -> None:
         """Write remembered cuts to the store; those that it does not take now are tried again."""
+        while self._gaps:
+            try:
+                self._collector.store.gaps.note(*self._gaps[0])
+            except HuoyanError as error:
+                self._complaints.tell("gap", f"a gap could not be noted: {error.message}")
+                break
+            self._gaps.popleft()
         while self._cuts:
             at, reason = self._cuts[0]
             try:

@@ -125,7 +125,7 @@ class HttpIngest:
         self._keep_examples(decoded, received_at)
         if decoded.process is not None:
             self.deploys.heard(decoded.process, received_at, decoded.sent_at)
-        if not decoded.events and decoded.process is None and not decoded.queues and not decoded.gaps:
+        if not any((decoded.events, decoded.process, decoded.queues, decoded.gaps, decoded.gone)):
             return decoded, None
         try:
             stored = self._collector.submit(
@@ -136,6 +136,7 @@ class HttpIngest:
                 sent_at=decoded.sent_at,
                 source="http",
                 gaps=decoded.gaps,
+                gone=decoded.gone,
             )
         except Unreachable as error:
             raise StoreTooSlow(error.message) from error

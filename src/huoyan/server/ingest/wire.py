@@ -346,6 +346,10 @@ class WireBatch(Struct, kw_only=True):
     measurements: Annotated[list[WireFrame], Meta(max_length=1000)] = []
     examples: Annotated[list[WireExample], Meta(max_length=10_000)] = []
     gaps: Annotated[list[WireGap], Meta(max_length=1000)] = []
+    gone: Annotated[
+        list[Name],
+        Meta(max_length=1000, description="Processes that were killed, by `worker`: these were their last words."),
+    ] = []
 
 
 _NAMES = {

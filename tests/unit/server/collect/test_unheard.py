@@ -119,6 +119,26 @@ def test_a_gap_of_one_process_makes_nobody_else_wait(collector, clock):
     assert state(collector, "other") == ("lost", "inferred")
 
 
+def test_a_process_that_is_gone_takes_what_it_executed_along_at_once_even_when_nobody_ever_heard_of_it(
+    collector, clock
+):
+    hear(collector, event(EventKind.STARTED, "known", T))
+    stranger = "orders@host-1:43"
+    others = [
+        TaskEvent(EventKind.STARTED, "unknown", T, worker=stranger, execution=f"1@{stranger}", attempt=1),
+        TaskEvent(EventKind.STARTED, "heir", T, worker="orders@host-1:44", execution="1@orders@host-1:44", attempt=1),
+    ]
+    heir = ProcessReport("orders@host-1:44", pid=44, interval_s=10.0)
+    collector.submit(others, process=heir, gone=[W, stranger])
+    collector.run_once()
+    judge(collector)
+    assert state(collector, "known") == ("lost", "inferred")
+    assert state(collector, "unknown") == ("lost", "inferred")
+    assert reason(collector, "unknown") == f"the process of worker {stranger} is gone"
+    assert state(collector, "heir") == ("started", "reported")
+    assert collector.store.workers.get(W).state in ("down", "closed")
+
+
 def execution(sources: str, seen_at: float) -> Execution:
     return Execution("1@w", worker="w", started_at=0.0, seen_at=seen_at, sources=sources)
 

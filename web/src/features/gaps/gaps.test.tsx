@@ -67,5 +67,5 @@ it("counts of a list that begins and ends at a time only what lies inside", () =
       </QueryClientProvider>
     </MantineProvider>,
   );
-  expect(screen.getByTestId("gap-note")).toHaveTextContent("Nothing could be heard for 40 s of the time of this run.");
+  expect(screen.getByTestId("gap-note")).toHaveTextContent("Not everything could be heard for 40 s of the time of this run.");
 });

@@ -121,21 +121,18 @@ def test_it_can_be_turned_off(setting: str) -> None:
 
 
 def test_the_name_of_the_process_that_is_gone_is_found_in_what_it_said(tmp_path: Path) -> None:
-    gone = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import os, sys; from pathlib import Path; from huoyan.client.spool import Spool\n"
-            "spool = Spool(Path(sys.argv[1]), 'http://one', 1 << 20)\n"
-            'spool.keep(b\'{"worker":"celery@host"}\'); spool.keep(b\'{"worker":"shop@host:%d"}\' % os.getpid())\n'
-            "print(os.getpid(), flush=True); os._exit(0)",
-            str(tmp_path),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    program = """
+import os, sys
+from pathlib import Path
+from huoyan.client.spool import Spool
+spool = Spool(Path(sys.argv[1]), "http://one", 1 << 20)
+spool.keep(b'{"worker":"celery@host"}')
+spool.keep(b'{"worker":"shop@host:%d"}' % os.getpid())
+print(os.getpid(), flush=True)
+os._exit(0)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    gone = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     heir = make(tmp_path)
     (orphan,) = heir.orphans()
     assert orphan.gone == [f"shop@host:{gone.stdout.strip()}"]

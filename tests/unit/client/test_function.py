@@ -422,13 +422,13 @@ def test_what_a_killed_process_left_is_sent_before_anything_runs_and_nothing_sta
         settings = Settings(url=sink.url, service="shop", spool=str(tmp_path), flush_interval_s=0.01)
         with installed(Client(settings)) as client:
             assert client.emitter is not None
-            huoyan.task(lambda: None, name="first")
+            huoyan.task(name="first")(lambda: None)
             assert client.emitter._thread is None, "an import starts no thread for nothing"
             destination = f"{settings.url} {settings.token}"
             predecessor = Spool(tmp_path, destination, 1 << 20)
             predecessor.keep(encode_event(TaskEvent(K.SUCCEEDED, "r1", 1.0)))
-            huoyan.task(lambda: None, name="second")
+            huoyan.task(name="second")(lambda: None)
             assert client.emitter._thread is None, "its process lives"
             predecessor.forked()
-            huoyan.task(lambda: None, name="third")
+            huoyan.task(name="third")(lambda: None)
             sink.wait_for(lambda request: [e["run_id"] for e in request.json()["events"]] == ["r1"], 30)

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -538,19 +538,29 @@ def test_refused_events_are_a_gap_too(emitters: list[Emitter]) -> None:
     assert [(gap.started_at, gap.ended_at, gap.events) for gap in transport.batches[-1].gaps] == [(50.0, 50.0, 1)]
 
 
+@pytest.fixture
+def killed_with(emitters: list[Emitter], monkeypatch: pytest.MonkeyPatch) -> Callable[[list[TaskEvent], Spool], None]:
+    """Leave a file as a process does that is killed before it could send anything."""
+
+    def leave(events: list[TaskEvent], spool: Spool) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", _refuse)
+            emitter = talking(emitters, MemoryTransport(), spool, buffer_bytes=64 * 1024)
+            for each in events:
+                emitter.put(each)
+        assert emitter.dropped == 0
+        # Its descriptor goes, its file stays.
+        spool.forked()
+
+    return leave
+
+
 def test_a_full_file_is_written_anew_in_less_room_and_its_heir_gets_everything(
-    emitters: list[Emitter], tmp_path: Path
+    emitters: list[Emitter], tmp_path: Path, killed_with: Callable[[list[TaskEvent], Spool], None]
 ) -> None:
-    away = Away()
-    emitter = talking(emitters, away, Spool(tmp_path, "http://one", 60_000), buffer_bytes=64 * 1024, batch_events=20)
-    for number in range(1000):
-        emitter.put(event(f"r{number}"))
-    assert emitter.dropped == 0
+    killed_with([event(f"r{number}") for number in range(1000)], Spool(tmp_path, "http://one", 60_000))
     (path,) = tmp_path.iterdir()
     assert path.stat().st_size <= 61_000 < 1000 * 70
-    # What follows is as if the process had been killed: its descriptor goes, its file stays.
-    assert emitter._spool is not None
-    emitter._spool.forked()
     heir = MemoryTransport()
     other = talking(emitters, heir, Spool(tmp_path, "http://one", 60_000))
     other.ensure_started()
@@ -560,13 +570,10 @@ def test_a_full_file_is_written_anew_in_less_room_and_its_heir_gets_everything(
 
 
 def test_a_file_that_is_full_all_the_same_says_since_when_it_is_not_whole(
-    emitters: list[Emitter], tmp_path: Path
+    emitters: list[Emitter], tmp_path: Path, killed_with: Callable[[list[TaskEvent], Spool], None]
 ) -> None:
-    emitter = talking(emitters, Away(), Spool(tmp_path, "http://one", 2_000))
-    for number in range(100):
-        emitter.put(TaskEvent(EventKind.QUEUED, f"r{number}", 100.0 + number))
-    assert emitter._spool is not None
-    emitter._spool.forked()
+    events = [TaskEvent(EventKind.QUEUED, f"r{number}", 100.0 + number) for number in range(100)]
+    killed_with(events, Spool(tmp_path, "http://one", 2_000))
     heir = MemoryTransport()
     other = talking(emitters, heir, Spool(tmp_path, "http://one", 2_000))
     other.ensure_started()

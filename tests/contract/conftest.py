@@ -5,9 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from huoyan.client import context, process
+from huoyan.client.capabilities import Capability
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
+from tests.contract.adapters import arq, rq
+from tests.contract.adapters.contract import PROVED
+from tests.contract.adapters.outside import celery_events, observer
+
+__all__ = ["celery_events", "client", "observer", "outside_any_run", "proven", "tidied", "transport"]
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +22,23 @@ def outside_any_run() -> Iterator[None]:
     token = context.enter(None)
     yield
     context.leave(token)
+
+
+@pytest.fixture(autouse=True)
+def tidied() -> Iterator[None]:
+    """Leave no trace of the frameworks."""
+    with rq.tidy(), arq.quiet():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def proven(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that is said to prove flags of the table of capabilities and has held none of them to anything."""
+    PROVED.clear()
+    yield
+    marked: set[Capability] = {flag for mark in request.node.iter_markers("proves") for flag in mark.args}
+    left = marked - PROVED
+    assert not left, f"expected the test to hold these flags to what was told: {sorted(left)}"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ class Capability(StrEnum):
 
     OUTCOME = "success and failure"
     ARGUMENTS = "arguments and result"
+    SECRETS = "secrets taken out"
     RETRY = "retries"
     TIMEOUT = "time limits"
     REVOKE = "cancelling"
@@ -24,6 +25,7 @@ class Capability(StrEnum):
     LINEAGE = "parent and child"
     DEPTH = "queue depth"
     SCHEDULES = "schedules"
+    BREAKDOWN = "where the time went"
     CPU = "CPU time"
     MEMORY = "peak memory"
 
@@ -63,20 +65,20 @@ class Watching(NamedTuple):
         return self.supports[capability].level
 
 
-_C = Capability
-_YES = Support(Level.YES)
-_HEARTBEAT = Support(Level.YES, "by the silence of its process; what it was executing is `lost (inferred)`")
-_SHARED_PROCESS = Support(Level.NO, "the runs of a process share its memory, and no share can be told apart")
-_COROUTINES = Support(Level.NO, "coroutines take turns in one thread, whose CPU time cannot be told apart")
-_UNCOORDINATED = Support(Level.NO, "nothing waits in a queue")
-
-
 def _partly(note: str) -> Support:
     return Support(Level.PARTLY, note)
 
 
 def _no(note: str) -> Support:
     return Support(Level.NO, note)
+
+
+_YES = Support(Level.YES)
+_HEARTBEAT = Support(Level.YES, "by the silence of its process; what it was executing is `lost (inferred)`")
+_SHARED_PROCESS = Support(Level.NO, "the runs of a process share its memory, and no share can be told apart")
+_COROUTINES = Support(Level.NO, "coroutines take turns in one thread, whose CPU time cannot be told apart")
+_OUTSIDE = _no("what a run calls is seen from inside its process alone")
+_UNCOORDINATED = Support(Level.NO, "nothing waits in a queue")
 
 
 def _all(**differing: Support) -> dict[Capability, Support]:
@@ -104,11 +106,12 @@ WATCHINGS = (
         "Celery, event stream",
         "`huoyan serve --celery BROKER_URL`",
         _all(
-            arguments=_partly("as Celery's own text, cut off by Celery; nothing in it can be scrubbed by name"),
+            arguments=_partly("as Celery's own text, which it cuts off"),
+            secrets=_partly("by their names and looks; what is passed by position has no name in Celery's text"),
             timeout=Support(Level.YES, "as the failure that Celery makes of it"),
             worker_killed=Support(Level.YES, "by the silence of the worker's heartbeat"),
-            lineage=_partly("where producers or workers send `task-sent` (`task_send_sent_event`)"),
             schedules=_no("beat sends no events"),
+            breakdown=_OUTSIDE,
             cpu=_no("events carry the time that passed, not the CPU time"),
             memory=_no("events carry nothing about memory"),
         ),
@@ -129,11 +132,15 @@ WATCHINGS = (
         "`huoyan serve --rq REDIS_URL`",
         _all(
             arguments=_no("they are pickled, and nothing is ever unpickled"),
-            retry=_partly("an attempt that begins and ends between two looks at Redis is not seen"),
+            retry=_partly(
+                "an attempt that begins and ends between two looks at Redis is not seen, and what an attempt raised "
+                "that is followed by another is not kept there"
+            ),
             revoke=_partly("a job that is deleted between two looks leaves no trace"),
             worker_killed=Support(Level.YES, "by its heartbeat in Redis"),
             lineage=_partly("dependencies; which job enqueued another is not kept in Redis"),
             schedules=Support(Level.YES, "the jobs of `CronScheduler`, as RQ 2.11 and newer keep them in Redis"),
+            breakdown=_OUTSIDE,
             cpu=_no("Redis holds the time that passed, not the CPU time"),
             memory=_no("Redis holds nothing about memory"),
         ),

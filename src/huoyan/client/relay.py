@@ -50,15 +50,19 @@ class Relay:
             take: Called in the main process with each event a child reports.
             spool: Keeps what is on its way for the case that all are killed; None: it would be gone.
         """
-        if self._near is not None or not hasattr(socket, "AF_UNIX"):
+        if not hasattr(socket, "AF_UNIX"):
+            return
+        # One worker after another may run in a process: who opened it last is told what children report.
+        self._take = take
+        if spool is not None and self._spool is None:
+            spool.open()
+            self._spool = spool
+        if self._near is not None:
             return
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         far.setblocking(False)
         far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        self._near, self._far, self._take = near, far, take
-        if spool is not None:
-            spool.open()
-            self._spool = spool
+        self._near, self._far = near, far
         self._thread = threading.Thread(target=self._receive, args=(near,), name="huoyan-relay", daemon=True)
         start_thread(self._thread)
 

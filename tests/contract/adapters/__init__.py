@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.contract.adapters import apscheduler, arq, background, celery, dramatiq, function, huey, rq, taskiq
+from tests.contract.adapters import apscheduler, arq, background, celery, dramatiq, function, huey, outside, rq, taskiq
 from tests.contract.adapters.contract import AdapterUnderTest
 
-ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {
+Make = Callable[[pytest.FixtureRequest], AdapterUnderTest]
+HOOKED: dict[str, Make] = {
     **background.ADAPTERS,
     **function.ADAPTERS,
     **apscheduler.ADAPTERS,
@@ -18,4 +19,6 @@ ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {
     **taskiq.ADAPTERS,
     **celery.ADAPTERS,
 }
+"""How to make every adapter that is watched from inside its process."""
+ADAPTERS: dict[str, Make] = {**HOOKED, **outside.ADAPTERS}
 """How to make every adapter under test."""

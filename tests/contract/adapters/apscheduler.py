@@ -34,6 +34,9 @@ class ApschedulerAdapter(Base):
         due = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=delay_s)
         self.scheduler.add_job(function, "date", run_date=due, misfire_grace_time=None)
 
+    def revoke(self, handle: Any) -> None:
+        handle.remove()
+
     def work(self) -> None:
         self.scheduler.resume()
         wait_until(lambda: not self.scheduler.get_jobs(), message="every job to be submitted")

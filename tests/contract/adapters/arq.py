@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from arq.connections import RedisSettings
 from arq.worker import Worker, func
 
 import huoyan
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function, new_queue
 from tests.servers import RedisServer
 
 
@@ -25,9 +24,9 @@ class ArqAdapter(Base):
     framework = "arq"
     carries: Carries = "pickle"
 
-    def __init__(self, redis: RedisServer) -> None:
+    def __init__(self, redis: RedisServer, queue: str = "") -> None:
         self.settings = RedisSettings(port=redis.port)
-        self.queue = f"q{uuid.uuid4().hex[:8]}"
+        self.queue = queue or new_queue()
         self.functions: dict[Any, Any] = {}
         self.enqueue: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
         self.aborted: list[int] = []
@@ -144,6 +143,6 @@ def quiet() -> Iterator[None]:
 
 
 ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {
-    "arq": lambda request: ArqAdapter(request.getfixturevalue("redis_server")),
+    "arq": lambda request: ArqAdapter(request.getfixturevalue("redis_server"), new_queue(request)),
 }
 """How to make them."""

@@ -4,7 +4,6 @@ import functools
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +16,9 @@ from kombu.asynchronous import get_event_loop
 
 import huoyan
 from huoyan.client.capabilities import Capability
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
-from tests.servers import RabbitmqServer, RedisServer
+from huoyan.model.run import FINAL_STATES
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function, new_queue
+from tests.servers import RabbitmqServer, RedisServer, wait_until
 
 BROKERS = ("redis", "rabbitmq")
 STATE: Any = state
@@ -34,16 +34,22 @@ class Backlog:
     def __init__(self) -> None:
         self.count = 0
         self.forks = False
+        """Whether what children fail at is counted here."""
         self._lock = threading.Lock()
 
     def _add(self, number: int) -> None:
         with self._lock:
             self.count += number
             if not self.count:
-                STATE.should_stop = 0
-                # Once more round the loop, where it looks; with RabbitMQ it would wait for its next timer first.
-                hub: Any = get_event_loop()
-                hub.call_repeatedly(0.01, lambda: None)
+                self.stop()
+
+    def stop(self) -> None:
+        """Let the worker end, after it has sent the events of what it does now.
+
+        Once round the loop it looks; with RabbitMQ it would wait for its next timer first.
+        """
+        hub: Any = get_event_loop()
+        hub.call_repeatedly(0.01, lambda: vars(STATE).update(should_stop=0))
 
     def published(self, **_: Any) -> None:
         self._add(1)
@@ -52,7 +58,7 @@ class Backlog:
         self._add(-1)
 
     def failed(self, **_: Any) -> None:
-        # The main process of a pool with children says so of one that is gone; what they do is not heard here.
+        # The main process of a pool with children says so of one that is gone.
         process: Any = billiard.current_process()
         if process._parent_pid is None and self.forks:
             self._add(-1)
@@ -82,11 +88,15 @@ class CeleryAdapter(Base):
     framework = "celery"
     carries: Carries = "json"
     partly = frozenset({Capability.CPU})
+    events = False
+    """Whether the worker sends events, as with `-E`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, queue: str = "") -> None:
+        queue = queue or new_queue()
+        self.hostname = f"{queue}@test"
         self.app: Any = celery.Celery("contract", broker=url, set_as_current=False)
         self.app.conf.update(
-            task_default_queue=f"q{uuid.uuid4().hex[:8]}",
+            task_default_queue=queue,
             worker_hijack_root_logger=False,
             worker_log_color=False,
             worker_enable_remote_control=False,
@@ -129,6 +139,16 @@ class CeleryAdapter(Base):
         self.backlog.forks = True
         self.task(patient, time_limit=limit_s).delay()
 
+    def child(self, function: Function) -> Callable[[], Any]:
+        return self.task(function).delay
+
+    def apart(self) -> None:
+        if self.app.conf.broker_url.startswith("amqp"):
+            # What holds the messages makes no difference to a child; but its worker is slow to end.
+            return
+        self.pool = "prefork"
+        self.partly |= {Capability.MEMORY}
+
     def revoke(self, handle: Any) -> None:
         # Where the command `revoke` of remote control writes it; that command is heard by running workers alone.
         STATE.revoked.add(handle.id)
@@ -136,18 +156,27 @@ class CeleryAdapter(Base):
     def work(self) -> None:
         worker: Any = self.app.WorkController(
             concurrency=1,
-            hostname=f"{self.app.main}@test",
+            hostname=self.hostname,
             pool=self.pool,
             loglevel=logging.CRITICAL,
-            without_heartbeat=True,
+            task_events=self.events,
+            without_heartbeat=not self.events,
             without_mingle=True,
             without_gossip=True,
         )
         thread = threading.Thread(target=self._run, args=(worker,), daemon=True)
         thread.start()
+        if self.pool == "prefork" and not self.backlog.forks:
+            # What children do is not heard of here, but it is told.
+            wait_until(self._told, 60, lambda: f"the children to have ended: {self.runs()}")
+            self.backlog.stop()
         thread.join(20)
         STATE.should_stop = None
         assert not thread.is_alive(), f"{self.backlog.count} messages to be settled"
+
+    def _told(self) -> bool:
+        found = [shown.state for shown, _ in self.runs()]
+        return len(found) >= self.backlog.count and FINAL_STATES.issuperset(found)
 
     def _run(self, worker: Any) -> None:
         # In each thread anew; otherwise the task is executed for an application that Celery makes up.
@@ -167,9 +196,9 @@ def make(kind: str, request: pytest.FixtureRequest) -> CeleryAdapter:
     """Make an adapter over an empty queue."""
     if kind == "redis":
         redis: RedisServer = request.getfixturevalue("redis_server")
-        return CeleryAdapter(redis.url)
+        return CeleryAdapter(redis.url, new_queue(request))
     rabbitmq: RabbitmqServer = request.getfixturevalue("rabbitmq_server")
-    return CeleryAdapter(rabbitmq.url)
+    return CeleryAdapter(rabbitmq.url, new_queue(request))
 
 
 ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {

@@ -3,7 +3,6 @@
 import functools
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,7 @@ from dramatiq_abort.middleware import AbortMode
 
 import huoyan
 from huoyan.client.capabilities import Capability
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function, new_queue
 from tests.servers import RabbitmqServer, RedisServer, wait_until
 
 BROKERS = ("stub", "redis", "rabbitmq")
@@ -64,9 +63,9 @@ class DramatiqAdapter(Base):
     carries: Carries = "json"
     partly = frozenset({Capability.CPU})
 
-    def __init__(self, broker: Any) -> None:
+    def __init__(self, broker: Any, queue: str = "") -> None:
         self.broker = broker
-        self.queue = f"q{uuid.uuid4().hex[:8]}"
+        self.queue = queue or new_queue()
         self.backlog = Backlog()
         self.abortable = Abortable(backend=AbortBackend())
         self.picky = Picky()
@@ -112,6 +111,9 @@ class DramatiqAdapter(Base):
     def revoke(self, handle: Any) -> None:
         abort(handle.message_id, self.abortable, mode=AbortMode.CANCEL)
 
+    def child(self, function: Function) -> Callable[[], Any]:
+        return self.actor(function).send
+
     def start(self) -> dramatiq.Worker:
         """Start a worker and leave it at work."""
         self.broker.emit_after("process_boot")
@@ -145,13 +147,14 @@ class DramatiqAdapter(Base):
 
 def make(kind: str, request: pytest.FixtureRequest) -> DramatiqAdapter:
     """Make an adapter over an empty broker."""
+    queue = new_queue(request)
     if kind == "redis":
         redis: RedisServer = request.getfixturevalue("redis_server")
-        return DramatiqAdapter(RedisBroker(url=redis.url, namespace=f"n{uuid.uuid4().hex}"))
+        return DramatiqAdapter(RedisBroker(url=redis.url, namespace=f"n-{queue}"), queue)
     if kind == "rabbitmq":
         rabbitmq: RabbitmqServer = request.getfixturevalue("rabbitmq_server")
-        return DramatiqAdapter(RabbitmqBroker(url=rabbitmq.url.removesuffix("/")))
-    return DramatiqAdapter(StubBroker())
+        return DramatiqAdapter(RabbitmqBroker(url=rabbitmq.url.removesuffix("/")), queue)
+    return DramatiqAdapter(StubBroker(), queue)
 
 
 ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {

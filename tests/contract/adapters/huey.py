@@ -29,7 +29,7 @@ class HueyAdapter(Base):
 
     def _task(self, function: Function, **options: Any) -> Any:
         if function not in self.tasks:
-            self.tasks[function] = self.huey.task(name=f"task_{len(self.tasks)}", **options)(function)
+            self.tasks[function] = self.huey.task(name=f"{function.__name__}_{len(self.tasks)}", **options)(function)
         return self.tasks[function]
 
     def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
@@ -52,6 +52,10 @@ class HueyAdapter(Base):
 
     def revoke(self, handle: Any) -> None:
         handle.revoke()
+
+    def child(self, function: Function) -> Callable[[], Any]:
+        task: Callable[[], Any] = self._task(function)
+        return task
 
     def work(self) -> None:
         while self.huey.pending_count() or self.huey.scheduled_count():

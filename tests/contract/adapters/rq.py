@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 import types
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +19,8 @@ from rq.scheduler import RQScheduler
 from rq.timeouts import TimerDeathPenalty
 
 import huoyan
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
+from huoyan.client.capabilities import Capability
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function, new_queue
 from tests.servers import RedisServer, wait_until
 
 # RQ finds functions by the path they are imported from; those of tests are put here.
@@ -52,10 +52,12 @@ class RqAdapter(Base):
 
     framework = "rq"
     carries: Carries = "pickle"
+    forks = False
+    """Whether workers fork a work horse for each job, as they do unless told otherwise."""
 
-    def __init__(self, server: RedisServer) -> None:
-        self.connection: Any = redis.Redis(port=server.port)
-        self.queue: Any = rq.Queue(f"q{uuid.uuid4().hex[:8]}", connection=self.connection)
+    def __init__(self, server: RedisServer, queue: str = "", database: int = 0) -> None:
+        self.connection: Any = redis.Redis(port=server.port, db=database)
+        self.queue: Any = rq.Queue(queue or new_queue(), connection=self.connection)
         self.watch_again()
 
     def watch_again(self) -> None:
@@ -84,6 +86,14 @@ class RqAdapter(Base):
     def revoke(self, handle: Any) -> None:
         handle.cancel()
 
+    def child(self, function: Function) -> Callable[[], Any]:
+        path = path_of(function)
+        return lambda: self.queue.enqueue(path)
+
+    def apart(self) -> None:
+        self.forks = True
+        self.partly |= {Capability.MEMORY}
+
     def work(self) -> None:
         scheduled: Any = self.queue.scheduled_job_registry
         scheduler: Any = RQScheduler([self.queue], connection=self.connection, logging_level="CRITICAL")
@@ -97,9 +107,10 @@ class RqAdapter(Base):
             worker.work(burst=True, logging_level="CRITICAL")
         scheduler.release_locks()
 
-    def worker(self) -> rq.SimpleWorker:
+    def worker(self) -> Any:
         """Make a worker of the queue."""
-        return ThreadTimedWorker([self.queue], connection=self.connection)
+        kind = rq.Worker if self.forks else ThreadTimedWorker
+        return kind([self.queue], connection=self.connection)
 
     def unwatch(self) -> None:
         huoyan.unwatch(self.queue)
@@ -111,10 +122,9 @@ class RqAdapter(Base):
 
 
 class Forking(RqAdapter):
-    """RQ with workers that fork a work horse for each job, as they do unless told otherwise."""
+    """RQ with work horses."""
 
-    def worker(self) -> Any:
-        return rq.Worker([self.queue], connection=self.connection)
+    forks = True
 
 
 @contextlib.contextmanager
@@ -133,6 +143,6 @@ def tidy() -> Iterator[None]:
 
 
 ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], AdapterUnderTest]] = {
-    "rq": lambda request: RqAdapter(request.getfixturevalue("redis_server")),
+    "rq": lambda request: RqAdapter(request.getfixturevalue("redis_server"), new_queue(request)),
 }
 """How to make them."""

@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import threading
-import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,7 +20,7 @@ from taskiq.receiver import Receiver
 
 import huoyan
 from huoyan.client.capabilities import Capability
-from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function
+from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Function, new_queue
 from tests.integration.taskiq_brokers import ListQueueBroker, RedisStreamBroker
 from tests.servers import RedisServer, wait_until
 
@@ -109,6 +108,11 @@ class TaskiqAdapter(Base):
 
         self.run(self.task(patient, timeout=limit_s).kiq())
 
+    def child(self, function: Function) -> Callable[[], Any]:
+        task = self.task(function)
+        # Functions are executed in a thread beside the loop.
+        return lambda: self.run(task.kiq())
+
     def work(self) -> None:
         if isinstance(self.broker, InMemoryBroker):
             while self.broker._running_tasks:
@@ -156,7 +160,7 @@ def make(kind: str, request: pytest.FixtureRequest) -> TaskiqAdapter:
     if kind == "memory":
         return TaskiqAdapter(DelayingBroker())
     redis: RedisServer = request.getfixturevalue("redis_server")
-    queue = f"q{uuid.uuid4().hex[:8]}"
+    queue = new_queue(request)
     if kind == "list":
         return TaskiqAdapter(ListQueueBroker(redis.url, queue_name=queue))
     return TaskiqAdapter(RedisStreamBroker(redis.url, queue_name=queue, xread_block=50))

@@ -15,6 +15,7 @@ Sources: https://docs.celeryq.dev/en/stable/userguide/monitoring.html#event-refe
 Celery 5.6.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -34,8 +35,11 @@ MAX_WORKERS = 10_000
 _SHORT_CHARACTERS = 512
 
 _UNREGISTERED = "NotRegistered("
-_WRAPPER = "ExceptionWithTraceback("
-"""Celery wraps what a killed or timed-out child ended with in this; only the traceback tells what it was."""
+_TOLD_BY_TRACEBACK = ("ExceptionWithTraceback(", "<Unrepresentable ")
+"""Celery wraps what a killed or timed-out child ended with in the one, and writes the other of an exception whose repr
+fails; only the traceback tells what it was."""
+_RETRY = re.compile(r"Retry\(Retry\(\.\.\.\), (?P<cause>.+), (?:None|[\d.]+|datetime\..+)\)", re.DOTALL)
+"""What a pool that shares the worker's process sends of a retry: the exception that asks for it, around its cause."""
 _EMPTY: Mapping[str, list[Payload] | dict[str, Payload]] = {"()": [], "[]": [], "{}": {}}
 
 
@@ -314,8 +318,10 @@ class Translator:
             return (
                 ExceptionInfo("Retry", traceback=trace, fingerprint=fingerprint("Retry", "", trace)) if trace else None
             )
-        if text.startswith(_WRAPPER) and traceback:
+        if text.startswith(_TOLD_BY_TRACEBACK) and traceback:
             text = _last_line(traceback)
+        if retry := _RETRY.fullmatch(text):
+            text = retry["cause"]
         kind, message = parse_exception_repr(text)
         message = self._scrub(message[:MAX_PAYLOAD_CHARACTERS])
         return ExceptionInfo(kind, message, trace, fingerprint(kind, message, trace))

@@ -163,6 +163,24 @@ def test_a_delivery_that_ended_without_a_word_is_known_to_have_ended_once_it_is_
     ]
 
 
+@pytest.mark.parametrize(
+    "when", ["0", "None", "12.5", "datetime.datetime(2026, 11, 28, 9, 0, tzinfo=zoneinfo.ZoneInfo(key='UTC'))"]
+)
+def test_a_retry_is_told_by_its_cause(when: str):
+    # What solo, threads and gevent send; children of a prefork pool send the cause alone.
+    text = f"Retry(Retry(...), KeyError('order, 7'), {when})"
+    retried = one(event("task-retried", exception=text, traceback=TRACEBACK), received())
+    assert retried.exception is not None
+    assert (retried.exception.type, retried.exception.message) == ("KeyError", "'order, 7'")
+
+
+def test_an_exception_without_a_repr_is_told_by_its_traceback():
+    text = "<Unrepresentable <class 'shop.Mute'>: RuntimeError('no text') '  File \"/lib/threading.py\", line 1'>"
+    failed = one(event("task-failed", exception=text, traceback="shop.Mute: <exception str() failed>\n"), received())
+    assert failed.exception is not None
+    assert (failed.exception.type, failed.exception.message) == ("shop.Mute", "<exception str() failed>")
+
+
 def test_a_retry_without_an_exception_is_called_retry():
     retried = one(event("task-retried", exception="None", traceback=TRACEBACK), received())
     assert retried.exception is not None

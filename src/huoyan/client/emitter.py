@@ -367,7 +367,9 @@ class Emitter:
                 self._taken_in += 1
                 self._buffer.append(piece)
         self._make_room()
-        self._gone = [*self._gone, *orphan.gone][-_MOST_GAPS:]
+        # In a container the process before had the same number, and so the same name.
+        own = self._speaks()[0] if self._speaks is not None else ""
+        self._gone = [*self._gone, *(name for name in orphan.gone if name != own)][-_MOST_GAPS:]
         if self._spool is not None:
             self._spool.keep_orphan(orphan)
         if self._first_at is None and (self._buffer or self._gaps):

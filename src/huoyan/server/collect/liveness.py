@@ -177,10 +177,13 @@ class Liveness:
                 events.append(event)
         return events
 
-    def _of_predecessors(self, runs: Iterable[Run], worker: Worker, before: float, now: float) -> list[TaskEvent]:
+    def _of_predecessors(self, runs: Sequence[Run], worker: Worker, before: float, now: float) -> list[TaskEvent]:
         """Return the verdict for what an earlier process of this worker's name had started and cannot end any more."""
         reason = f"the process of worker {worker.worker} that executed this is gone, another one has its name"
         events: list[TaskEvent] = []
+        if worker.worker.endswith(f":{worker.pid}"):
+            # Its name tells its number, so an earlier one of this name had the same: only the time tells them apart.
+            events += self._losses(runs, Departure(worker.worker, worker.pid, before, reason, again=True), now)
         for run in runs:
             pids = {
                 _pid(execution): execution for execution in run.executions.values() if execution.worker == worker.worker
@@ -250,7 +253,7 @@ def _ended_with(execution: Execution, departure: Departure) -> bool:
     if not departure.pid:
         return True
     _, mark, pid = execution.key.rpartition("#")
-    if mark and pid.isdecimal():
+    if mark and pid.isdecimal() and not (departure.again and int(pid) == departure.pid):
         return int(pid) == departure.pid
     if departure.started_before is None or execution.started_at is None:
         return False

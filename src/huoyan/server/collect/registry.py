@@ -20,6 +20,7 @@ _LONGEST_INTERVAL_S = 3600.0
 _MOST_SERVICES = 50_000
 _SAVE_EVERY_S = 5.0
 _LARGEST = 2**31 - 1
+_SAME_START_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class Departure:
         pid: The process meant, where the worker's name is used again by another; 0 means every process of that name.
         started_before: Only what started before this time, seconds since 1970 UTC; None means everything.
         reason: Why, in one sentence.
+        again: The other one has the same number: only the time tells what was whose.
     """
 
     worker: str
     pid: int
     started_before: float | None
     reason: str
+    again: bool = False
 
 
 class Registry:
@@ -74,7 +77,10 @@ class Registry:
         """Take what a process says of itself, and return how many events it dropped since it last did."""
         with self._lock:
             known = self._workers.get(report.worker)
-            reborn = known is not None and _reborn(known, report)
+            # Celery's workers say when they greeted last, not when they began.
+            begins = source == "http" == self._sources.get(report.worker, source)
+            again = begins and known is not None and _again(known, report)
+            reborn = again or (known is not None and _reborn(known, report))
             # A count that starts over belongs to a new process.
             before = known.dropped if known is not None and not reborn else 0
             # Who watches a worker from outside knows of nothing that it dropped.
@@ -105,8 +111,9 @@ class Registry:
                     Departure(
                         known.worker,
                         known.pid,
-                        worker.started_at or None,
+                        worker.started_at - worker.clock_skew_s if worker.started_at else None,
                         f"worker {known.worker} was started anew; what it executed before ended with it",
+                        again,
                     )
                 )
             elif known is not None and worker.state in ALIVE and self._missing(known):
@@ -300,6 +307,11 @@ def _state(known: Worker | None, report: ProcessReport, reborn: bool) -> WorkerS
 def _reborn(known: Worker, report: ProcessReport) -> bool:
     """Return whether a report comes from another process than the one known by that name."""
     return bool(known.pid and report.pid and known.pid != report.pid)
+
+
+def _again(known: Worker, report: ProcessReport) -> bool:
+    """Return whether another process has name and number of the one known: a container that was started again."""
+    return known.pid == report.pid and 0.0 < known.started_at < report.started_at - _SAME_START_S
 
 
 def _differs(known: Worker, worker: Worker) -> bool:

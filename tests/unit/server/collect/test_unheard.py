@@ -139,6 +139,27 @@ def test_a_process_that_is_gone_takes_what_it_executed_along_at_once_even_when_n
     assert collector.store.workers.get(W).state in ("down", "closed")
 
 
+def test_a_container_that_is_started_again_has_the_same_name_and_number_and_does_not_execute_the_old_runs(
+    collector, clock
+):
+    hear(collector, event(EventKind.STARTED, "old", T), started_at=T - 60)
+    clock.advance(3)
+    new = event(EventKind.STARTED, "new", T + 2.5)
+    hear(collector, new, started_at=T + 2)
+    judge(collector)
+    assert state(collector, "old") == ("lost", "inferred")
+    assert "was started anew" in reason(collector, "old")
+    assert state(collector, "new") == ("started", "reported")
+    # What the old one had begun may become known only now.
+    hear(collector, event(EventKind.STARTED, "late", T - 1), started_at=T + 2)
+    for _ in range(15):
+        clock.advance(1.0)
+        hear(collector, started_at=T + 2)
+        judge(collector)
+    assert state(collector, "late") == ("lost", "inferred")
+    assert state(collector, "new") == ("started", "reported")
+
+
 def execution(sources: str, seen_at: float) -> Execution:
     return Execution("1@w", worker="w", started_at=0.0, seen_at=seen_at, sources=sources)
 

@@ -11,7 +11,9 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("HUOYAN_SPOOL", tempfile.mkdtemp(prefix="huoyan-spool-"))
 
 from tests.faults.deployments import KINDS  # noqa: E402
-from tests.faults.scenario import Outcome, run  # noqa: E402
+from tests.faults.scenario import Outcome, evidence, restart, run  # noqa: E402
 from tests.servers import HuoyanServer, RabbitmqServer, RedisServer  # noqa: E402
 from tests.servers.process import Server  # noqa: E402
 
@@ -32,9 +34,14 @@ WAYS = {
     "huey": ("hooks",),
     "arq": ("hooks",),
     "rq": ("hooks", "poll"),
+    "taskiq": ("hooks",),
+    "taskiq-stream": ("hooks",),
+    "apscheduler": ("hooks",),
     "function": ("hooks",),
     "background": ("hooks",),
 }
+OVER_RABBITMQ = frozenset({"celery", "celery-late", "dramatiq-rabbitmq"})
+OVER_REDIS = frozenset({"celery-redis", "dramatiq", "huey", "arq", "rq", "taskiq", "taskiq-stream"})
 SECONDS = 0.03
 """Slow enough that what happens while the server starts again fits into the 10,000 events that a process keeps."""
 
@@ -61,29 +68,35 @@ def measure(framework: str, way: str, runs: int, rounds: int, limit_s: float) ->
     with ExitStack() as stack:
         address = ""
         broker: Server | None = None
-        if framework in {"celery", "celery-late", "dramatiq-rabbitmq"}:
+        if framework in OVER_RABBITMQ:
             broker = rabbitmq = stack.enter_context(RabbitmqServer())
             address = rabbitmq.make_virtual_host("faults")
-        elif framework in {"celery-redis", "dramatiq", "huey", "arq", "rq"}:
+        elif framework in OVER_REDIS:
             broker = redis = stack.enter_context(RedisServer(durable=True))
             address = redis.url
         watched = () if way == "hooks" else (f"--{framework.partition('-')[0]}", address)
         server = stack.enter_context(HuoyanServer(*watched))
         deployment = KINDS[framework](server, address, hooks=way == "hooks")
         stack.callback(deployment.close)
-        # Celery waits for a broker that is away; the work horse of RQ dies of it.
-        restarted = broker if framework.startswith("celery") and way == "hooks" else None
-        return run(
+        further: list[Callable[[], None]] = []
+        if way == "hooks":
+            # Celery waits for a broker that is away; the work horse of RQ dies of it.
+            if broker is not None and framework.startswith("celery"):
+                further.append(partial(restart, broker))
+            # What a broker's stream says while nobody reads is gone.
+            further.append(partial(restart, server))
+        outcome = run(
             deployment,
             runs,
             SECONDS,
             rounds=rounds,
-            server_too=way == "hooks",
             # RQ is not watched through its worker, and takes a broker that is away for a failure of the job.
             network=way != "poll",
-            broker=restarted,
+            further=further,
             limit_s=limit_s,
         )
+        print(evidence(deployment, outcome.account), end="", file=sys.stderr)
+        return outcome
 
 
 def show(framework: str, way: str, outcome: Outcome, took_s: float) -> None:

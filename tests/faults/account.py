@@ -11,10 +11,38 @@ LONGEST_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A process that was killed, and when, seconds since 1970 UTC."""
+    """A process that was killed.
+
+    Attributes:
+        pid: Its number.
+        at: When, in seconds since 1970 UTC.
+        silent_at: Since when what it reports through stood still (default: `at`).
+    """
 
     pid: int
     at: float
+    silent_at: float | None = None
+
+
+class Killed:
+    """When the process behind a line of the diary was killed. The system gives a number again to other processes.
+
+    Args:
+        kills: In any order.
+    """
+
+    def __init__(self, kills: Iterable[Kill]) -> None:
+        self._of: dict[int, list[Kill]] = {}
+        for kill in sorted(kills, key=lambda kill: kill.at):
+            self._of.setdefault(kill.pid, []).append(kill)
+
+    def after(self, line: Mapping[str, Any]) -> float | None:
+        """Return how long it could still report after a line, in seconds; None when it was not killed."""
+        later = (kill for kill in self._of.get(line["pid"], ()) if kill.at >= line["at"])
+        kill = next(later, None)
+        if kill is None:
+            return None
+        return max(0.0, (kill.at if kill.silent_at is None else kill.silent_at) - line["at"])
 
 
 @dataclass(slots=True)
@@ -79,7 +107,7 @@ def compare(
         tells: Whether the diary says when what watches the tasks has had its turn. Otherwise an end within `unheard_s`
             of the kill is excused.
     """
-    killed = {kill.pid: kill.at for kill in kills}
+    killed = Killed(kills)
     known = {run["id"]: run for run in said}
     account = Account()
     lines: dict[str, list[Mapping[str, Any]]] = {run_id: [] for run_id in submitted}
@@ -91,6 +119,8 @@ def compare(
     for run in known.values():
         if _is_absurd(run):
             account.absurd.append(run["id"])
+        if run["id"] not in lines and run["state"] == "succeeded":
+            account.invented.append(run["id"])
     return account
 
 
@@ -99,7 +129,7 @@ def _judge(
     run_id: str,
     own: Sequence[Mapping[str, Any]],
     run: Mapping[str, Any] | None,
-    killed: Mapping[int, float],
+    killed: Killed,
     unheard_s: float,
     tells: bool,
 ) -> None:
@@ -128,10 +158,11 @@ def _judge(
             account.absent.append(run_id)
         return
     last = starts[-1]
-    if last["pid"] not in killed:
+    survived_s = killed.after(last)
+    if survived_s is None:
         return  # It goes on, or its worker ended it in an orderly way.
     account.died.append(run_id)
-    if killed[last["pid"]] - last["at"] < unheard_s and (state is None or state not in FINAL | {"started"}):
+    if survived_s < unheard_s and (state is None or state not in FINAL | {"started"}):
         account.unheard.append(run_id)
     elif state in ENDED_BADLY:
         account.found.append(run_id)
@@ -143,13 +174,12 @@ def _judge(
             account.hanging.append(run_id)
 
 
-def _cut_short(
-    end: Mapping[str, Any], killed: Mapping[int, float], told: Collection[int], unheard_s: float, tells: bool
-) -> bool:
+def _cut_short(end: Mapping[str, Any], killed: Killed, told: Collection[int], unheard_s: float, tells: bool) -> bool:
     """Tell whether a process was killed before it could say how a run ended."""
-    if end["pid"] not in killed:
+    survived_s = killed.after(end)
+    if survived_s is None:
         return False
-    return end["pid"] not in told if tells else 0 <= killed[end["pid"]] - end["at"] < unheard_s
+    return end["pid"] not in told if tells else survived_s < unheard_s
 
 
 def _is_absurd(run: Mapping[str, Any]) -> bool:

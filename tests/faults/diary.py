@@ -11,7 +11,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 DIARY = "FAULTS_DIARY"
 """Environment variable with the path of the file."""
@@ -34,7 +34,47 @@ def work(run_id: str, seconds: float) -> None:
     note(run_id, "end")
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return all lines; a process killed in the middle of its last line leaves that one out."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+class Diary:
+    """All lines so far. Each look reads only what was added, so that it costs no more after a hundred thousand lines.
+
+    Args:
+        path: The file; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[dict[str, Any]] = []
+        self.begun: dict[str, dict[str, Any]] = {}
+        """The latest start of each run."""
+        self.ended: set[str] = set()
+        self.last: dict[str, dict[str, Any]] = {}
+        """The latest line of each run."""
+        self._of_process: dict[int, str] = {}
+        self._read_bytes = 0
+
+    def read(self) -> Self:
+        """Take up what was added; the rest of a line whose process was killed while it wrote is left out."""
+        if not self.path.exists():
+            return self
+        with self.path.open("rb") as file:
+            file.seek(self._read_bytes)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self._read_bytes += len(whole) + len(newline)
+        for text in whole.splitlines():
+            if text.endswith(b"}"):
+                self._add(json.loads(text))
+        return self
+
+    @property
+    def executing(self) -> set[int]:
+        """Processes whose last line is a start."""
+        return {pid for pid, what in self._of_process.items() if what == "start"}
+
+    def _add(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        self.last[line["run"]] = line
+        self._of_process[line["pid"]] = line["what"]
+        if line["what"] == "start":
+            self.begun[line["run"]] = line
+        elif line["what"] == "end":
+            self.ended.add(line["run"])

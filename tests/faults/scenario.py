@@ -1,19 +1,21 @@
 """Work in the middle of which processes are killed and stopped; afterwards all is compared."""
 
+import contextlib
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.faults import diary
-from tests.faults.account import FINAL, Account, compare
-from tests.faults.deployments import Deployment
-from tests.servers import HuoyanServer, wait_until
+from tests.faults.account import Account, Killed, compare
+from tests.faults.deployment import Deployment
+from tests.servers import wait_until
 from tests.servers.process import Server
 
 FROZEN_S = 1.5
 PARTED_S = 0.7
 QUIET_S = 20.0
+OPEN = ("scheduled", "queued", "started", "retrying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,80 +27,114 @@ class Outcome:
     faults: int
 
 
-def run(
+def work_through(
     deployment: Deployment,
     count: int,
     seconds: float,
     *,
     rounds: int = 1,
-    server_too: bool = True,
     network: bool = True,
-    broker: Server | None = None,
+    further: Sequence[Callable[[], None]] = (),
     limit_s: float = 90.0,
-) -> Outcome:
-    """Run work through faults and compare.
+) -> int:
+    """Run work through faults, and return their number when it is over.
 
     Args:
         deployment: What does the work; its server is running.
         count: How many runs.
         seconds: How long each takes.
         rounds: How often the whole row of faults is done, spread over the work.
-        server_too: Kill the Huoyan server as well.
         network: Break the way through which the work is watched: to the server, or to the broker.
-        broker: The broker, when it is to be killed and started again as well; it has to keep what it acknowledged.
-        limit_s: How long everything may take to settle, in seconds.
+        further: Faults that are done as well, at the end of each row.
+        limit_s: How long it may take from one fault to the next, in seconds.
     """
-    server = deployment.server
     deployment.submit(count, seconds)
     deployment.start()
-    faults: list[Callable[[], None]] = []
-    for _ in range(rounds):
-        if deployment.prefork:
-            faults += [deployment.kill_child]
-        faults += [lambda: _stand_still(deployment), deployment.kill]
-        if network:
-            faults += [lambda: _partition(deployment)]
-        if broker is not None:
-            faults += [lambda: _restart(broker)]
-        if server_too:
-            faults += [lambda: _restart(server)]
+    row: list[Callable[[], None]] = [deployment.kill_child] if deployment.prefork else []
+    row += [deployment.kill, lambda: _stand_still(deployment)]
+    if network:
+        row += [lambda: _partition(deployment)]
+    faults = [*row, *further] * rounds
+    diary = deployment.diary
     for number, fault in enumerate(faults, start=1):
         wanted = count * number // (len(faults) + 1)
-        wait_until(lambda: _begun(deployment) >= wanted, limit_s, lambda: f"{wanted} runs to begin")  # noqa: B023
+        wait_until(lambda: len(diary.read().last) >= wanted, limit_s, lambda: f"{wanted} runs to begin")  # noqa: B023
         fault()
-    wait_until(lambda: _over(deployment, count), limit_s, lambda: f"all to be over; {_begun(deployment)} began")
-    ended = time.time()
+    wait_until(
+        lambda: _over(deployment, count), limit_s, lambda: f"all to be over; {len(deployment.diary.last)} began", 0.1
+    )
+    return len(faults)
+
+
+def settle(
+    deployment: Deployment, limit_s: float = 90.0, undisturbed: contextlib.AbstractContextManager[Any] | None = None
+) -> Account:
+    """Wait until Huoyan takes no run for open, and compare.
+
+    Args:
+        deployment: Whose work is over.
+        limit_s: How long everything may take to settle, in seconds.
+        undisturbed: Entered while the server is asked, as often as that is; whoever kills it stays away then.
+    """
+    undisturbed = undisturbed or contextlib.nullcontext()
     unsure = _cut_off(deployment)
 
+    most = min(500, 20 + len(unsure))
+
     def still() -> list[dict[str, Any]]:
-        return [one for one in _open(server) if one["id"] not in unsure]
+        with undisturbed:
+            page = deployment.server.get("/runs", framework=deployment.framework, state=OPEN, limit=most)
+        known = [{name: item[name] for name in ("id", "state", "worker", "evidence")} for item in page["items"]]
+        return [one for one in known if one["id"] not in unsure]
 
     wait_until(lambda: not still(), limit_s, lambda: f"no run to be open, still {still()[:5]}", interval_s=0.3)
-    account = _settled(deployment, server, max(15.0, limit_s / 6))
-    return Outcome(account, time.time() - ended, len(faults))
-
-
-def _settled(deployment: Deployment, server: HuoyanServer, limit_s: float) -> Account:
-    """Compare, and once more where something is missing that may still be on its way."""
-    account = _account(deployment, server)
-
-    def settled() -> bool:
-        nonlocal account
-        account = _account(deployment, server)
-        return not account.faults
-
-    try:
-        wait_until(settled, limit_s, interval_s=1.0)
-    except AssertionError:
-        pass
+    with undisturbed:
+        account = _account(deployment)
+    until = time.monotonic() + max(15.0, limit_s / 6)
+    # Once more where something is missing that may still be on its way.
+    while account.faults and time.monotonic() < until:
+        time.sleep(1.0)
+        with undisturbed:
+            account = _account(deployment)
     return account
 
 
-def _account(deployment: Deployment, server: HuoyanServer) -> Account:
-    lines = diary.read(deployment.diary)
+def run(deployment: Deployment, count: int, seconds: float, *, limit_s: float = 90.0, **how: Any) -> Outcome:
+    """Run work through faults and compare; arguments are those of `work_through`."""
+    faults = work_through(deployment, count, seconds, limit_s=limit_s, **how)
+    ended = time.monotonic()
+    account = settle(deployment, limit_s)
+    return Outcome(account, time.monotonic() - ended, faults)
+
+
+def evidence(deployment: Deployment, account: Account) -> str:
+    """Tell of some runs of which an untruth was said what they wrote, which of their processes were killed, and what
+    Huoyan knows of them."""
+    text: list[str] = []
+    for name, ids in account.faults.items():
+        for run_id in ids[:3]:
+            lines = [line for line in deployment.diary.lines if line["run"] == run_id]
+            pids = {line["pid"] for line in lines}
+            text += [
+                f"{name}: {run_id}",
+                *map(str, lines),
+                *(str(kill) for kill in deployment.kills if kill.pid in pids),
+            ]
+            with contextlib.suppress(AssertionError):  # It does not know it.
+                text.append(json.dumps(deployment.server.get(f"/runs/{run_id}"), indent=1))
+    return "\n".join(text)
+
+
+def restart(server: Server) -> None:
+    """Kill a server and start it again; a broker has to keep what it acknowledged."""
+    server.kill()
+    server.start()
+
+
+def _account(deployment: Deployment) -> Account:
     return compare(
-        lines,
-        server.runs(),
+        deployment.diary.read().lines,
+        deployment.server.runs(framework=deployment.framework),
         deployment.kills,
         deployment.submitted,
         unheard_s=deployment.unheard_s,
@@ -106,41 +142,34 @@ def _account(deployment: Deployment, server: HuoyanServer) -> Account:
     )
 
 
-def _begun(deployment: Deployment) -> int:
-    return len({line["run"] for line in diary.read(deployment.diary)})
-
-
 def _over(deployment: Deployment, count: int) -> bool:
     """Whether every run began, and each that did not end was killed.
 
     A worker killed between taking a run and starting it takes it along, if its framework acknowledges early.
     """
-    lines = diary.read(deployment.diary)
-    killed = {kill.pid for kill in deployment.kills}
-    ended = {line["run"] for line in lines if line["what"] == "end"}
-    last = {line["run"]: line["pid"] for line in lines if line["what"] == "start"}
-    quiet = bool(lines) and time.time() - max(line["at"] for line in lines) > QUIET_S
-    begun = len(last) >= count or deployment.asked_all or (quiet and len(last) >= count - len(deployment.kills))
-    return begun and all(run_id in ended or pid in killed for run_id, pid in last.items())
+    diary = deployment.diary.read()
+    killed = Killed(deployment.kills)
+    began = diary.begun
+    quiet = bool(diary.lines) and time.time() - max(line["at"] for line in diary.lines[-50:]) > QUIET_S
+    all_began = (
+        len(began) >= count or deployment.asked_all or (quiet and len(began) >= count - 10 * len(deployment.kills))
+    )
+    if not all_began:
+        return False
+    return all(run_id in diary.ended or killed.after(start) is not None for run_id, start in began.items())
 
 
 def _cut_off(deployment: Deployment) -> set[str]:
     """Return the runs whose last word was on its way inside the machine when its process was killed, and those that
     never began."""
-    killed = {kill.pid: kill.at for kill in deployment.kills}
-    last = {line["run"]: line for line in diary.read(deployment.diary)}
+    killed = Killed(deployment.kills)
+    last = deployment.diary.read().last
     cut = {
         run_id
         for run_id, line in last.items()
-        if 0 <= killed.get(line["pid"], float("inf")) - line["at"] < deployment.unheard_s
+        if (after_s := killed.after(line)) is not None and after_s < deployment.unheard_s
     }
     return cut | {run_id for run_id in deployment.submitted if run_id not in last}
-
-
-def _open(server: HuoyanServer) -> list[dict[str, Any]]:
-    unfinished = sorted({"scheduled", "queued", "started", "retrying"} - FINAL)
-    page = server.get("/runs", state=unfinished, limit=20)
-    return [{name: item[name] for name in ("id", "state", "worker", "evidence")} for item in page["items"]]
 
 
 def _stand_still(deployment: Deployment) -> None:
@@ -157,8 +186,3 @@ def _partition(deployment: Deployment) -> None:
         until = time.monotonic() + PARTED_S
         wait_until(lambda: time.monotonic() >= until, PARTED_S + 5)  # noqa: B023
     deployment.network.heal()
-
-
-def _restart(server: Server) -> None:
-    server.kill()
-    server.start()

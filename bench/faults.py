@@ -52,12 +52,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=6, help="how often the row of faults is done")
     parser.add_argument("--framework", action="append", choices=sorted(WAYS))
+    parser.add_argument("--way", action="append", choices=("hooks", "stream", "poll"), help="default: each there is")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds that each may take to settle")
     asked = parser.parse_args()
     names = ("runs", "faults", "lost", "found", "unheard", "untold", "false", "recall", "took s", "settled s")
     print(f"{'framework':<20}" + "".join(f"{name:>10}" for name in names))
     for framework in asked.framework or WAYS:
-        for way in WAYS[framework]:
+        for way in [way for way in WAYS[framework] if not asked.way or way in asked.way]:
             began = time.monotonic()
             outcome = measure(framework, way, asked.runs, asked.rounds, asked.limit)
             show(framework, way, outcome, time.monotonic() - began)

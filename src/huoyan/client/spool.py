@@ -38,6 +38,9 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user alone is made i
 _SUFFIX = ".spool"
 _FORGOTTEN_S = 3 * 86_400.0
 _MOST_ORPHANS = 64
+_WORTH_BYTES = 128 * 1024
+_WORTH_RATIO = 4
+"""A file is written anew when it holds so much, and so many times what still waits."""
 _WORKER = re.compile(rb'"worker":"([^"\\]+)"')
 _ESCAPED = re.compile(rb"\\([n\\])")
 
@@ -142,19 +145,27 @@ class Spool:
             return
         if not count:
             self._write_anew(())
-        elif self._size >= self._most_bytes // 2:
-            # Otherwise what was sent goes with the next time; writing the rest anew costs more than keeping it.
+        elif self._size >= min(self._most_bytes // 2, max(_WORTH_BYTES, _WORTH_RATIO * size)):
+            # Otherwise what was sent goes with the next time; writing the rest anew costs more than keeping it. A
+            # process that always has something waiting must not leave behind all that it ever said: whoever takes
+            # that over would have no room for what is new.
             self.rewrite(size, left())
 
     def _write_anew(self, pieces: Iterable[Piece]) -> bool:
         assert self._descriptor is not None
         lines = [_line(piece) for piece in pieces]
         try:
-            os.ftruncate(self._descriptor, 0)
-            self._size = 0
             if lines:
+                # Into a file of its own: between emptying this one and filling it again the process may be killed.
+                before, descriptor = self._path, self._descriptor
+                self._open()
                 self._size = os.write(self._descriptor, b"\n".join(lines) + b"\n")
+                if before is not None:
+                    before.unlink(missing_ok=True)
+                os.close(descriptor)
             else:
+                os.ftruncate(self._descriptor, 0)
+                self._size = 0
                 self._overflowed = False
         except OSError as error:
             self._give_up(error)

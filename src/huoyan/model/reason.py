@@ -103,6 +103,7 @@ FORMS: dict[str, str] = {
     "not_its_turn": "never started: {task} of the same response failed with {error}",
     "not_submitted": "could not be submitted: {error}",
     "not_enqueued": "could not be enqueued: {error}",
+    "not_noted": "it succeeded, and could not be noted: {error}",
     "misfired": "missed by {late} s, more than its misfire_grace_time allows",
     "not_settled": "the worker could not settle the job",
     # Processes that executed it.

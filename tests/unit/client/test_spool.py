@@ -95,6 +95,21 @@ def test_a_busy_process_does_not_fill_the_storage(tmp_path: Path) -> None:
     assert path.stat().st_size <= 10_000
 
 
+def test_a_process_that_always_has_something_waiting_leaves_little_of_what_it_said_before(tmp_path: Path) -> None:
+    own = make(tmp_path, most=64 * 1024 * 1024)
+    waiting: list[Piece] = []
+    for number in range(5000):
+        event = b'{"number":%d,"padding":"%s"}' % (number, b"x" * 200)
+        own.keep(event)
+        waiting[:] = [event]
+        own.sent(1, len(event), lambda: waiting)
+    own.close()
+    (path,) = tmp_path.iterdir()
+    assert path.stat().st_size < 256 * 1024
+    (orphan,) = make(tmp_path).orphans()
+    assert orphan.pieces[-1] == waiting[0]
+
+
 def test_a_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
     own = make(tmp_path)
     own.keep(b"{}")

@@ -296,6 +296,7 @@ export const en = {
     skipped_by: "skipped by {{who}}",
     not_submitted: "could not be submitted: {{error}}",
     not_enqueued: "could not be enqueued: {{error}}",
+    not_noted: "it succeeded, and could not be noted: {{error}}",
     misfired: "missed by {{late}} s, more than its misfire_grace_time allows",
     not_settled: "the worker could not settle the job",
     pool_process_ended: "its process in the pool ended",

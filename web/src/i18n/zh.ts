@@ -298,6 +298,7 @@ export const zh: typeof en = {
     skipped_by: "被 {{who}} 跳过",
     not_submitted: "无法提交：{{error}}",
     not_enqueued: "无法放入队列：{{error}}",
+    not_noted: "执行成功，但无法记录：{{error}}",
     misfired: "错过了 {{late}} 秒，超过 misfire_grace_time 的允许",
     not_settled: "worker 没能完成这个任务的收尾",
     pool_process_ended: "池中执行它的进程已结束",

@@ -62,6 +62,27 @@ def parents(transport: MemoryTransport) -> dict[str, str | None]:
     }
 
 
+def test_a_task_that_ended_well_has_not_failed_because_its_storage_went_away(
+    queue: Any, transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise ConnectionError("connection refused")
+
+    @queue.task()
+    def paid() -> int:
+        monkeypatch.setattr(queue.storage, "delete_data", gone, raising=False)
+        monkeypatch.setattr(queue.storage, "pop_data", gone)
+        monkeypatch.setattr(queue.storage, "put_data", gone)
+        return 7
+
+    paid()
+    with pytest.raises(ConnectionError):
+        work(queue)
+    run = shown(transport)["paid"]
+    assert (run.state, run.result, run.exception) == (RunState.SUCCEEDED, 7, None)
+    assert run.reason == "it succeeded, and could not be noted: ConnectionError: connection refused"
+
+
 def test_the_next_step_of_a_pipeline_has_the_one_before_as_parent(queue: Any, transport: MemoryTransport) -> None:
     @queue.task()
     def first(x: int) -> int:

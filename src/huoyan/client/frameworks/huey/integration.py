@@ -36,6 +36,7 @@ class _Attempt:
         self.execution = execution
         self.result: Any = None
         self.error: BaseException | None = None
+        self.returned = False
         self.duration_s: float | None = None
 
     def end(self, kind: EventKind, **fields: Any) -> None:
@@ -180,6 +181,7 @@ class _Queue:
             execution.start()
             try:
                 attempt.result = function()
+                attempt.returned = True
             except BaseException as error:
                 attempt.error = error
                 raise
@@ -208,6 +210,10 @@ class _Queue:
             attempt.end(EventKind.REJECTED, reason=self._reporter.said(error))
         elif isinstance(error, KeyboardInterrupt):
             attempt.end(EventKind.REVOKED, reason="interrupted, the consumer was shut down")
+        elif attempt.returned:
+            # Its storage was away when Huey wanted to note it.
+            reason = f"it succeeded, and could not be noted: {kind}{self._said(error)}"
+            attempt.end(EventKind.SUCCEEDED, result=self._reporter.value(attempt.result), reason=reason)
         else:
             attempt.end(EventKind.FAILED, exception=self._reporter.exception(error))
 

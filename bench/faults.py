@@ -82,7 +82,7 @@ def measure(framework: str, way: str, runs: int, rounds: int, limit_s: float) ->
         further: list[Callable[[], None]] = []
         if way == "hooks":
             # Celery waits for a broker that is away; the work horse of RQ dies of it.
-            if broker is not None and framework.startswith("celery"):
+            if broker is not None and (framework.startswith("celery") or os.environ.get("BROKER_TOO")):
                 further.append(partial(restart, broker))
             # What a broker's stream says while nobody reads is gone.
             further.append(partial(restart, server))

@@ -27,6 +27,8 @@ from huoyan.model.event import EventKind
 _MAX_REMEMBERED = 10_000
 _READING_INTERVAL_S = 2.0
 _WRAPPED = ("_execute", "create_consumer", "enqueue", "notify_interrupted_tasks", "read_periodic", "read_schedule")
+_AWAY = frozenset({"ConnectionError", "TimeoutError", "BusyLoadingError", "OperationalError"})
+"""Names of errors of Redis clients and databases that are no `OSError`."""
 
 
 class _Attempt:
@@ -210,8 +212,8 @@ class _Queue:
             attempt.end(EventKind.REJECTED, reason=self._reporter.said(error))
         elif isinstance(error, KeyboardInterrupt):
             attempt.end(EventKind.REVOKED, reason="interrupted, the consumer was shut down")
-        elif attempt.returned:
-            # Its storage was away when Huey wanted to note it.
+        elif attempt.returned and _is_away(error):
+            # The task is done, Huey could not note it. A result that cannot be kept at all is a failure, as elsewhere.
             reason = f"it succeeded, and could not be noted: {kind}{self._said(error)}"
             attempt.end(EventKind.SUCCEEDED, result=self._reporter.value(attempt.result), reason=reason)
         else:
@@ -300,6 +302,11 @@ class _Queue:
         if moment.tzinfo is None and (huey is None or huey.utc):
             moment = moment.replace(tzinfo=datetime.UTC)
         return float(moment.timestamp())
+
+
+def _is_away(error: BaseException) -> bool:
+    """Tell whether an error says that the storage could not be reached, whichever one it is."""
+    return isinstance(error, OSError) or not _AWAY.isdisjoint(kind.__name__ for kind in type(error).__mro__)
 
 
 def _key(task: Any) -> str:

@@ -67,6 +67,25 @@ def test_what_was_asked_for_and_is_not_known_is_absent() -> None:
     assert compare([], [run("queued")], [], submitted=["r"]).faults == {}
 
 
+def test_a_run_that_nobody_wrote_down_did_not_succeed() -> None:
+    assert set(compare([], [run("succeeded")], []).faults) == {"invented"}
+    assert compare([], [run("dead")], []).faults == {}
+
+
+def test_another_process_with_the_number_of_a_killed_one_was_not_killed() -> None:
+    later = [{**line("start", 16), "run": "r"}]
+    assert compare(later, [run("started")], KILLED).died == []
+    assert compare(DIED, [run("lost")], [*KILLED, Kill(1, 20.0)]).died == ["r"]
+    ended = [line("start", 16), line("end", 17)]
+    assert set(compare(ended, [run("lost")], KILLED).faults) == {"false_losses"}
+
+
+def test_what_stood_still_before_the_kill_could_not_say_more() -> None:
+    stood = [Kill(1, 15.0, silent_at=11.1)]
+    assert compare(CUT, [run("lost")], stood, unheard_s=0.3, tells=False).faults == {}
+    assert set(compare(CUT, [run("lost")], [Kill(1, 15.0)], unheard_s=0.3, tells=False).faults) == {"false_losses"}
+
+
 def test_where_nobody_writes_down_what_was_told_only_time_excuses() -> None:
     def faults(state: str, killed_at: float) -> set[str]:
         return set(compare(CUT, [run(state)], [Kill(1, killed_at)], unheard_s=0.3, tells=False).faults)

@@ -18,6 +18,9 @@ RECOVERY_S = 90.0
 """How long clients may take to tell what they kept while nobody listened, in seconds: they try every 30 s."""
 MOST_SLOTS = 500
 """Slots judged at once."""
+EARLY_S = 2.0
+"""How early a run may come, in seconds: a clock that is ahead by no more than this is not corrected, and what it told
+by another way bears the server's time. Never more than a tenth of the time between two slots."""
 REPEATED_FROM_S = 10.0
 """A schedule that is due more often than this, in seconds, cannot be told to run too often: its times lie too close."""
 FAST_FROM_RUNS = 10
@@ -57,10 +60,7 @@ def judge(
     cuts = list(gaps)
     while slot is not None and slot <= now and len(verdicts) < MOST_SLOTS:
         following = next_slot(schedule, slot)
-        # A run names its slot, or came after it and before the next one.
-        seen = [
-            one for one in sightings if slot - SAME_S <= one.at and (following is None or one.at < following - SAME_S)
-        ]
+        seen = _seen(slot, following, sightings)
         verdict = _verdict(now, slot, seen, cuts, patience_s(schedule))
         if verdict is None:
             break
@@ -69,6 +69,21 @@ def judge(
         verdicts.append(verdict)
         slot = following
     return verdicts, slot
+
+
+def _seen(slot: float, following: float | None, sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Return the runs of one slot: they name it, or came after it and before the next one.
+
+    What came just before the next one is more likely that one's, so without any other it is asked first whether
+    something came just before this one.
+    """
+    if following is None:
+        return [one for one in sightings if slot - SAME_S <= one.at]
+    seen = [one for one in sightings if slot - SAME_S <= one.at < following - SAME_S]
+    early_s = min(EARLY_S, (following - slot) * 0.1)
+    if all(one.at >= following - early_s for one in seen):
+        return [one for one in sightings if slot - early_s <= one.at < slot - SAME_S] or seen
+    return seen
 
 
 def _verdict(now: float, slot: float, seen: Sequence[Sighting], gaps: Sequence[Gap], patient_s: float) -> Slot | None:

@@ -146,6 +146,16 @@ class TestVerdicts:
         schedule = every(next_due_at=T + 240, reported_at=T + 185)
         assert verdicts(T + 200, schedule, ran(T + 180, 5.0)) == ["missed", "missed", "missed", "ok"]
 
+    def test_a_run_that_seems_to_come_a_little_early_is_of_the_slot_that_has_no_other(self) -> None:
+        """Beat's clock is half a second ahead, and the event stream says when the server heard of it."""
+        early = [ran(T - 0.5), ran(T + 59.5), ran(T + 119.5)]
+        assert verdicts(T + 131, every(), *early) == ["ok", "ok", "ok"]
+        assert verdicts(T + 151, every(), *early[:2]) == ["ok", "ok", "missed"]
+        # Two seconds at most, a tenth of the time between two slots at most, and no run stands in for one of its own.
+        assert verdicts(T + 31, every(), ran(T - 2.5)) == ["missed"]
+        assert verdicts(T + 31, every(5.0, ends_at=T + 5), ran(T - 0.7), ran(T + 5)) == ["missed", "ok"]
+        assert verdicts(T + 71, every(), ran(T + 0.2), ran(T + 59), ran(T + 60)) == ["ok", "ok"]
+
     def test_several_processes_that_start_one_slot_double_it(self) -> None:
         assert verdicts(T + 11, every(), ran(T), ran(T, worker="w-2")) == ["doubled"]
         # Each process counts its interval from its own start.

@@ -94,9 +94,12 @@ def test_every_end_of_an_attempt_says_where_its_time_went(adapter: AdapterUnderT
         adapter.proves(Capability.BREAKDOWN, bool(attempt.breakdown))
         if not attempt.breakdown:
             continue
-        (part,) = attempt.breakdown["parts"]
-        assert (part["component"], part["target"], part["calls"]) == ("database", "orders", 1)
-        assert attempt.breakdown["own_s"] + part["covered_s"] == pytest.approx(attempt.breakdown["total_s"], abs=1e-6)
+        parts = {part["component"]: part for part in attempt.breakdown["parts"]}
+        # On a busy machine something else may have held the event loop of the worker.
+        assert parts.keys() - {"event_loop"} == {"database"}
+        assert (parts["database"]["target"], parts["database"]["calls"]) == ("orders", 1)
+        covered_s = attempt.breakdown["own_s"] + sum(part["covered_s"] for part in parts.values())
+        assert covered_s == pytest.approx(attempt.breakdown["total_s"], abs=1e-6)
         assert attempt.duration_s is not None
         assert 0.01 <= attempt.breakdown["total_s"] < attempt.duration_s + 0.05
     assert breakdown.current() is None

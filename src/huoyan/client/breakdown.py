@@ -5,6 +5,10 @@ collector is found by a context variable, so coroutines, `asyncio.to_thread` and
 the code that started them, and greenlets keep theirs apart. A plain `ThreadPoolExecutor` and `gevent.spawn` copy no
 context: what is called there counts as the run's own time.
 
+Time in which another one held the event loop is told apart as `event_loop`, as far as it was seen
+(`huoyan.client.loop_watch`). Whether an answer was there already while the loop was held nobody knows, so such time and
+the call that was waited for share it like calls that overlap.
+
 Calls that overlap (`asyncio.gather`, threads) share the wall time in which they overlap in equal parts, so that
 everything adds up to what really passed.
 """
@@ -18,6 +22,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from huoyan.client.context import RequestContext
+from huoyan.client.holds import Holds
 
 MAX_PARTS = 32
 """Parts told at most, the last of which is `other`."""
@@ -107,6 +112,11 @@ class Collector:
         """The ASGI request that it collects for, if it does."""
         return None
 
+    @property
+    def name(self) -> str:
+        """What it collects for: an endpoint or a task; empty when that has no name."""
+        return ""
+
     def add(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
         """Count one call here and in the parents, unless they are over; see `Call`."""
         calls = self._calls
@@ -121,6 +131,7 @@ class Collector:
             self._calls.clear()
         elif not self.open or len(self._calls) >= _MAX_CALLS_HELD:
             # With none open, nothing that comes can overlap what is held.
+            self._wait(until)
             self._settle(until)
 
     def stop(self) -> None:
@@ -144,10 +155,19 @@ class Collector:
         Args:
             ended: When it was closed, a reading of `perf_counter`.
         """
+        self._wait(ended)
         if not self._calls and not self._parts:
             return None
         self._settle(ended)
         return self._json(ended - self.started)
+
+    def _wait(self, until: float) -> None:
+        """Add the times in which another one held the event loop, since what is summed up already."""
+        since = self._settled_until
+        if since < holds.until:
+            for hold in holds.over(self, since, until):
+                waited = max(hold.since, since), min(hold.until, until)
+                self._calls.append((*waited, ("event_loop", "", hold.holder), False))
 
     def _settle(self, until: float) -> None:
         with _lock:
@@ -227,6 +247,26 @@ def _changes(spans: Iterable[tuple[float, float]]) -> Iterable[tuple[float, int]
             yield end, -1
 
 
+class RunCollector(Collector):
+    """Collects the calls of one run.
+
+    Args:
+        task: Name of the task.
+        parent: As of every collector.
+    """
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: str, parent: Collector | None = None) -> None:
+        self._task = task
+        Collector.__init__(self, "run", parent)
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return self._task
+
+
 class Entry(NamedTuple):
     """What `enter` gives, for `leave`."""
 
@@ -234,13 +274,18 @@ class Entry(NamedTuple):
     token: Token[Collector | None]
 
 
-_variable: ContextVar[Collector | None] = ContextVar("huoyan_breakdown", default=None)
+variable: ContextVar[Collector | None] = ContextVar("huoyan_breakdown", default=None)
+"""The current collector, for whoever looks at the context of others."""
+
+holds = Holds()
+"""When event loops of this process were held."""
+
 _lock = threading.Lock()
 
-current = _variable.get
+current = variable.get
 """Return the collector of the request or run that this code belongs to, or None."""
 
-make_current = _variable.set
+make_current = variable.set
 """Make a collector current in this context; give the token to `suspend`."""
 
 
@@ -276,7 +321,7 @@ def resume(collector: Collector) -> Token[Collector | None]:
 def suspend(token: Token[Collector | None]) -> None:
     """Make current what was current before. In another context than that of the token there is nothing to restore."""
     try:
-        _variable.reset(token)
+        variable.reset(token)
     except ValueError:
         return
 

@@ -148,7 +148,7 @@ class Execution:
             RunContext(self.run_id, self.root_id or self.run_id, self._progress, self._heartbeat)
         )
         if self._collector is None:
-            self._collector = Collector("run", breakdown.current())
+            self._collector = breakdown.RunCollector(self.task, breakdown.current())
         self._collecting = breakdown.resume(self._collector)
         if self._meter is not None:
             self._meter.resume()
@@ -203,6 +203,11 @@ class Execution:
             self._emit(kind, **fields)
         except Exception as error:  # noqa: BLE001
             warn("execution.end", "huoyan: an end could not be reported", error=error)
+
+    @property
+    def collector(self) -> Collector | None:
+        """What collects where its time goes, None before it was entered."""
+        return self._collector
 
     @property
     def started(self) -> bool:

@@ -182,9 +182,16 @@ class LoopLag:
     Args:
         measurements: Returns what the process measures now.
         worker: Returns the name of the process.
+        watched: Is called with each loop that is watched from now on, while it runs.
     """
 
-    def __init__(self, measurements: Callable[[], Measurements], worker: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        measurements: Callable[[], Measurements],
+        worker: Callable[[], str],
+        watched: "Callable[[asyncio.AbstractEventLoop], None]" = lambda _: None,
+    ) -> None:
+        self._tell_watched = watched
         self._measurements = measurements
         self._worker = worker
         self._watched: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
@@ -204,6 +211,7 @@ class LoopLag:
         with guard("event loop lag"):
             self._watched.add(loop)
             self._look(loop)
+            self._tell_watched(loop)
 
     def forked(self) -> None:
         """Forget loops: none runs in a new child process."""

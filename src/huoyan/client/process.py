@@ -28,6 +28,9 @@ from huoyan.model.event import EventKind, ProcessReport, QueueReading, TaskEvent
 from huoyan.model.schedule import ScheduleReport
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from huoyan.client.loop_watch import LoopWatch
     from huoyan.client.spool import Spool
 
 _MAX_ACTIVE = 100_000
@@ -184,7 +187,8 @@ class Client:
         self.examples = Examples()
         self.metrics = Metrics(self.measurements, self.examples)
         self.outbox = Outbox(clock, lambda: self.measurements, lambda: (self.process.service, self.process.name))
-        self.loop_lag = LoopLag(lambda: self.measurements, lambda: self.process.name)
+        self.loop_lag = LoopLag(lambda: self.measurements, lambda: self.process.name, self._watch_loop)
+        self._loop_watch: LoopWatch | None = None
         self._figures = Figures(self.process.host)
         self.outbox.readings.append(self._read_figures)
         self.outbox.readings.append(lambda measurements: self.metrics.requests.read(measurements))
@@ -224,6 +228,17 @@ class Client:
         )
         # One run is counted at one endpoint: with a server, huoyan_task_* are the server's.
         self.metrics.expose_tasks = self.emitter is None
+
+    def _watch_loop(self, loop: "asyncio.AbstractEventLoop") -> None:
+        """See who holds a loop, where a server is told of it."""
+        if self.emitter is None:
+            return
+        if self._loop_watch is None:
+            # Whoever runs no event loop does not load asyncio for this.
+            from huoyan.client.loop_watch import LoopWatch
+
+            self._loop_watch = LoopWatch(lambda: self.metrics.requests.in_flight > 0 or bool(self._active))
+        self._loop_watch.watch(loop)
 
     def _labels(self) -> dict[str, str]:
         """Return what may set a request here apart from one elsewhere."""
@@ -331,6 +346,8 @@ class Client:
             self.metrics.forked(self.measurements, self.examples)
             self.outbox.forked()
             self.loop_lag.forked()
+            if self._loop_watch is not None:
+                self._loop_watch.forked()
             self._figures = Figures(self.process.host)
             if self.emitter is not None:
                 self.emitter.forked()

@@ -266,7 +266,9 @@ def test_a_run_carries_its_breakdown_on_the_event_that_ends_it(client: Client, t
         EventKind.SUCCEEDED,
     ]
     told = [event.breakdown for event in ends]
-    assert [each and each["parts"][0]["component"] for each in told] == ["http", "http", "redis", None]
+    # On a busy machine something else may have held the event loop.
+    components = [{part["component"] for part in each["parts"]} - {"event_loop"} if each else None for each in told]
+    assert components == [{"http"}, {"http"}, {"redis"}, None]
     assert all(event.breakdown is None for event in sent(transport, EventKind.STARTED))
     assert told[0]["parts"][0]["target"] == "bank"
     assert breakdown.current() is None

@@ -140,6 +140,7 @@ export const en = {
       pool: "waiting for a connection",
       event_loop: "waiting for the event loop",
     },
+    heldBy: "waiting while {{holder}} held the event loop",
   },
   causes: {
     title: "Where the time went",

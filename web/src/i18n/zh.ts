@@ -142,6 +142,7 @@ export const zh: typeof en = {
       pool: "等待数据库连接",
       event_loop: "等待事件循环",
     },
+    heldBy: "等待被 {{holder}} 占住的事件循环",
   },
   causes: {
     title: "时间去哪了",

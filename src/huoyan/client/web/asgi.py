@@ -73,6 +73,11 @@ class Request(breakdown.Collector):
         """This request, for what is found by it later."""
         return self._middleware.owner, self._scope, self._root_path
 
+    @property
+    def name(self) -> str:
+        """Its method and route template."""
+        return f"{self._scope['method']} {template(self._scope, self._root_path, self._middleware.owner)}"
+
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message of the response. Only for the last one a coroutine stands in between."""
         kind = message["type"]

@@ -55,6 +55,8 @@ def standout_sentence(standout: Standout, among: str) -> tuple[str, str]:
 
 def named(cause: Cause) -> tuple[str, str]:
     """Return what the time went into, in English and in Chinese."""
+    if cause.component == "event_loop" and cause.target:
+        return f"waiting while {cause.target} held the event loop", f"等待被 {cause.target} 占住的事件循环"
     if cause.component in _NAMES:
         return _NAMES[cause.component]
     what, target = cause.operation or cause.component, cause.target

@@ -9,12 +9,15 @@ from huoyan.model.histogram import Histogram
 
 
 def example(number: int, now: float, *, slow: bool = False, failed: bool = False) -> dict[str, Any]:
-    """A request of one of two hosts; the slow ones are of the new version, the failing ones call a dead bank."""
+    """A request of one of two hosts; the slow ones are of the new version and waited, the failing ones call a bank."""
     version = "2" if slow or number % 10 == 0 else "1"
     parts = []
     if failed:
         part = {"component": "http", "operation": "POST", "target": "bank", "calls": 1, "errors": 1}
         parts = [{**part, "total_s": 0.01, "covered_s": 0.01, "max_s": 0.01}]
+    if slow:
+        part = {"component": "event_loop", "operation": "", "target": "GET /report", "calls": 1, "errors": 0}
+        parts = [{**part, "total_s": 2.9, "covered_s": 2.9, "max_s": 2.9}]
     return {
         "endpoint": "/pay",
         "method": "POST",
@@ -78,6 +81,10 @@ def test_the_version_of_the_slow_and_the_call_of_the_failing_requests_are_named(
     measured = {"source": "p", "sequence": 1, "at": now - 50, "service": "shop", "metrics": [told]}
     batch = {"sent_at": now, "events": [], "examples": kept, "measurements": [measured]}
     client.post("/api/v1/events", json=batch).raise_for_status()
+    (waited,) = client.get("/api/v1/causes", params={"endpoint": "POST /pay", "service": "shop"}).json()["items"]
+    assert (waited["component"], waited["target"]) == ("event_loop", "GET /report")
+    why = "94 % of what the slow ones take longer is waiting while GET /report held the event loop"
+    assert waited["sentence"] == f"{why}: 2.9 s instead of 0 µs."
     found = said(client, endpoint="POST /pay", service="shop")
     assert set(found) == {("slow", "version 2"), ("failing", "failed call http POST bank yes")}
     version = found["slow", "version 2"]

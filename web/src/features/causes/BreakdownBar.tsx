@@ -116,6 +116,7 @@ export function BreakdownTable({ slices }: { slices: readonly Slice[] }) {
 export function partName(slice: Pick<Slice, "component" | "operation" | "target">, t: TFunction): string {
   const { component, operation, target } = slice;
   if (component === "database" && operation) return [operation, target].filter(Boolean).join(" ");
+  if (component === "event_loop" && target) return t("breakdown.heldBy", { holder: target });
   const name = t(`breakdown.components.${component}`, { defaultValue: component });
   return [name, component === "queue" ? "" : operation, target].filter(Boolean).join(" ");
 }

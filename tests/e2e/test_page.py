@@ -204,3 +204,57 @@ def test_nothing_on_the_page_fails_silently(page: Page, server: HuoyanServer) ->
         wait_until(lambda: page.locator("main").inner_text().strip() != "", message=f"something to read on {path}")
         page.wait_for_load_state("load")
     assert problems == []
+
+
+HOSTILE = (
+    "<img src=x onerror='window.hit=1'><script>window.hit=1</script>\u202egpj.tpircs\u2066</pre><svg onload=alert(1)>"
+)
+"""Markup that would note that it ran, and characters that turn the direction of what follows."""
+
+
+def test_markup_from_outside_is_text_on_every_page(page: Page, server: HuoyanServer) -> None:
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: problems.append(dialog.message))
+    named = {"task": f"t{HOSTILE}", "service": f"s{HOSTILE}", "queue": f"q{HOSTILE}", "worker": f"w{HOSTILE}"}
+    about = {**named, "framework": f"f{HOSTILE}", "attempt": 1, "execution": "1", "labels": {HOSTILE[:90]: HOSTILE}}
+    error = {"type": f"E{HOSTILE}", "message": HOSTILE, "traceback": f"Traceback\n{HOSTILE}"}
+    progress = {"at": time.time(), "done": 1, "total": 3, "note": HOSTILE}
+    started = event("started", "hostile", **about, args=[HOSTILE, {HOSTILE: HOSTILE}], kwargs={HOSTILE: HOSTILE})
+    server.post(
+        "/events",
+        {
+            "sent_at": time.time(),
+            "process": {"worker": named["worker"], "service": named["service"], "host": HOSTILE, "queues": [HOSTILE]},
+            "events": [
+                started,
+                event("progress", "hostile", **about, progress=progress),
+                event("failed", "hostile", **about, exception=error, reason=HOSTILE),
+                event("succeeded", "hostile-2", **about, result={HOSTILE: [HOSTILE]}, parent_id="hostile"),
+            ],
+        },
+    )
+    wait_until(lambda: server.get("/runs/hostile")["state"] == "failed", 60, "the run to have failed")
+    page.goto(server.url)
+    shown = {
+        "/runs/hostile": "t<img src=x",
+        "/runs/hostile-2": "\\u202egpj.tpircs",
+        "/runs": "t<img src=x",
+        "/tasks": "t<img src=x",
+        "/failures": "<script>window.hit=1",
+        "/workers": "w<img src=x",
+        "/queues": "q<img src=x",
+        "/": "t<img src=x",
+    }
+    for path, text in shown.items():
+        page.evaluate("path => history.pushState({}, '', path)", path)
+        expect(page.locator("main"), path).to_contain_text(text, timeout=60_000)
+        assert page.locator("main").locator("script, img, svg[onload]").count() == 0, path
+    page.goto(f"{server.url}/runs/hostile")
+    expect(page.get_by_role("heading", level=1)).to_have_text(named["task"])
+    expect(page.get_by_label("Traceback")).to_contain_text("<script>window.hit=1</script>\\u202egpj.tpircs")
+    isolated = "document.querySelector('main a').computedStyleMap().get('unicode-bidi').value"
+    assert page.evaluate(isolated) == "isolate"
+    assert page.evaluate("window.hit") is None
+    assert problems == []

@@ -32,6 +32,15 @@ test.each(HOSTILE)("markup in a payload is shown as text: %s", (value) => {
   expect(container.querySelector("[aria-label=text]")?.textContent).toBe(value);
 });
 
+test("what turns the direction of text is written out", () => {
+  const { container } = render(
+    <MantineProvider>
+      <JsonView value={["\u202egpj.tpircs\u2069"]} label="turned" />
+    </MantineProvider>,
+  );
+  expect(container.querySelector("[aria-label=turned]")?.textContent).toContain("\\u202egpj.tpircs\\u2069");
+});
+
 test("an attempt shows what it took, and whether it came after a success", () => {
   const attempts = [
     { ...ATTEMPT, worker: HOSTILE[1], duplicate: false },

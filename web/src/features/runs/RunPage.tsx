@@ -87,7 +87,7 @@ export function RunPage() {
           }
         >
           <Text fw={600} c="red" mb="xs" style={{ overflowWrap: "anywhere" }}>
-            {data.exception.type}: {data.exception.message}
+            <span>{data.exception.type}</span>: <span>{data.exception.message}</span>
           </Text>
           {data.exception.traceback && <JsonView value={data.exception.traceback} label={t("run.traceback")} />}
         </Card>

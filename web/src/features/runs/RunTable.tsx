@@ -53,7 +53,7 @@ export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boo
             ) : null}
             {run.exception && (
               <Text size="xs" c="red" truncate title={run.exception.message}>
-                {shortType(run.exception.type)}: {run.exception.message}
+                <span>{shortType(run.exception.type)}</span>: <span>{run.exception.message}</span>
               </Text>
             )}
           </Table.Td>

@@ -118,7 +118,7 @@ def told(wire: Wire) -> dict[str, Any]:
 @given(hostile.values, hostile.values, hostile.texts)
 @example(Held({HTML: HUGE, BIDI: LONG_LIST}), Held(PICKLED), HTML)
 @example(Held(hostile.deep()), Held(hostile.cyclic()), BIDI)
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_a_run_whose_arguments_and_result_are_hostile_is_told_whole(
     wire: Wire, held: Held, held_result: Held, text: str
 ) -> None:
@@ -142,10 +142,6 @@ def test_a_run_whose_arguments_and_result_are_hostile_is_told_whole(
     assert run["state"] == "succeeded"
     assert len(run["args"]) == 1
     assert run["kwargs"]["password"] in ("[scrubbed]", None, True, False, "")
-    for path in (f"/api/v1/runs?limit=5&q={run['id']}", "/api/v1/tasks", "/api/v1/runs/counts"):
-        answer = wire._server.get(path)
-        assert answer.status_code == 200, answer.text
-        strict(answer.content)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -173,6 +169,11 @@ def test_a_run_that_raises_something_hostile_is_told_whole(wire: Wire, held: Hel
     assert run["state"] == "failed"
     assert run["exception"]["type"].endswith(type(error).__name__)
     assert len(run["exception"]["message"]) < 9_000
-    answer = wire._server.get("/api/v1/failures")
-    assert answer.status_code == 200
-    assert strict(answer.content)["items"]
+
+
+@pytest.mark.parametrize("path", ["runs", "runs/counts", "tasks", "failures", "queues", "workers", "overview"])
+def test_what_all_of_them_left_is_listed(wire: Wire, path: str) -> None:
+    answer = wire._server.get(f"/api/v1/{path}")
+    assert answer.status_code == 200, answer.text
+    assert strict(answer.content)
+    assert b"\\u0000" not in answer.content

@@ -65,9 +65,9 @@ def _candidates() -> dict[str, Callable[[float], object]]:
             pass
 
     return {
-        "observe": family.child(("SELECT", "orders")).observe,
+        "observe": family.child(("SELECT", "orders", "shop")).observe,
         "add": lambda _: counter.add(),
-        "look a series up": lambda _: family.child(("SELECT", "orders")),
+        "look a series up": lambda _: family.child(("SELECT", "orders", "shop")),
         "huoyan.counter(…).add": lambda _: orders.add(method="card"),
         "with huoyan.operation(…)": operate,
         "prometheus-client observe": theirs.labels("orders").observe,

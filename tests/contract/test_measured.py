@@ -95,8 +95,8 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         for _ in range(3):
             values: tuple[str, ...] = ("GET", numbers.choice(["/a", "/b"]), numbers.choice(["200", "500"]))
             counted.series[values] = float(numbers.randint(1, 5))
-            pair = (numbers.choice(["SELECT", "UPDATE"]), "orders")
-            observed.series[pair] = _observed(*(numbers.lognormvariate(-3, 1) for _ in range(4)))
+            values = (numbers.choice(["SELECT", "UPDATE"]), "orders", "shop")
+            observed.series[values] = _observed(*(numbers.lognormvariate(-3, 1) for _ in range(4)))
         for values, amount in counted.series.items():
             assert not isinstance(amount, Histogram)
             reference.add(HTTP_REQUESTS, _labels(HTTP_REQUESTS, values, service), at, amount)
@@ -317,7 +317,9 @@ def test_minutes_become_coarser_hours_with_age_and_answer_the_same(url):
     values = [numbers.lognormvariate(-2, 1) for _ in range(600)]
     for sequence, value in enumerate(values, 1):
         clock.at = begin + sequence * 30
-        frame = _frame(sequence, clock.at, Measured(DB_QUERY_DURATION, {("SELECT", "orders"): _observed(value)}))
+        frame = _frame(
+            sequence, clock.at, Measured(DB_QUERY_DURATION, {("SELECT", "orders", "shop"): _observed(value)})
+        )
         collector.measured.take([frame], clock.at)
     since, until = begin, begin + 5 * 3600
     before = store.source().distribution(DB_QUERY_DURATION.name, {}, ("table",), since, until)[("orders",)]

@@ -64,15 +64,19 @@ def dependencies(age_s: float) -> Told:
         HTTP_REQUESTS: {("GET", "/orders", "200"): 100.0},
         HTTP_REQUEST_DURATION: {("GET", "/orders"): took((0.07, 90), (0.09, 6), (3.2, 4))},
         DB_QUERY_DURATION: {
-            ("SELECT", "orders"): took((0.008, 40), (2.4 if late else 0.011, 20)),
-            ("INSERT", "orders"): took((0.4, 15)),
-            ("COMMIT", ""): took((0.002, 15)),
+            ("SELECT", "orders", "shop"): took((0.008, 40), (2.4 if late else 0.011, 20)),
+            ("INSERT", "orders", "shop"): took((0.4, 15)),
+            ("COMMIT", "", "shop"): took((0.002, 15)),
+            ("SELECT", "reports", "db:5432/archive"): took((0.003, 8)),
         },
-        DB_QUERY_ERRORS: {("SELECT", "orders"): 1.0 if late else 0.0},
+        DB_QUERY_ERRORS: {("SELECT", "orders", "shop"): 1.0 if late else 0.0},
         DB_POOL_WAIT: {("shop",): took((0.0001, 70))},
         DB_POOL_IN_USE: {("shop",): 4.0},
         DB_POOL_SIZE: {("shop",): 15.0},
-        REDIS_COMMAND_DURATION: {("GET",): took((0.0004, 300)), ("SETEX",): took((0.0006, 40))},
+        REDIS_COMMAND_DURATION: {
+            ("GET", "cache:6379/0"): took((0.0004, 300)),
+            ("SETEX", "cache:6379/0"): took((0.0006, 40)),
+        },
         HTTP_CLIENT_REQUEST_DURATION: {
             ("POST", "bank.test", "200"): took((0.11, 4 if late else 20)),
             **({("POST", "bank.test", "error"): took((5.0, 6))} if late else {}),
@@ -118,7 +122,7 @@ def server() -> Iterator[HuoyanServer]:
             "mail@host-2:88",
             {
                 0.0: {
-                    REDIS_COMMAND_DURATION: {("LPUSH",): took((0.0005, 12))},
+                    REDIS_COMMAND_DURATION: {("LPUSH", "cache:6379/1"): took((0.0005, 12))},
                     PROCESS_CPU: {("mail@host-2:88",): 0.6},
                     SIGNUPS: {("other",): 4200.0},
                 },
@@ -132,16 +136,19 @@ def test_dependencies_say_which_needs_somebody_and_why(page: Page, server: Huoya
     page.goto(server.url)
     page.get_by_role("link", name="Dependencies", exact=True).click()
     rows = page.locator("[data-dependency]")
-    expect(rows).to_have_count(5)
+    expect(rows).to_have_count(6)
     bank = rows.first
     expect(bank).to_have_attribute("data-dependency", "orders/http/bank.test")
     expect(bank.locator('[data-state="failing"]')).to_be_visible()
     expect(bank.get_by_test_id("reason")).to_contain_text("calls failed (60 %)")
-    database = page.locator('[data-dependency="orders/database/"]')
+    database = page.locator('[data-dependency="orders/database/shop"]')
     expect(database.get_by_test_id("reason")).to_contain_text("P95 is 2.4")
     expect(database).to_contain_text("Database shop")
     expect(database).to_contain_text("4 / 15")
-    expect(page.locator('[data-dependency="mail/redis/"] [data-state="good"]')).to_be_visible()
+    archive = page.locator('[data-dependency="orders/database/db:5432/archive"]')
+    expect(archive.locator('[data-state="good"]')).to_be_visible()
+    expect(archive).not_to_contain_text("4 / 15")
+    expect(page.locator('[data-dependency="mail/redis/cache:6379/1"] [data-state="good"]')).to_be_visible()
 
 
 def test_a_dependency_shows_which_of_its_calls_take_the_time(page: Page, server: HuoyanServer) -> None:
@@ -150,7 +157,7 @@ def test_a_dependency_shows_which_of_its_calls_take_the_time(page: Page, server:
     parts = page.locator("[data-part]")
     expect(parts.first).to_have_attribute("data-part", "SELECT orders")
     expect(parts.first).to_contain_text("89 %")
-    expect(page.get_by_test_id("facts")).to_contain_text("shop last answered")
+    expect(page.get_by_test_id("facts")).to_contain_text("Last answered")
     parts.nth(1).get_by_role("button").click()
     expect(page.get_by_text("The charts show INSERT orders alone.")).to_be_visible()
     expect(page.get_by_test_id("signal-db_query_p99")).to_contain_text("40")

@@ -113,17 +113,18 @@ def test_redis_commands_and_pipelines_are_counted(client: Client, redis_server: 
     assert script() == 1
     told = parts(breakdown.leave(entry))
     durations = counted(client, REDIS_COMMAND_DURATION)
-    assert durations[("SET",)] == 1
-    assert durations[("PIPELINE",)] == 2
-    assert durations[("GET",)] == 2
-    assert durations[("XREAD",)] == 1
-    assert ("BLPOP",) not in durations
-    assert errors(client, REDIS_COMMAND_ERRORS) == {("LPUSH",): 1}
+    where = f"127.0.0.1:{redis_server.port}/21"
+    assert durations["SET", where] == 1
+    assert durations["PIPELINE", where] == 2
+    assert durations["GET", where] == 2
+    assert durations["XREAD", where] == 1
+    assert ("BLPOP", where) not in durations
+    assert errors(client, REDIS_COMMAND_ERRORS) == {("LPUSH", where): 1}
     assert told[("redis", "BLPOP", "blocking")] == (1, 0)
     assert told[("redis", "XREAD", "blocking")] == (1, 0)
-    assert told[("redis", "XREAD", "")] == (1, 0)
-    assert told[("redis", "LPUSH", "")] == (1, 1)
-    assert healthy(client) == {("redis", f"127.0.0.1:{redis_server.port}/21")}
+    assert told[("redis", "XREAD", where)] == (1, 0)
+    assert told[("redis", "LPUSH", where)] == (1, 1)
+    assert healthy(client) == {("redis", where)}
     r.close()
 
 
@@ -137,8 +138,9 @@ async def test_asynchronous_redis_is_counted_in_parallel(client: Client, redis_s
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(r.blpop(["missing"], timeout=30), 0.05)
     told = breakdown.leave(entry)
-    assert parts(told)[("redis", "SET", "")] == (10, 0)
-    assert parts(told)[("redis", "PIPELINE", "")] == (1, 0)
+    where = f"127.0.0.1:{redis_server.port}/22"
+    assert parts(told)[("redis", "SET", where)] == (10, 0)
+    assert parts(told)[("redis", "PIPELINE", where)] == (1, 0)
     assert parts(told)[("redis", "BLPOP", "blocking")] == (1, 0)
     assert told is not None
     assert told["own_s"] + sum(part["covered_s"] for part in told["parts"]) == pytest.approx(told["total_s"], abs=1e-6)
@@ -147,16 +149,17 @@ async def test_asynchronous_redis_is_counted_in_parallel(client: Client, redis_s
 
 
 def test_a_redis_that_is_away_is_an_error_and_unwatching_ends_it(client: Client) -> None:
-    r = huoyan.watch(redis.Redis(port=free_port(), socket_connect_timeout=1))
+    port = free_port()
+    r = huoyan.watch(redis.Redis(port=port, username="shop", password="s3cret", socket_connect_timeout=1))
     huoyan.watch(r)
     with pytest.raises(redis.ConnectionError):
         r.get("a")
-    assert errors(client, REDIS_COMMAND_ERRORS) == {("GET",): 1}
+    assert errors(client, REDIS_COMMAND_ERRORS) == {("GET", f"localhost:{port}/0"): 1}
     assert not healthy(client)
     huoyan.unwatch(r)
     with pytest.raises(redis.ConnectionError):
         r.get("a")
-    assert errors(client, REDIS_COMMAND_ERRORS) == {("GET",): 1}
+    assert errors(client, REDIS_COMMAND_ERRORS) == {("GET", f"localhost:{port}/0"): 1}
 
 
 def test_redis_in_threads_loses_no_command(client: Client, redis_server: RedisServer) -> None:
@@ -166,7 +169,7 @@ def test_redis_in_threads_loses_no_command(client: Client, redis_server: RedisSe
         thread.start()
     for thread in threads:
         thread.join()
-    assert counted(client, REDIS_COMMAND_DURATION) == {("PING",): 200}
+    assert counted(client, REDIS_COMMAND_DURATION) == {("PING", f"127.0.0.1:{redis_server.port}/23"): 200}
     r.close()
 
 
@@ -296,6 +299,10 @@ SPANS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
     ),
     ({"db.system": "mongodb", "db.operation": "find"}, ("database", "FIND", "")),
     ({"db.system": "redis", "db.statement": "GET ?"}, ("redis", "GET", "")),
+    (
+        {"db.system": "redis", "db.statement": "GET ?", "net.peer.name": "cache", "net.peer.port": 6379},
+        ("redis", "GET", "cache:6379/0"),
+    ),
     ({"db.system.name": "redis", "db.query.text": "SET ? ?\nGET ?"}, ("redis", "PIPELINE", "")),
     (
         {"http.method": "GET", "http.url": "https://Bank.example:8443/x", "http.status_code": 200},
@@ -330,12 +337,14 @@ def test_spans_of_every_convention_are_parts_of_the_breakdown(
 
 def test_spans_fill_the_figures_of_the_hooks(client: Client) -> None:
     tracer = huoyan.watch(TracerProvider()).get_tracer("anything")
-    with tracer.start_as_current_span("q", kind=SpanKind.CLIENT, attributes=SPANS[0][0]) as span:
+    where = {"server.address": "db", "server.port": 5432, "db.namespace": "shop"}
+    with tracer.start_as_current_span("q", kind=SpanKind.CLIENT, attributes={**SPANS[0][0], **where}) as span:
         span.set_status(StatusCode.ERROR)
-    with tracer.start_as_current_span("h", kind=SpanKind.CLIENT, attributes=SPANS[6][0]) as span:
+    with tracer.start_as_current_span("h", kind=SpanKind.CLIENT, attributes=SPANS[7][0]) as span:
         span.set_attribute("error.type", "httpx.ConnectError")
-    assert counted(client, DB_QUERY_DURATION) == {("SELECT", "orders"): 1}
-    assert errors(client, DB_QUERY_ERRORS) == {("SELECT", "orders"): 1}
+    assert counted(client, DB_QUERY_DURATION) == {("SELECT", "orders", "db:5432/shop"): 1}
+    assert errors(client, DB_QUERY_ERRORS) == {("SELECT", "orders", "db:5432/shop"): 1}
+    assert healthy(client) == set()
     assert counted(client, HTTP_CLIENT_REQUEST_DURATION) == {("POST", "bank.example", "error"): 1}
     assert errors(client, HTTP_CLIENT_ERRORS) == {("POST", "bank.example", "ConnectError"): 1}
 
@@ -359,17 +368,17 @@ def test_what_a_hook_of_its_own_sees_is_not_counted_again(client: Client) -> Non
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
-        seen = counted(client, DB_QUERY_DURATION)[("SELECT", "")]
+        seen = sum(counted(client, DB_QUERY_DURATION).values())
         assert seen >= 1
         huoyan.watch(engine)
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
-        assert counted(client, DB_QUERY_DURATION)[("SELECT", "")] == seen + 1
+        assert sum(counted(client, DB_QUERY_DURATION).values()) == seen + 1
         huoyan.unwatch(engine)
         huoyan.unwatch(provider)
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
-        assert counted(client, DB_QUERY_DURATION)[("SELECT", "")] == seen + 1
+        assert sum(counted(client, DB_QUERY_DURATION).values()) == seen + 1
     finally:
         instrumentor.uninstrument()
 

@@ -48,7 +48,7 @@ def test_requests_and_queries_become_signals_by_service(server: HuoyanServer, cl
     requests = client.measurements.counter(HTTP_REQUESTS)
     for status, count in (("200", 90), ("404", 6), ("503", 4)):
         requests.child(("GET", "/orders/{id}", status)).add(count)
-    queries = client.measurements.distribution(DB_QUERY_DURATION).child(("SELECT", "orders"))
+    queries = client.measurements.distribution(DB_QUERY_DURATION).child(("SELECT", "orders", "shop"))
     for _ in range(50):
         queries.observe(2.8)
     assert client.flush(10)
@@ -58,7 +58,7 @@ def test_requests_and_queries_become_signals_by_service(server: HuoyanServer, cl
     assert _now(server, "http_requests_per_minute", **query) == {(service, "/orders/{id}"): 100.0}
     assert _now(server, "http_requests_per_minute", **query, label="http_status=404", by="method") == {("GET",): 6.0}
     ((labels, p99),) = _now(server, "db_query_p99", **query).items()
-    assert labels == (service, "SELECT", "orders")
+    assert labels == (service, "SELECT", "orders", "shop")
     assert p99 == pytest.approx(2.8, rel=0.022)
 
 

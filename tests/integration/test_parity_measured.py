@@ -54,7 +54,7 @@ def read() -> Iterator[tuple[HuoyanServer, PrometheusServer]]:
 def _measure(client: Client, prometheus: PrometheusServer) -> None:
     counters = {s: client.measurements.counter(HTTP_REQUESTS).child(("GET", "/a", s)) for s in STATUSES}
     latency = client.measurements.distribution(HTTP_REQUEST_DURATION).child(("GET", "/a"))
-    queries = {t: client.measurements.distribution(DB_QUERY_DURATION).child(("SELECT", t)) for t in QUERIES_S}
+    queries = {t: client.measurements.distribution(DB_QUERY_DURATION).child(("SELECT", t, "shop")) for t in QUERIES_S}
     # Prometheus sees no first increase of a series that was not there before.
     _scraped(prometheus, 0)
     for step in range(1, STEPS + 1):

@@ -34,6 +34,7 @@ from sqlalchemy.pool import NullPool
 
 import huoyan
 from huoyan.client import breakdown
+from huoyan.client.dependencies.sqlalchemy import target_of
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
@@ -116,13 +117,19 @@ async def async_engine(client: Client, url: str) -> Any:
 
 def counted(client: Client) -> dict[tuple[str, ...], int]:
     """Return how many statements were counted, by operation and table."""
-    return {values: child.count for values, child in client.measurements.distribution(DB_QUERY_DURATION).series()}
+    found = {values: child.count for values, child in client.measurements.distribution(DB_QUERY_DURATION).series()}
+    assert {("database", values[2]) for values in found} <= healthy(client), "the database is told with each"
+    return {values[:2]: count for values, count in found.items()}
+
+
+def healthy(client: Client) -> set[tuple[str, ...]]:
+    return {values for values, _ in client.measurements.gauge(DEPENDENCY_LAST_SUCCESS).series()}
 
 
 def errors(client: Client) -> dict[tuple[str, ...], float]:
     """Return how many statements failed, by operation and table."""
     series = client.measurements.counter(DB_QUERY_ERRORS).series()
-    return {values: child.value for values, child in series if child.value}
+    return {values[:2]: child.value for values, child in series if child.value}
 
 
 def test_statements_are_counted_by_operation_and_table(client: Client, engine: Engine) -> None:
@@ -154,7 +161,7 @@ def test_statements_are_counted_by_operation_and_table(client: Client, engine: E
         ("DELETE", "lines"): 1,
     }
     assert not errors(client)
-    (target,) = [values for values, _ in client.measurements.gauge(DEPENDENCY_LAST_SUCCESS).series()]
+    (target,) = healthy(client)
     assert target[0] == "database"
     assert client.measurements.gauge(DEPENDENCY_LAST_SUCCESS).child(target).value == pytest.approx(
         client.clock.now(), abs=60
@@ -410,3 +417,17 @@ def test_an_error_while_sqlite_fetches_is_one_of_the_statement(client: Client, t
         connection.execute(text("SELECT fussy(1) UNION ALL SELECT fussy(2) UNION ALL SELECT fussy(3)")).all()
     engine.dispose()
     assert list(errors(client).values()) == [1]
+
+
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [
+        ("postgresql+psycopg://shop:s3cret@db:5433/orders?sslmode=require", "db:5433/orders"),
+        ("postgresql+psycopg://shop:s3cret@db/orders", "db/orders"),
+        ("sqlite:////var/lib/shop.db", "shop.db"),
+        ("sqlite:///file:shop.db?mode=ro&uri=true&key=s3cret", "shop.db"),
+        ("sqlite://", "sqlite"),
+    ],
+)
+def test_a_database_is_named_by_where_it_is_and_never_with_credentials(address: str, target: str) -> None:
+    assert target_of(create_engine(address).url) == target

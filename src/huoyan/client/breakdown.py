@@ -26,9 +26,11 @@ from huoyan.client.holds import Holds
 
 MAX_PARTS = 32
 """Parts told at most, the last of which is `other`."""
+MANY_CALLS = 128
+"""With so many calls held, a collector sums them up, see `Collector.added`."""
 
 _MAX_KEPT = 128
-_MANY_CALLS = 128
+
 _MAX_CALLS_HELD = 384
 _OTHER = ("other", "", "")
 # Nanoseconds: what the clock resolves.
@@ -90,19 +92,20 @@ class Collector:
         parent: The collector of what this is a part of; it is told of every call, too.
 
     Attributes:
+        calls: Calls that have ended and are not summed up.
         open: Calls that have begun and not ended.
         closed: Whether it is over: what is called now counts nowhere.
         started: When it began, a reading of `perf_counter`.
     """
 
-    __slots__ = ("_calls", "_parts", "_settled_until", "_stopped", "closed", "kind", "open", "parent", "started")
+    __slots__ = ("_parts", "_settled_until", "_stopped", "calls", "closed", "kind", "open", "parent", "started")
 
     def __init__(self, kind: str, parent: "Collector | None" = None) -> None:
         self.kind = kind
         self.parent = parent
         self.open = 0
         self.closed = False
-        self._calls: list[Call] = []
+        self.calls: list[Call] = []
         self._parts: dict[Key, _Part] = {}
         self._stopped: float | None = None
         self.started = self._settled_until = perf_counter()
@@ -119,17 +122,22 @@ class Collector:
 
     def add(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
         """Count one call here and in the parents, unless they are over; see `Call`."""
-        calls = self._calls
+        calls = self.calls
         calls.append((started, ended, key, failed))
-        if len(calls) >= _MANY_CALLS:
+        if self.parent is not None or len(calls) >= MANY_CALLS:
+            self.added(started, ended, key, failed)
+
+    def added(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
+        """Do the rest of `add` for a call that was appended to `calls`: needed with a parent, or with `MANY_CALLS`."""
+        if len(self.calls) >= MANY_CALLS:
             self._relieve(ended)
         if self.parent is not None:
             self.parent.add(started, ended, key, failed)
 
     def _relieve(self, until: float) -> None:
         if self.closed:
-            self._calls.clear()
-        elif not self.open or len(self._calls) >= _MAX_CALLS_HELD:
+            self.calls.clear()
+        elif not self.open or len(self.calls) >= _MAX_CALLS_HELD:
             # With none open, nothing that comes can overlap what is held.
             self._wait(until)
             self._settle(until)
@@ -156,7 +164,7 @@ class Collector:
             ended: When it was closed, a reading of `perf_counter`.
         """
         self._wait(ended)
-        if not self._calls and not self._parts:
+        if not self.calls and not self._parts:
             return None
         self._settle(ended)
         return self._json(ended - self.started)
@@ -167,13 +175,13 @@ class Collector:
         if since < holds.until:
             for hold in holds.over(self, since, until):
                 waited = max(hold.since, since), min(hold.until, until)
-                self._calls.append((*waited, ("event_loop", "", hold.holder), False))
+                self.calls.append((*waited, ("event_loop", "", hold.holder), False))
 
     def _settle(self, until: float) -> None:
         with _lock:
             # Other threads may append meanwhile; those calls stay for the next time.
-            calls = self._calls[:]
-            del self._calls[: len(calls)]
+            calls = self.calls[:]
+            del self.calls[: len(calls)]
             last = since = self._settled_until
             covered = []
             for started, ended, _, _ in calls:

@@ -207,8 +207,8 @@ HTTP_WEBSOCKETS_OPEN = Metric(
 DB_QUERY_DURATION = Metric(
     "db_query_duration_seconds",
     MetricKind.DISTRIBUTION,
-    "How long database statements took.",
-    ("operation", "table"),
+    "How long database statements took; target is the database: host:port/name, or the name of its file.",
+    ("operation", "table", "target"),
     "seconds",
     Endpoint.APPLICATION,
 )
@@ -216,7 +216,7 @@ DB_QUERY_ERRORS = Metric(
     "db_query_errors_total",
     MetricKind.COUNTER,
     "Database statements that ended with an error.",
-    ("operation", "table"),
+    ("operation", "table", "target"),
     endpoint=Endpoint.APPLICATION,
 )
 DB_POOL_WAIT = Metric(
@@ -237,8 +237,8 @@ DB_POOL_IN_USE = Metric(
 REDIS_COMMAND_DURATION = Metric(
     "redis_command_duration_seconds",
     MetricKind.DISTRIBUTION,
-    "How long Redis commands took.",
-    ("command",),
+    "How long Redis commands took; target is the Redis: host:port/number of the database.",
+    ("command", "target"),
     "seconds",
     Endpoint.APPLICATION,
 )
@@ -246,7 +246,7 @@ REDIS_COMMAND_ERRORS = Metric(
     "redis_command_errors_total",
     MetricKind.COUNTER,
     "Redis commands that ended with an error.",
-    ("command",),
+    ("command", "target"),
     endpoint=Endpoint.APPLICATION,
 )
 HTTP_CLIENT_REQUEST_DURATION = Metric(

@@ -104,7 +104,7 @@ def test_calls_that_are_begun_and_finished_get_their_exact_shares(given: list[tu
         collector.add(started, now, ("http", "GET", target), False)
         done.append((started, now, target))
 
-    with patch.object(breakdown, "_MANY_CALLS", 5):
+    with patch.object(breakdown, "MANY_CALLS", 5):
         for passed_s, number, begins in given:
             now += passed_s
             if begins or not open_calls:
@@ -137,7 +137,7 @@ def test_the_largest_parts_are_named_and_the_rest_folded() -> None:
     assert told["total_s"] == pytest.approx(2000)
     assert "host-40" in [part["target"] for part in told["parts"]]
     assert len(collector._parts) <= 129
-    assert not collector._calls
+    assert not collector.calls
 
 
 def test_nothing_is_collected_outside_of_requests_and_runs() -> None:
@@ -178,7 +178,7 @@ def test_what_goes_on_after_the_end_counts_nowhere() -> None:
     assert [part["operation"] for part in told["parts"]] == ["GET"]
     for _ in range(10_000):
         entry.collector.add(0.0, 1.0, ("redis", "BLPOP", ""), False)
-    assert len(entry.collector._calls) < 128
+    assert len(entry.collector.calls) < 128
     assert [part["operation"] for part in told["parts"]] == ["GET"]
 
 

@@ -21,7 +21,7 @@ from huoyan.signals.metrics import DB_QUERY_DURATION, DB_QUERY_ERRORS, HTTP_CLIE
 from tests.servers.http import HttpSink
 
 KEY = ("database", "SELECT", "orders")
-LABELS = ("SELECT", "orders")
+LABELS = ("SELECT", "orders", "shop")
 
 
 def test_a_call_is_a_duration_a_success_and_a_part(client: Client) -> None:

@@ -29,7 +29,7 @@ def test_a_frame_carries_growth_and_the_next_one_only_what_is_new():
     clock = FakeClock()
     outbox, measurements = _outbox(clock)
     requests = measurements.counter(HTTP_REQUESTS).child(("GET", "/a", "200"))
-    queries = measurements.distribution(DB_QUERY_DURATION).child(("SELECT", "orders"))
+    queries = measurements.distribution(DB_QUERY_DURATION).child(("SELECT", "orders", "shop"))
     requests.add(3)
     queries.observe(0.5)
     outbox.freeze()

@@ -1565,7 +1565,7 @@ export interface components {
          * @example {
          *       "service": "orders",
          *       "kind": "database",
-         *       "host": "",
+         *       "target": "db:5432/orders",
          *       "health": "degraded",
          *       "reason": {
          *         "kind": "slower",
@@ -1580,20 +1580,12 @@ export interface components {
          *       "p95_s": 1.7,
          *       "p99_s": 2.8,
          *       "p95_before_s": 0.012,
-         *       "targets": [
-         *         {
-         *           "target": "orders",
-         *           "last_success_at": "2026-11-20T21:15:10.000000Z"
-         *         }
-         *       ],
-         *       "pools": [
-         *         {
-         *           "pool": "orders",
-         *           "in_use": 4,
-         *           "most": 15,
-         *           "wait_p95_s": 0.0002
-         *         }
-         *       ],
+         *       "last_success_at": "2026-11-20T21:15:10.000000Z",
+         *       "pool": {
+         *         "in_use": 4,
+         *         "most": 15,
+         *         "wait_p95_s": 0.0002
+         *       },
          *       "parts": [
          *         {
          *           "labels": {
@@ -1621,10 +1613,10 @@ export interface components {
              */
             kind: "database" | "redis" | "http" | "smtp";
             /**
-             * Host
-             * @description For `http` and `smtp`; empty for the databases and the Redis of a service, which are counted together.
+             * Target
+             * @description Which one: of a database host:port/name or the name of its file, of Redis host:port/number, else the host.
              */
-            host: string;
+            target: string;
             /**
              * Health
              * @description `idle`: not called within the window.
@@ -1652,10 +1644,13 @@ export interface components {
              * @description P95 of the hour before the window; null without calls.
              */
             p95_before_s: number | null;
-            /** Targets */
-            targets: components["schemas"]["DependencyTarget"][];
-            /** Pools */
-            pools: components["schemas"]["DependencyPool"][];
+            /**
+             * Last Success At
+             * @description When it last answered without an error; null when it is not known to have.
+             */
+            last_success_at: string | null;
+            /** @description Null where there is none. */
+            pool: components["schemas"]["DependencyPool"] | null;
             /**
              * Parts
              * @description Those that took most time first.
@@ -1670,7 +1665,7 @@ export interface components {
          *         {
          *           "service": "orders",
          *           "kind": "database",
-         *           "host": "",
+         *           "target": "db:5432/orders",
          *           "health": "degraded",
          *           "reason": {
          *             "kind": "slower",
@@ -1685,20 +1680,12 @@ export interface components {
          *           "p95_s": 1.7,
          *           "p99_s": 2.8,
          *           "p95_before_s": 0.012,
-         *           "targets": [
-         *             {
-         *               "target": "orders",
-         *               "last_success_at": "2026-11-20T21:15:10.000000Z"
-         *             }
-         *           ],
-         *           "pools": [
-         *             {
-         *               "pool": "orders",
-         *               "in_use": 4,
-         *               "most": 15,
-         *               "wait_p95_s": 0.0002
-         *             }
-         *           ],
+         *           "last_success_at": "2026-11-20T21:15:10.000000Z",
+         *           "pool": {
+         *             "in_use": 4,
+         *             "most": 15,
+         *             "wait_p95_s": 0.0002
+         *           },
          *           "parts": [
          *             {
          *               "labels": {
@@ -1774,11 +1761,9 @@ export interface components {
         };
         /**
          * DependencyPool
-         * @description A pool of database connections.
+         * @description The connections to a database.
          */
         DependencyPool: {
-            /** Pool */
-            pool: string;
             /**
              * In Use
              * @description Connections lent out now, over all processes; null when not heard.
@@ -1817,21 +1802,6 @@ export interface components {
              * @description From where on that is too much.
              */
             limit: number;
-        };
-        /**
-         * DependencyTarget
-         * @description One database, Redis, host or mail server behind a dependency.
-         */
-        DependencyTarget: {
-            /** Target */
-            target: string;
-            /**
-             * Last Success At
-             * Format: date-time
-             * @description When it last answered without an error.
-             * @example 2026-11-20T21:15:03.123456Z
-             */
-            last_success_at: string;
         };
         /**
          * Deploy

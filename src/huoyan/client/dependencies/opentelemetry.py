@@ -107,7 +107,7 @@ class _Processor(SpanProcessor):
             self._outbound.finish(call, method, _peer(attributes), answered, None, reason)
             return
         what = self._database(span, attributes) if kind in ("database", "redis") else _exchange(kind, attributes)
-        key = (kind, *what, _peer(attributes))
+        key = (kind, *what, _server(kind, attributes))
         (self._series.get(key) or self._make(key)).finish(call, failed)
 
     def _database(self, span: ReadableSpan, attributes: Attributes) -> tuple[str, str]:
@@ -129,11 +129,11 @@ class _Processor(SpanProcessor):
         return operation or OTHER, table or ("" if operation else OTHER)
 
     def _make(self, key: tuple[str, str, str, str]) -> Series:
-        component, operation, target, peer = key
+        component, operation, target, server = key
         metrics: tuple[Metric, Metric] | None = None
-        values: tuple[str, ...] = (operation, target)
+        values: tuple[str, ...] = (operation, target, server)
         if component == "redis":
-            metrics, values = (REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS), (operation,)
+            metrics, values, target = (REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS), (operation, server), server
         elif component == "database":
             metrics = (DB_QUERY_DURATION, DB_QUERY_ERRORS)
         made = series(
@@ -141,7 +141,7 @@ class _Processor(SpanProcessor):
             (component, operation, target),
             None if metrics is None else (metrics[0], values),
             None if metrics is None else (metrics[1], values),
-            (component, peer or target),
+            (component, server or target),
         )
         return self._series.put(key, made)
 
@@ -166,6 +166,19 @@ def _exchange(kind: str, attributes: Attributes) -> tuple[str, str]:
         operation = _first(attributes, "messaging.operation.type", "messaging.operation.name", "messaging.operation")
         target = _first(attributes, "messaging.destination.name", "messaging.destination")
     return str(operation or OTHER)[:_MAX_LABEL_CHARS], str(target or "")[:_MAX_LABEL_CHARS]
+
+
+def _server(kind: str, attributes: Attributes) -> str:
+    """Return what is called, in the words of the hooks: host:port/database for databases and Redis."""
+    peer = _peer(attributes)
+    if kind == "database":
+        name = str(_first(attributes, "db.namespace", "db.name") or "")
+        # Of a file the name alone.
+        return (f"{peer}/{name}" if peer and name else peer or name.rpartition("/")[2])[:_MAX_LABEL_CHARS]
+    if kind == "redis" and peer:
+        number = _first(attributes, "db.namespace", "db.redis.database_index")
+        return f"{peer}/{0 if number is None else number}"[:_MAX_LABEL_CHARS]
+    return peer
 
 
 def _peer(attributes: Attributes) -> str:

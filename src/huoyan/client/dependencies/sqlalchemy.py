@@ -49,7 +49,7 @@ class _Watch:
 
     def __init__(self, engine: Any, reporter: Reporter) -> None:
         self._client = reporter.client
-        self._database = _database(engine.url)
+        self._database = target_of(engine.url)
         self._statements = Statements(engine.dialect.name)
         self._series = SeriesCache()
         self._pool: _PoolWatch | None = None
@@ -141,11 +141,12 @@ class _Watch:
         return self._series.put(statement, self._make(told or self._statements.describe(statement)))
 
     def _make(self, what: tuple[str, str]) -> Series:
+        values = (*what, self._database)
         return series(
             self._client,
             ("database", *what),
-            (DB_QUERY_DURATION, what),
-            (DB_QUERY_ERRORS, what),
+            (DB_QUERY_DURATION, values),
+            (DB_QUERY_ERRORS, values),
             ("database", self._database),
         )
 
@@ -371,9 +372,11 @@ def _table(source: Any, depth: int) -> str:
     return _table(element, depth + 1)
 
 
-def _database(url: Any) -> str:
+def target_of(url: Any) -> str:
     """Return the name of a database: its host and name, of a file the name alone, in memory that of the program."""
-    name = str(url.database or "").rpartition("/")[2].replace(":memory:", "")
+    # A file may be named by a URI with options: `file:shop.db?mode=ro&uri=true`.
+    path = str(url.database or "").partition("?")[0].removeprefix("file:")
+    name = path.rpartition("/")[2].replace(":memory:", "")
     if url.host:
         return f"{url.host}{f':{url.port}' if url.port else ''}/{name}"
     return name or str(url.get_backend_name())

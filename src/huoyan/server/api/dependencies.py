@@ -9,7 +9,6 @@ from huoyan.server.api.schemas.dependency import (
     DependencyPart,
     DependencyPool,
     DependencyReason,
-    DependencyTarget,
     Health,
     Kind,
 )
@@ -49,22 +48,22 @@ class _Measured:
     """How a kind of dependency is measured.
 
     Args:
-        own: Labels that tell dependencies of one service apart, beside the kind.
+        target: Label that tells dependencies of one kind and service apart.
         parts: Labels that tell calls of one dependency apart.
         errors: Counts failures, with the same labels; None where the status says what failed.
     """
 
     duration: Metric
     errors: Metric | None
-    own: tuple[str, ...] = ()
+    target: str
     parts: tuple[str, ...] = ()
 
 
 _KINDS: dict[Kind, _Measured] = {
-    "database": _Measured(DB_QUERY_DURATION, DB_QUERY_ERRORS, parts=("operation", "table")),
-    "redis": _Measured(REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS, parts=("command",)),
-    "http": _Measured(HTTP_CLIENT_REQUEST_DURATION, None, ("host",), ("method", "http_status")),
-    "smtp": _Measured(SMTP_SEND_DURATION, SMTP_SEND_ERRORS, ("host",)),
+    "database": _Measured(DB_QUERY_DURATION, DB_QUERY_ERRORS, "target", ("operation", "table")),
+    "redis": _Measured(REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS, "target", ("command",)),
+    "http": _Measured(HTTP_CLIENT_REQUEST_DURATION, None, "host", ("method", "http_status")),
+    "smtp": _Measured(SMTP_SEND_DURATION, SMTP_SEND_ERRORS, "host"),
 }
 
 
@@ -75,7 +74,7 @@ class _Found:
     parts: dict[Key, Histogram] = field(default_factory=dict)
     errors: dict[Key, int] = field(default_factory=dict)
     before: Histogram | None = None
-    targets: dict[str, float] = field(default_factory=dict)
+    last_success_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -101,7 +100,7 @@ def judge(
         errors: How many of them failed.
         now: How long they took.
         before: How long those of the hour before took; None without any.
-        wait: How long connections of the slowest pool were waited for; None without a pool.
+        wait: How long connections of its pool were waited for; None without a pool.
     """
     if not calls:
         return "idle", None
@@ -139,20 +138,19 @@ def dependency_figures(source: Moments, now: float, window_s: float, services: t
         found = _read(source, measured, where, now, window_s)
         for (service, component, target), at in answered.items():
             if component == kind:
-                key = (service, target) if measured.own else (service,)
-                found.setdefault(key, _Found()).targets[target] = at
+                found.setdefault((service, target), _Found()).last_success_at = at or None
         made += [
-            _document(kind, measured, key, each, pools.get(key[0], {}) if kind == "database" else {}, window_s)
+            _document(kind, measured, key, each, pools.get(key) if kind == "database" else None, window_s)
             for key, each in found.items()
         ]
-    made.sort(key=lambda one: (_RANK[one.health], -one.calls, one.service, one.kind, one.host))
+    made.sort(key=lambda one: (_RANK[one.health], -one.calls, one.service, one.kind, one.target))
     return made
 
 
 def _read(
     source: Moments, measured: _Measured, where: Mapping[str, tuple[str, ...]], now: float, window_s: float
 ) -> dict[Key, _Found]:
-    own = ("service", *measured.own)
+    own = ("service", measured.target)
     since = now - window_s
     found: dict[Key, _Found] = {}
     by = (*own, *measured.parts)
@@ -176,14 +174,13 @@ def _no_answer(http_status: str) -> bool:
     return http_status == "error" or (http_status.isdecimal() and int(http_status) >= 500)
 
 
-def _pools(
-    source: Moments, where: Mapping[str, tuple[str, ...]], now: float, window_s: float
-) -> dict[str, dict[str, _Pool]]:
-    pools: dict[str, dict[str, _Pool]] = {}
+def _pools(source: Moments, where: Mapping[str, tuple[str, ...]], now: float, window_s: float) -> dict[Key, _Pool]:
+    """Return the pools by service and what they are named after, the target of their statements."""
+    pools: dict[Key, _Pool] = {}
     by = ("service", "pool")
 
     def of(key: Key) -> _Pool:
-        return pools.setdefault(key[0], {}).setdefault(key[1], _Pool())
+        return pools.setdefault(key, _Pool())
 
     for key, value in source.gauge(DB_POOL_IN_USE.name, where, by, now, "sum").items():
         of(key).in_use = value
@@ -195,7 +192,7 @@ def _pools(
 
 
 def _document(
-    kind: Kind, measured: _Measured, key: Key, found: _Found, pools: Mapping[str, _Pool], window_s: float
+    kind: Kind, measured: _Measured, key: Key, found: _Found, pool: _Pool | None, window_s: float
 ) -> Dependency:
     whole = Histogram()
     for histogram in found.parts.values():
@@ -203,9 +200,7 @@ def _document(
     # An error that was counted without a duration is a call all the same.
     errors = sum(found.errors.values())
     calls = max(whole.count, errors)
-    waits = [pool.wait for pool in pools.values() if pool.wait is not None]
-    slowest = max(waits, key=lambda wait: wait.quantile(0.95) or 0.0, default=None)
-    health, reason = judge(calls, errors, whole, found.before, slowest)
+    health, reason = judge(calls, errors, whole, found.before, None if pool is None else pool.wait)
     parts = [
         _part(dict(zip(measured.parts, part, strict=True)), histogram, found.errors.get(part, 0), whole.sum, window_s)
         for part, histogram in found.parts.items()
@@ -213,7 +208,7 @@ def _document(
     return Dependency(
         service=key[0],
         kind=kind,
-        host=key[1] if measured.own else "",
+        target=key[1],
         health=health,
         reason=reason,
         calls=calls,
@@ -224,18 +219,14 @@ def _document(
         p95_s=whole.quantile(0.95),
         p99_s=whole.quantile(0.99),
         p95_before_s=None if found.before is None else found.before.quantile(0.95),
-        targets=[
-            DependencyTarget(target=target, last_success_at=at) for target, at in sorted(found.targets.items()) if at
-        ],
-        pools=[
-            DependencyPool(
-                pool=name,
-                in_use=None if pool.in_use is None else round(pool.in_use),
-                most=None if pool.most is None else round(pool.most),
-                wait_p95_s=None if pool.wait is None else pool.wait.quantile(0.95),
-            )
-            for name, pool in sorted(pools.items())
-        ],
+        last_success_at=found.last_success_at,
+        pool=None
+        if pool is None
+        else DependencyPool(
+            in_use=None if pool.in_use is None else round(pool.in_use),
+            most=None if pool.most is None else round(pool.most),
+            wait_p95_s=None if pool.wait is None else pool.wait.quantile(0.95),
+        ),
         parts=sorted(parts, key=lambda part: (-part.share, -part.calls, *part.labels.values())),
     )
 

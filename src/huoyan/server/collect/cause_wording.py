@@ -67,7 +67,13 @@ def named(cause: Cause) -> tuple[str, str]:
             else (f"{what} in the database", f"数据库 {what}")
         )
     if cause.component == "redis":
-        return f"Redis {what}", f" Redis {what}"
+        if target == "blocking":
+            return f"Redis {what}, which waits on purpose", f" Redis {what}（主动等待）"
+        return (
+            (f"Redis {what} at {target}", f" {target} 的 Redis {what}")
+            if target
+            else (f"Redis {what}", f" Redis {what}")
+        )
     if cause.component == "http":
         return f"requests to {target}", f"对 {target} 的请求"
     both = " ".join(part for part in (cause.component, cause.operation, target) if part)

@@ -35,7 +35,7 @@ _EXACT_TO = 0.98
 
 _MEASURED: dict[str, tuple[Metric, str, str]] = {
     "database": (DB_QUERY_DURATION, "operation", "table"),
-    "redis": (REDIS_COMMAND_DURATION, "command", ""),
+    "redis": (REDIS_COMMAND_DURATION, "command", "target"),
     "http": (HTTP_CLIENT_REQUEST_DURATION, "", "host"),
 }
 """Component → where its calls are measured apart: the metric, and its labels for operation and target."""

@@ -28,7 +28,8 @@ from huoyan.signals.spec import (
 )
 
 _SECTION = "dependencies"
-_TABLES = ("service", "operation", "table")
+_TABLES = ("service", "operation", "table", "target")
+_COMMANDS = ("service", "command", "target")
 _FAILED = ("error", *(str(status) for status in range(500, 600)))
 _GOOD = tuple(str(status) for status in range(200, 400))
 
@@ -96,7 +97,7 @@ DEPENDENCY_SIGNALS = (
     _calls(
         "redis_commands",
         REDIS_COMMAND_DURATION,
-        ("service", "command"),
+        _COMMANDS,
         ("Redis commands per minute", "每分钟 Redis 命令数"),
         ("Redis commands, those that wait on purpose apart, per minute.", "每分钟的 Redis 命令数（不含主动等待的）。"),
     ),
@@ -145,11 +146,11 @@ DEPENDENCY_SIGNALS = (
         expression=Latest(DB_POOL_IN_USE),
         panel=Panel(_SECTION),
     ),
-    _slow("redis", REDIS_COMMAND_DURATION, 0.95, ("service", "command"), "Redis command time", "Redis 命令耗时"),
+    _slow("redis", REDIS_COMMAND_DURATION, 0.95, _COMMANDS, "Redis command time", "Redis 命令耗时"),
     _share(
         "redis_error_ratio",
         Ratio(Increase(REDIS_COMMAND_ERRORS), Observations(REDIS_COMMAND_DURATION)),
-        ("service", "command"),
+        _COMMANDS,
         ("Redis errors", "Redis 错误率"),
         ("Share of the Redis commands that ended with an error.", "以错误告终的 Redis 命令比例。"),
     ),

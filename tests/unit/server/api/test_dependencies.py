@@ -55,11 +55,12 @@ def test_health_follows_the_rules_that_are_documented(calls, errors, now_s, befo
 def found() -> dict[tuple[str, str, str], Dependency]:
     """Give the dependencies of two services over the last 100 seconds."""
     source = MemorySource()
-    orders = {"service": "orders", "operation": "SELECT", "table": "orders"}
+    orders = {"service": "orders", "operation": "SELECT", "table": "orders", "target": "shop"}
     for _ in range(30):
         source.observe(DB_QUERY_DURATION, orders, NOW - 500, 0.01)
         source.observe(DB_QUERY_DURATION, orders, NOW - 10, 0.9)
         source.observe(DB_QUERY_DURATION, {**orders, "operation": "INSERT"}, NOW - 10, 0.1)
+    source.observe(DB_QUERY_DURATION, {**orders, "target": "db:5432/archive"}, NOW - 10, 0.2)
     source.add(DB_QUERY_ERRORS, orders, NOW - 10, 3)
     pool = {"service": "orders", "pool": "shop"}
     source.set(DB_POOL_IN_USE, pool, NOW - 1, 5)
@@ -75,12 +76,17 @@ def found() -> dict[tuple[str, str, str], Dependency]:
         labels = {"service": "orders", "method": "POST", "host": "bank.test", "http_status": status}
         for _ in range(count):
             source.observe(HTTP_CLIENT_REQUEST_DURATION, labels, NOW - 10, 0.2)
-    source.observe(REDIS_COMMAND_DURATION, {"service": "mail", "command": "GET"}, NOW - 10, 0.0)
-    return {(one.service, one.kind, one.host): one for one in dependency_figures(source, NOW, 100.0, ())}
+    source.observe(
+        REDIS_COMMAND_DURATION, {"service": "mail", "command": "GET", "target": "cache:6379/0"}, NOW - 10, 0.0
+    )
+    return {(one.service, one.kind, one.target): one for one in dependency_figures(source, NOW, 100.0, ())}
 
 
-def test_the_databases_of_a_service_are_one_with_its_operations_pools_and_last_answers(found):
-    database = found[("orders", "database", "")]
+def test_each_database_of_a_service_has_its_own_operations_pool_and_last_answer(found):
+    archive = found[("orders", "database", "db:5432/archive")]
+    assert (archive.calls, archive.errors, archive.health, archive.pool) == (1, 0, "good", None)
+    assert archive.last_success_at is None
+    database = found[("orders", "database", "shop")]
     assert (database.calls, database.calls_per_s, database.errors, database.error_ratio) == (60, 0.6, 3, 0.05)
     assert database.p50_s == pytest.approx(0.1, rel=0.03)
     assert database.p95_s == pytest.approx(0.9, rel=0.03)
@@ -89,9 +95,10 @@ def test_the_databases_of_a_service_are_one_with_its_operations_pools_and_last_a
     select, insert = database.parts
     assert select.labels == {"operation": "SELECT", "table": "orders"}
     assert (select.share, select.errors, insert.errors) == (pytest.approx(0.9), 3, 0)
-    (pool,) = database.pools
+    pool = database.pool
+    assert pool is not None
     assert (pool.in_use, pool.most, pool.wait_p95_s) == (5, 10, pytest.approx(0.02, rel=0.03))
-    assert [(each.target, each.last_success_at) for each in database.targets] == [("shop", NOW - 10)]
+    assert database.last_success_at == NOW - 10
 
 
 def test_a_request_failed_when_it_had_no_answer_or_one_of_500_and_above(found):
@@ -113,11 +120,12 @@ def test_what_is_only_known_to_have_answered_is_idle(found):
 def test_those_that_need_somebody_come_first(found):
     assert [key[1:] for key in found] == [
         ("http", "bank.test"),
-        ("database", ""),
-        ("redis", ""),
+        ("database", "shop"),
+        ("redis", "cache:6379/0"),
+        ("database", "db:5432/archive"),
         ("http", "mail.test"),
     ]
-    assert found[("mail", "redis", "")].parts[0].share == 0.0, "calls of no duration divide nothing"
+    assert found[("mail", "redis", "cache:6379/0")].parts[0].share == 0.0, "calls of no duration divide nothing"
 
 
 def test_a_server_that_heard_of_none_lists_none(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 import { Anchor, Group, Loader, SegmentedControl, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import type { TFunction } from "i18next";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useDependencies, type Dependency } from "../../api/queries";
@@ -22,12 +23,12 @@ const CHARTS = {
   d1: { since: "-24h", window_s: 720, step_s: 720 },
 } as const;
 
-/** Signals that draw a kind of dependency, in the order of the charts, and the labels that lines are told apart by. */
+/** Signals that draw a kind of dependency, in the order of the charts, the labels that lines are told apart by, and the one that says which it is. */
 const SIGNALS = {
-  database: { ids: ["db_queries_per_minute", "db_error_ratio", "db_query_p95", "db_query_p99"], by: ["operation", "table"] },
-  redis: { ids: ["redis_commands_per_minute", "redis_error_ratio", "redis_p95", "p99:redis_command_duration_seconds"], by: ["command"] },
-  http: { ids: ["http_client_requests_per_minute", "http_client_failure_ratio", "http_client_p95", "p99:http_client_request_duration_seconds"], by: ["method"] },
-  smtp: { ids: ["smtp_mails_per_minute", "smtp_error_ratio", "smtp_p95", "p99:smtp_send_duration_seconds"], by: [] },
+  database: { ids: ["db_queries_per_minute", "db_error_ratio", "db_query_p95", "db_query_p99"], by: ["operation", "table"], target: "target" },
+  redis: { ids: ["redis_commands_per_minute", "redis_error_ratio", "redis_p95", "p99:redis_command_duration_seconds"], by: ["command"], target: "target" },
+  http: { ids: ["http_client_requests_per_minute", "http_client_failure_ratio", "http_client_p95", "p99:http_client_request_duration_seconds"], by: ["method"], target: "host" },
+  smtp: { ids: ["smtp_mails_per_minute", "smtp_error_ratio", "smtp_p95", "p99:smtp_send_duration_seconds"], by: [], target: "host" },
 } as const;
 const CHART_TITLES = ["perMinute", "errors", "p95", "p99"] as const;
 
@@ -41,7 +42,7 @@ export function DependencyPage() {
   const dependencies = useDependencies(WINDOWS[window]);
   if (dependencies.isPending) return <Loader size="sm" />;
   if (dependencies.isError) return <ErrorNote error={dependencies.error} retry={() => void dependencies.refetch()} />;
-  const found = dependencies.data.items.find((each) => each.service === service && each.kind === kind && each.host === (search.host ?? ""));
+  const found = dependencies.data.items.find((each) => each.service === service && each.kind === kind && each.target === (search.target ?? ""));
   if (!found) return <EmptyNote>{t("dependency.notFound")}</EmptyNote>;
   const change = (next: Parameters<typeof changed>[1]) => void navigate({ search: changed(search, next), replace: true });
   const reason = reasonOf(found, t);
@@ -93,15 +94,7 @@ function changed(search: DependencySearch, next: { [K in keyof DependencySearch]
 
 function Facts({ dependency }: { dependency: Dependency }) {
   const { t } = useTranslation();
-  const pools = dependency.pools.map((pool): [string, ReactNode] => [
-    t("dependency.poolNamed", { pool: pool.pool }),
-    [
-      pool.in_use === null ? "–" : t("dependency.inUse", { used: pool.in_use, most: pool.most ?? "∞" }),
-      pool.wait_p95_s === null ? "" : t("dependency.waits", { wait: seconds(pool.wait_p95_s) }),
-    ]
-      .filter(Boolean)
-      .join(" · "),
-  ]);
+  const { pool, last_success_at: answered } = dependency;
   const facts: [string, ReactNode][] = [
     [t("dependency.rate"), rate(dependency.calls_per_s)],
     [t("dependency.errors"), `${percent(dependency.error_ratio)}${dependency.errors > 0 ? ` (${dependency.errors})` : ""}`],
@@ -109,8 +102,8 @@ function Facts({ dependency }: { dependency: Dependency }) {
     ["P95", seconds(dependency.p95_s)],
     ["P99", seconds(dependency.p99_s)],
     [t("dependency.before"), seconds(dependency.p95_before_s)],
-    ...pools,
-    ...dependency.targets.map((each): [string, ReactNode] => [t("dependency.answered", { target: each.target }), <Ago key={each.target} at={each.last_success_at} />]),
+    ...(pool === null ? [] : [[t("dependency.pool"), poolText(pool, t)] as [string, ReactNode]]),
+    [t("dependency.answered"), answered === null ? "–" : <Ago key="answered" at={answered} />],
     [
       t("run.service"),
       <Link key="service" to="/dependencies" search={{ service: dependency.service }} style={{ textDecoration: "underline" }}>
@@ -134,6 +127,11 @@ function Facts({ dependency }: { dependency: Dependency }) {
   );
 }
 
+function poolText(pool: NonNullable<Dependency["pool"]>, t: TFunction): string {
+  const used = pool.in_use === null ? "–" : t("dependency.inUse", { used: pool.in_use, most: pool.most ?? "∞" });
+  return [used, pool.wait_p95_s === null ? "" : t("dependency.waits", { wait: seconds(pool.wait_p95_s) })].filter(Boolean).join(" · ");
+}
+
 function Charts({ dependency, window, part, onWhole }: { dependency: Dependency; window: keyof typeof CHARTS; part: string | undefined; onWhole: () => void }) {
   const { t } = useTranslation();
   const signals = SIGNALS[dependency.kind];
@@ -143,9 +141,9 @@ function Charts({ dependency, window, part, onWhole }: { dependency: Dependency;
     ...CHARTS[window],
     service: dependency.service,
     by: signals.by.length > 0 ? [...signals.by] : ["-"],
-    label: [...(dependency.host ? [`host=${dependency.host}`] : []), ...labels.map(([name, value]) => `${name}=${value}`)],
+    label: [...(dependency.target ? [`${signals.target}=${dependency.target}`] : []), ...labels.map(([name, value]) => `${name}=${value}`)],
   };
-  const pool = { ...CHARTS[window], service: dependency.service, by: ["pool"] };
+  const pool = { ...CHARTS[window], service: dependency.service, by: ["pool"], label: [`pool=${dependency.target}`] };
   return (
     <Stack gap="xs">
       {chosen && labels.length > 0 && (
@@ -160,8 +158,8 @@ function Charts({ dependency, window, part, onWhole }: { dependency: Dependency;
         {signals.ids.map((id, position) => (
           <SignalChart key={id} id={id} query={query} title={t(`dependency.charts.${CHART_TITLES[position] ?? "perMinute"}`)} />
         ))}
-        {dependency.pools.length > 0 && <SignalChart id="db_pool_in_use" query={pool} title={t("dependency.charts.pool")} />}
-        {dependency.pools.length > 0 && <SignalChart id="db_pool_wait_p95" query={pool} title={t("dependency.charts.wait")} />}
+        {dependency.pool !== null && <SignalChart id="db_pool_in_use" query={pool} title={t("dependency.charts.pool")} />}
+        {dependency.pool !== null && <SignalChart id="db_pool_wait_p95" query={pool} title={t("dependency.charts.wait")} />}
       </SimpleGrid>
     </Stack>
   );

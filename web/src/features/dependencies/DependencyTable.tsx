@@ -40,9 +40,9 @@ export function DependencyTable({ dependencies, window }: { dependencies: Depend
         <Table.Tbody>
           {dependencies.map((each) => (
             <Table.Tr
-              key={`${each.service} ${each.kind} ${each.host}`}
+              key={`${each.service} ${each.kind} ${each.target}`}
               className="row-link"
-              data-dependency={`${each.service}/${each.kind}/${each.host}`}
+              data-dependency={`${each.service}/${each.kind}/${each.target}`}
               onClick={() => void navigate(place(each, window))}
             >
               <Table.Td>
@@ -71,7 +71,7 @@ export function DependencyTable({ dependencies, window }: { dependencies: Depend
                 {seconds(each.p99_s)}
               </Table.Td>
               <Table.Td ta="right" className="num">
-                <Pools dependency={each} />
+                <Pool pool={each.pool} />
               </Table.Td>
             </Table.Tr>
           ))}
@@ -108,14 +108,14 @@ function Name({ dependency, window }: { dependency: Dependency; window?: Depende
 }
 
 /** Connections lent out of those that may be, and how long one is waited for. */
-function Pools({ dependency }: { dependency: Dependency }) {
+function Pool({ pool }: { pool: Dependency["pool"] }) {
   const { t } = useTranslation();
-  if (dependency.pools.length === 0) return <>–</>;
-  return dependency.pools.map((pool) => (
-    <Text key={pool.pool} size="sm" title={pool.pool} truncate>
+  if (pool === null) return <>–</>;
+  return (
+    <Text size="sm" truncate>
       {pool.in_use ?? "–"}
       {pool.most === null ? "" : ` / ${pool.most}`}
       {pool.wait_p95_s === null ? "" : ` · ${t("dependency.waits", { wait: seconds(pool.wait_p95_s) })}`}
     </Text>
-  ));
+  );
 }

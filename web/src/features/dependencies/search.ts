@@ -11,7 +11,7 @@ export interface DependenciesSearch {
 /** Which of a service's dependencies of one kind, and which of its parts. */
 export interface DependencySearch {
   window?: "h1" | "d1";
-  host?: string;
+  target?: string;
   part?: string;
 }
 
@@ -20,7 +20,7 @@ export function readDependenciesSearch(search: Record<string, unknown>): Depende
 }
 
 export function readDependencySearch(search: Record<string, unknown>): DependencySearch {
-  return { ...readWindow(search), ...readText(search, "host"), ...readText(search, "part") };
+  return { ...readWindow(search), ...readText(search, "target"), ...readText(search, "part") };
 }
 
 function readWindow(search: Record<string, unknown>): { window?: "h1" | "d1" } {

@@ -7,11 +7,11 @@ import { nameOf, partName, reasonOf } from "./words";
 
 const t = i18n.getFixedT("en");
 const dependency = (more: Partial<Dependency>) =>
-  ({ service: "orders", kind: "database", host: "", targets: [], calls: 16, errors: 9, p95_before_s: 0.012, reason: null, ...more }) as Dependency;
+  ({ service: "orders", kind: "database", target: "", calls: 16, errors: 9, p95_before_s: 0.012, reason: null, ...more }) as Dependency;
 
-it("names a dependency by its host, its databases, or its kind", () => {
-  expect(nameOf(dependency({ kind: "http", host: "bank.test" }), t)).toBe("bank.test");
-  expect(nameOf(dependency({ targets: [{ target: "shop", last_success_at: "" }] }), t)).toBe("Database shop");
+it("names a dependency by its host, or by its kind and which one it is", () => {
+  expect(nameOf(dependency({ kind: "http", target: "bank.test" }), t)).toBe("bank.test");
+  expect(nameOf(dependency({ target: "db:5432/shop" }), t)).toBe("Database db:5432/shop");
   expect(nameOf(dependency({ kind: "redis" }), t)).toBe("Redis");
 });
 
@@ -29,5 +29,5 @@ it("names parts, a request without an answer among them", () => {
 
 it("ignores what an address cannot mean", () => {
   expect(readDependenciesSearch({ window: "m5", service: ["a"] })).toEqual({});
-  expect(readDependencySearch({ window: "d1", host: "bank.test", part: "POST 200" })).toEqual({ window: "d1", host: "bank.test", part: "POST 200" });
+  expect(readDependencySearch({ window: "d1", target: "bank.test", part: "POST 200" })).toEqual({ window: "d1", target: "bank.test", part: "POST 200" });
 });

@@ -3,12 +3,11 @@ import type { Dependency } from "../../api/queries";
 import { percent, seconds } from "../../ui/format";
 import type { DependencySearch } from "./search";
 
-/** What a dependency is called: its host, or the databases behind it where they are told; else only its kind. */
+/** What a dependency is called: a service or mail server its host, a database or Redis with its kind before it. */
 export function nameOf(dependency: Dependency, t: TFunction): string {
-  const kind = t(`dependency.kinds.${dependency.kind}`);
-  if (dependency.host) return dependency.host;
-  const targets = dependency.targets.map((each) => each.target).filter(Boolean);
-  return targets.length > 0 ? `${kind} ${targets.join(", ")}` : kind;
+  const { kind, target } = dependency;
+  const hosts = kind === "http" || kind === "smtp";
+  return hosts && target ? target : [t(`dependency.kinds.${kind}`), target].filter(Boolean).join(" ");
 }
 
 /** Why it is not good, as a sentence; empty when there is nothing to say. */
@@ -41,6 +40,6 @@ export function place(dependency: Dependency, window?: DependencySearch["window"
   return {
     to: "/dependencies/$service/$kind" as const,
     params: { service: dependency.service, kind: dependency.kind },
-    search: { ...(window ? { window } : {}), ...(dependency.host ? { host: dependency.host } : {}) },
+    search: { ...(window ? { window } : {}), ...(dependency.target ? { target: dependency.target } : {}) },
   };
 }

@@ -22,7 +22,7 @@ PART = {
 DEPENDENCY = {
     "service": "orders",
     "kind": "database",
-    "host": "",
+    "target": "db:5432/orders",
     "health": "degraded",
     "reason": {"kind": "slower", "value": 1.7, "limit": 0.036},
     "calls": 2100,
@@ -33,8 +33,8 @@ DEPENDENCY = {
     "p95_s": 1.7,
     "p99_s": 2.8,
     "p95_before_s": 0.012,
-    "targets": [{"target": "orders", "last_success_at": "2026-11-20T21:15:10.000000Z"}],
-    "pools": [{"pool": "orders", "in_use": 4, "most": 15, "wait_p95_s": 0.0002}],
+    "last_success_at": "2026-11-20T21:15:10.000000Z",
+    "pool": {"in_use": 4, "most": 15, "wait_p95_s": 0.0002},
     "parts": [PART],
 }
 
@@ -51,18 +51,9 @@ class DependencyReason(Document):
     """From where on that is too much."""
 
 
-class DependencyTarget(Document):
-    """One database, Redis, host or mail server behind a dependency."""
-
-    target: str
-    last_success_at: Timestamp
-    """When it last answered without an error."""
-
-
 class DependencyPool(Document):
-    """A pool of database connections."""
+    """The connections to a database."""
 
-    pool: str
     in_use: int | None
     """Connections lent out now, over all processes; null when not heard."""
     most: int | None
@@ -95,8 +86,8 @@ class Dependency(Document):
 
     service: str
     kind: Kind
-    host: str
-    """For `http` and `smtp`; empty for the databases and the Redis of a service, which are counted together."""
+    target: str
+    """Which one: of a database host:port/name or the name of its file, of Redis host:port/number, else the host."""
     health: Health
     """`idle`: not called within the window."""
     reason: DependencyReason | None
@@ -110,8 +101,10 @@ class Dependency(Document):
     p99_s: float | None
     p95_before_s: float | None
     """P95 of the hour before the window; null without calls."""
-    targets: list[DependencyTarget]
-    pools: list[DependencyPool]
+    last_success_at: Timestamp | None
+    """When it last answered without an error; null when it is not known to have."""
+    pool: DependencyPool | None
+    """Null where there is none."""
     parts: list[DependencyPart]
     """Those that took most time first."""
 

@@ -337,7 +337,7 @@ def test_spans_of_every_convention_are_parts_of_the_breakdown(
 
 def test_spans_fill_the_figures_of_the_hooks(client: Client) -> None:
     tracer = huoyan.watch(TracerProvider()).get_tracer("anything")
-    where = {"server.address": "db", "server.port": 5432, "db.namespace": "shop"}
+    where: dict[str, Any] = {"server.address": "db", "server.port": 5432, "db.namespace": "shop"}
     with tracer.start_as_current_span("q", kind=SpanKind.CLIENT, attributes={**SPANS[0][0], **where}) as span:
         span.set_status(StatusCode.ERROR)
     with tracer.start_as_current_span("h", kind=SpanKind.CLIENT, attributes=SPANS[7][0]) as span:

@@ -547,9 +547,9 @@ export interface paths {
         };
         /**
          * Get what processes and hosts use over a period
-         * @description Return CPU, memory, open files, threads, event loop lag and garbage collection pauses of every process, and
-         *     the load of every host. A host is described by its node exporter where a Prometheus that is asked has one, else
-         *     by the processes on it.
+         * @description Return what every process uses (CPU, memory, files, threads, pauses), and how every host is loaded.
+         *
+         *     A host is described by its node exporter where a Prometheus that is asked has one, else by the processes on it.
          */
         get: operations["getResources"];
         put?: never;

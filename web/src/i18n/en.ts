@@ -603,7 +603,7 @@ export const en = {
     },
     now: "now",
   },
-  chart: { more_one: "and {{count}} lower line", more_other: "and {{count}} lower lines" },
+  chart: { none: "No values in this time.", more_one: "and {{count}} lower line", more_other: "and {{count}} lower lines" },
   incidents: {
     title: "Incidents",
     none: "No incident.",

@@ -605,7 +605,7 @@ export const zh: typeof en = {
     },
     now: "现在",
   },
-  chart: { more_one: "另有 {{count}} 条数值更低", more_other: "另有 {{count}} 条数值更低" },
+  chart: { none: "该时段内没有数据。", more_one: "另有 {{count}} 条数值更低", more_other: "另有 {{count}} 条数值更低" },
   incidents: {
     title: "事件",
     none: "没有事件。",

@@ -1,14 +1,14 @@
-import { Group, Text } from "@mantine/core";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { useDeploys, useGaps, useSignal, type SignalQuery } from "../api/queries";
 import { Card } from "../ui/Card";
 import { quantity } from "../ui/format";
 import { ErrorNote } from "../ui/notes";
-import { TimeChart, type Line } from "../ui/TimeChart";
+import type { Line } from "../ui/TimeChart";
 import { bandsOf } from "./bands";
 import { together } from "./lines";
 import { marksOf } from "./marks";
+import { Plot } from "./Plot";
 
 const COLOURS = { p50: "#1098ad", p95: "#f59f00", p99: "#e03131" } as const;
 const SHARES = ["p50", "p95", "p99"] as const;
@@ -41,24 +41,18 @@ export function PercentilesChart({ family, query, title }: { family: "http_laten
       {error ? (
         <ErrorNote error={error} />
       ) : (
-        <>
-          <TimeChart title={title} times={times} lines={lines} bands={bands} marks={marks} from={data?.since} to={data?.until} format={(value) => quantity(value, data?.unit ?? "s")} />
-          <Group gap="sm" mt={4}>
-            {lines.map((line) => (
-              <Text key={line.label} size="xs" c="dimmed">
-                <span style={{ color: line.color }} aria-hidden>
-                  ●
-                </span>{" "}
-                {line.label}
-              </Text>
-            ))}
-            {[...new Set(bands.map((band) => band.label))].map((label) => (
-              <Text key={label} size="xs" c="dimmed" data-testid="blind-band">
-                <span className="hatched" aria-hidden /> {label}
-              </Text>
-            ))}
-          </Group>
-        </>
+        <Plot
+          pending={p50.isPending || p95.isPending || p99.isPending}
+          legend
+          title={title}
+          times={times}
+          lines={lines}
+          bands={bands}
+          marks={marks}
+          from={data?.since}
+          to={data?.until}
+          format={(value) => quantity(value, data?.unit ?? "s")}
+        />
       )}
     </Card>
   );

@@ -1,14 +1,15 @@
-import { Group, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { useDeploys, useGaps, useSignal, type SignalQuery } from "../api/queries";
 import { Card } from "../ui/Card";
 import { quantity } from "../ui/format";
 import { ErrorNote } from "../ui/notes";
-import { TimeChart, type Line } from "../ui/TimeChart";
+import type { Line } from "../ui/TimeChart";
 import { bandsOf } from "./bands";
 import { marksOf } from "./marks";
 import { foremost } from "./lines";
+import { Plot } from "./Plot";
 
 const PALETTE = ["#f26a12", "#1098ad", "#7048e8", "#2f9e44", "#e03131", "#f59f00", "#1c7ed6", "#c2255c"];
 
@@ -52,7 +53,7 @@ export function SignalChart({ id, query, title, color, most = 6, unit }: SignalC
     [data, gaps.data, t],
   );
   const marks = useMemo(() => (data && deploys.data ? marksOf(deploys.data.items, data.since, data.until, query.service) : []), [data, deploys.data, query.service]);
-  const heading = title ?? (i18n.language === "zh" ? data?.title_zh : data?.title) ?? id;
+  const heading = title ?? (i18n.language === "zh" ? data?.title_zh : data?.title) ?? (reading.isError ? id : "…");
   const now = whole.data?.now[0]?.value;
   return (
     <Card
@@ -60,7 +61,7 @@ export function SignalChart({ id, query, title, color, most = 6, unit }: SignalC
       label={heading}
       aside={
         data ? (
-          <Text fw={700} fz="lg" className="num" data-testid={`signal-${id}`}>
+          <Text fw={700} fz="lg" className="num" style={{ whiteSpace: "nowrap" }} data-testid={`signal-${id}`}>
             {quantity(now, unit ?? data.unit)}
           </Text>
         ) : null
@@ -69,29 +70,19 @@ export function SignalChart({ id, query, title, color, most = 6, unit }: SignalC
       {reading.isError ? (
         <ErrorNote error={reading.error} />
       ) : (
-        <>
-          <TimeChart title={heading} times={times} lines={lines} bands={bands} marks={marks} from={data?.since} to={data?.until} format={(value) => quantity(value, unit ?? data?.unit ?? "")} />
-          {(lines.length > 1 || bands.length > 0) && (
-            <Group gap="sm" mt={4}>
-              {lines.length > 1 &&
-                lines.map((line) => (
-                  <Text key={line.label} size="xs" c="dimmed">
-                    <span style={{ color: line.color }}>●</span> {line.label}
-                  </Text>
-                ))}
-              {more > 0 && (
-                <Text size="xs" c="dimmed">
-                  {t("chart.more", { count: more })}
-                </Text>
-              )}
-              {[...new Set(bands.map((band) => band.label))].map((label) => (
-                <Text key={label} size="xs" c="dimmed" data-testid="blind-band">
-                  <span className="hatched" aria-hidden /> {label}
-                </Text>
-              ))}
-            </Group>
-          )}
-        </>
+        <Plot
+          pending={reading.isPending}
+          legend={lines.length > 1}
+          more={more}
+          title={heading}
+          times={times}
+          lines={lines}
+          bands={bands}
+          marks={marks}
+          from={data?.since}
+          to={data?.until}
+          format={(value) => quantity(value, unit ?? data?.unit ?? "")}
+        />
       )}
     </Card>
   );

@@ -39,7 +39,7 @@ export interface DataTableProps<Key extends string> {
 /** A table with headings, the same for every list of the page. */
 export function DataTable<Key extends string>({ columns, minWidth, name, order, spacing = 6, fixed = true, highlight = true, children }: DataTableProps<Key>) {
   return (
-    <Table.ScrollContainer minWidth={minWidth}>
+    <Table.ScrollContainer minWidth={minWidth} type="native">
       <Table verticalSpacing={spacing} highlightOnHover={highlight} layout={fixed ? "fixed" : "auto"} data-testid={name}>
         <Table.Thead>
           <Table.Tr>

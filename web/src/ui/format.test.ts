@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, ageSeconds, bytes, count, percent, quantity, rate, relativeSeconds, seconds, share, shortType } from "./format";
+import { age, ageSeconds, bytes, count, percent, quantity, rate, relativeSeconds, roughAge, seconds, share, shortType } from "./format";
 
 describe("seconds", () => {
   it.each([
@@ -13,7 +13,7 @@ describe("seconds", () => {
     [3.216, "3.22 s"],
     [59.94, "59.9 s"],
     [95, "1 min 35 s"],
-    [119.7, "2 min 0 s"],
+    [119.7, "2 min"],
     [3 * 3600 + 120, "3 h 2 min"],
     [90_000, "1 d 1 h"],
   ])("shows %s as %s", (value, text) => expect(seconds(value)).toBe(text));
@@ -84,4 +84,17 @@ it("says how much is done, within the whole", () => {
 
 it("reads a rate of less than one a second by the minute", () => {
   expect([7.25, 1, 0.2, 0.0001, 0, null].map(rate)).toEqual(["7.25 /s", "1 /s", "12 /min", "< 0.01 /min", "0 /min", "–"]);
+});
+
+it.each([
+  [0.4, "0 s", "0 秒"],
+  [35, "35 s", "35 秒"],
+  [60, "1 min", "1 分"],
+  [887, "14 min", "14 分"],
+  [3600, "1 h", "1 小时"],
+  [13_000, "3 h", "3 小时"],
+  [200_000, "2 d", "2 天"],
+])("says %d s ago in the largest unit", (value, english, chinese) => {
+  expect(roughAge(value, "en")).toBe(english);
+  expect(roughAge(value, "zh")).toBe(chinese);
 });

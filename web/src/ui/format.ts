@@ -7,9 +7,14 @@ export function seconds(value: number | null | undefined): string {
   if (value < 1) return `${significant(value * 1e3)} ms`;
   if (value < 60) return `${significant(value)} s`;
   const whole = Math.round(value);
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+  if (whole < 3600) return inTwo(Math.floor(whole / 60), "min", whole % 60, "s");
+  if (whole < 86_400) return inTwo(Math.floor(whole / 3600), "h", Math.floor((whole % 3600) / 60), "min");
+  return inTwo(Math.floor(whole / 86_400), "d", Math.floor((whole % 86_400) / 3600), "h");
+}
+
+/** "1 min 35 s", and "1 min" where nothing is left over. */
+function inTwo(large: number, unit: string, rest: number, restUnit: string): string {
+  return rest === 0 ? `${large} ${unit}` : `${large} ${unit} ${rest} ${restUnit}`;
 }
 
 /** An age in whole seconds as a sentence holds it: "1 min 35 s", in Chinese "1 分 35 秒". */
@@ -17,6 +22,13 @@ export function age(value: number, language: string): string {
   const text = seconds(Math.round(value));
   if (language !== "zh") return text;
   return text.replace(" d", " 天").replace(" h", " 小时").replace(" min", " 分").replace(" s", " 秒");
+}
+
+/** How long ago, in its largest unit: "35 s", "14 min", "3 h"; the exact time stands where one points. */
+export function roughAge(value: number, language: string): string {
+  const whole = Math.round(value);
+  const unit = [86_400, 3600, 60, 1].find((each) => whole >= each) ?? 1;
+  return age(Math.floor(whole / unit) * unit, language);
 }
 
 /** 0.0312 → "3.1 %". */

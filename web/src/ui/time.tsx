@@ -1,7 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
-import { age, ageSeconds, clock } from "./format";
+import { ageSeconds, clock, roughAge } from "./format";
 
 const listeners = new Set<() => void>();
 let now = Date.now();
@@ -21,13 +21,13 @@ export function useNow(): number {
   );
 }
 
-/** "12 s ago", with the exact time on hover. */
+/** "12 s ago", "14 min ago", with the exact time on hover. */
 export function Ago({ at }: { at: string | null | undefined }) {
   const { t, i18n } = useTranslation();
   const current = useNow();
   if (!at) return <>–</>;
   const passed = ageSeconds(at, current);
-  const text = passed < 1.5 ? t("ago.now") : t("ago.ago", { age: age(passed, i18n.language) });
+  const text = passed < 1.5 ? t("ago.now") : t("ago.ago", { age: roughAge(passed, i18n.language) });
   return (
     <Tooltip label={clock(at, i18n.language)} openDelay={300}>
       <span className="num">{text}</span>

@@ -2,7 +2,7 @@ import { Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { useGaps } from "../../api/queries";
 import { deafSeconds } from "../../signals/bands";
-import { relativeSeconds, seconds } from "../../ui/format";
+import { age, relativeSeconds } from "../../ui/format";
 import { Clock, useNow } from "../../ui/time";
 import { reasonText } from "../../ui/reason";
 
@@ -22,7 +22,7 @@ export interface GapNoteProps {
 
 /** Says that a list is of a period in which something could not be heard, when that was, and what it may mean for the list. */
 export function GapNote({ since, until, of = "runs", period = "this" }: GapNoteProps) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const nowMs = useNow();
   const gaps = useGaps(since, until);
   const items = gaps.data?.items ?? [];
@@ -33,7 +33,7 @@ export function GapNote({ since, until, of = "runs", period = "this" }: GapNoteP
     <Text component="details" size="sm" c="dimmed" mb="xs" data-testid="gap-note" data-of={of}>
       <summary style={{ cursor: "pointer" }}>
         <span className="hatched" aria-hidden />{" "}
-        {t("gap.note", { count: items.length, time: seconds(Math.max(1, Math.round(deaf))), period: t(`gap.period.${period}`) })} {t(`gap.may.${of}`)}
+        {t("gap.note", { count: items.length, time: age(Math.max(1, Math.round(deaf)), i18n.language), period: t(`gap.period.${period}`) })} {t(`gap.may.${of}`)}
       </summary>
       <ul style={{ margin: "4px 0", paddingInlineStart: 24 }}>
         {items.slice(0, MOST).map((gap) => (

@@ -36,7 +36,7 @@ it("says nothing of a gap that is over", () => {
 
 it("notes for a list how long nothing was heard in its period", () => {
   show(<GapNote since="-1h" />, "-1h", [OVER]);
-  expect(screen.getByTestId("gap-note")).toHaveTextContent("Not everything could be heard for 2 min 0 s of this period.");
+  expect(screen.getByTestId("gap-note")).toHaveTextContent("Not everything could be heard for 2 min of this period.");
   expect(screen.getByRole("listitem")).toHaveTextContent("timed out");
 });
 
@@ -48,12 +48,12 @@ it("leaves a list without gaps alone", () => {
 it("counts several gaps, in Chinese too", () => {
   act(() => chooseLanguage("zh"));
   show(<GapNote since="-1h" />, "-1h", [{ ...OVER, source: "b" }, OVER]);
-  expect(screen.getByTestId("gap-note")).toHaveTextContent("有 2 段没有收到全部数据，共 2 min 0 s");
+  expect(screen.getByTestId("gap-note")).toHaveTextContent("有 2 段没有收到全部数据，共 2 分");
 });
 
 it("says what a gap may mean for each kind of list, and of which time it is", () => {
   show(<GapNote since="-24h" of="workers" period="d1" />, "-24h", [OVER]);
-  expect(screen.getByTestId("gap-note")).toHaveTextContent("2 min 0 s of the last 24 hours. Workers of then may be missing, or have been taken for dead while they worked.");
+  expect(screen.getByTestId("gap-note")).toHaveTextContent("2 min of the last 24 hours. Workers of then may be missing, or have been taken for dead while they worked.");
 });
 
 it("counts of a list that begins and ends at a time only what lies inside", () => {

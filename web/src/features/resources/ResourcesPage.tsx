@@ -1,4 +1,4 @@
-import { Group, Loader, SegmentedControl, Select, SimpleGrid, Stack, Text, Title } from "@mantine/core";
+import { Box, Group, Loader, SegmentedControl, Select, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
@@ -112,7 +112,9 @@ export function ResourcesPage() {
             chosen={host}
             onChoose={(name) => change({ host: name, worker: undefined })}
           />
-          <HostTable hosts={resources.data.hosts} />
+          <Box mt="sm">
+            <HostTable hosts={resources.data.hosts} />
+          </Box>
           {resources.data.node_exporters && <NodesNote nodes={resources.data.node_exporters} hosts={resources.data.hosts} />}
         </Card>
       )}

@@ -104,7 +104,7 @@ function Slots({ schedule }: { schedule: ScheduleDetail }) {
       highlight={false}
       columns={[
         { key: "due", title: t("schedule.dueAt"), width: 170 },
-        { key: "verdict", title: t("schedule.verdict"), width: 120 },
+        { key: "verdict", title: t("schedule.verdict"), width: 160 },
         { key: "late", title: t("schedule.lateBy"), width: 90, right: true },
         { key: "took", title: t("schedule.took"), width: 100, right: true },
         { key: "reason", title: t("run.reason") },

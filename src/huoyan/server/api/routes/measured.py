@@ -81,9 +81,10 @@ def get_resources(
     step_s: Annotated[float | None, Query(gt=0, le=86400.0, description="Distance of the points, in seconds.")] = None,
     service: Services = [],
 ) -> Resources:
-    """Return CPU, memory, open files, threads, event loop lag and garbage collection pauses of every process, and
-    the load of every host. A host is described by its node exporter where a Prometheus that is asked has one, else
-    by the processes on it."""
+    """Return what every process uses (CPU, memory, files, threads, pauses), and how every host is loaded.
+
+    A host is described by its node exporter where a Prometheus that is asked has one, else by the processes on it.
+    """
     now = here.clock.now()
     start, end = period(since, until, now)
     end = now if end is None else end

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--way", action="append", choices=("hooks", "stream", "poll"), help="default: each there is")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds that each may take to settle")
     asked = parser.parse_args()
-    names = ("runs", "faults", "lost", "found", "unheard", "untold", "false", "recall", "took s", "settled s")
+    names = ("runs", "faults", "lost", "found", "unheard", "untold", "unsure", "false", "recall", "took s", "settled s")
     print(f"{'framework':<20}" + "".join(f"{name:>10}" for name in names))
     for framework in asked.framework or WAYS:
         for way in [way for way in WAYS[framework] if not asked.way or way in asked.way]:
@@ -103,7 +103,7 @@ def measure(framework: str, way: str, runs: int, rounds: int, limit_s: float) ->
 def show(framework: str, way: str, outcome: Outcome, took_s: float) -> None:
     """Print one line, and every untruth by name."""
     account = outcome.account
-    lists = (account.died, account.found, account.unheard, account.untold, account.false_losses)
+    lists = (account.died, account.found, account.unheard, account.untold, account.unsure, account.false_losses)
     counts = (account.runs, outcome.faults, *map(len, lists))
     times = f"{account.recall:>10.1%}{took_s:>10.0f}{outcome.converged_s:>10.1f}"
     print(f"{framework + ' by ' + way:<20}" + "".join(f"{count:>10}" for count in counts) + times, flush=True)

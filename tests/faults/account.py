@@ -60,6 +60,7 @@ class Account:
         absent: Runs that happened and that Huoyan does not know.
         invented: Runs said to have succeeded that never ended.
         absurd: Runs with a negative or impossible time.
+        unsure: Runs that ended well, and of which Huoyan says that nobody could hear how they ended.
     """
 
     runs: int = 0
@@ -73,6 +74,7 @@ class Account:
     absent: list[str] = field(default_factory=list)
     invented: list[str] = field(default_factory=list)
     absurd: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
 
     @property
     def faults(self) -> dict[str, list[str]]:
@@ -147,6 +149,8 @@ def _judge(
             account.absent.append(run_id)
         elif state not in FINAL:
             account.hanging.append(run_id)
+        elif state in ENDED_BADLY and run is not None and run.get("evidence") == "unknown":
+            account.unsure.append(run_id)
         elif state in ENDED_BADLY:
             account.false_losses.append(run_id)
         return

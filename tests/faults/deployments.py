@@ -163,8 +163,6 @@ class WebDeployment(Deployment):
     def __init__(self, server: HuoyanServer, broker: str = "", *, hooks: bool = True) -> None:
         super().__init__(server, broker, hooks=hooks)
         self.port = free_port()
-        # It answers faster than it works: all that happens while the server is away has to fit.
-        self.env["HUOYAN_BUFFER_EVENTS"] = "100000"
         self._pool = ThreadPoolExecutor(4)
         self._asked: list[Future[None]] = []
         self._closing = False

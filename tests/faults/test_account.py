@@ -55,6 +55,12 @@ def test_each_untruth_has_a_name(
     assert set(compare(diary, said, kills).faults) == faults
 
 
+def test_what_nobody_could_hear_is_no_untruth_and_is_counted() -> None:
+    account = compare(DONE, [run("lost", evidence="unknown")], [])
+    assert (account.faults, account.unsure) == ({}, ["r"])
+    assert compare(DONE, [run("lost", evidence="inferred")], []).unsure == []
+
+
 def test_recall_counts_what_could_be_heard_of() -> None:
     shortly = [{**line("start", 14.9), "run": "late"}]
     account = compare([*DIED, *shortly], [run("lost"), {**run("queued"), "id": "late"}], KILLED, unheard_s=1.0)

@@ -128,4 +128,5 @@ def test_no_loss_is_missed_and_none_invented(name: str, account_of: Callable[[st
     assert account.runs >= 0.9 * case.count
     assert account.died or not case.loses, "expected runs to die with their workers"
     assert account.faults == {}, evidence
+    assert account.unsure == [], evidence
     assert account.recall == 1.0

@@ -280,7 +280,7 @@ class Emitter:
         given = self._buffer.make_room()
         self._settled += given.lost + given.thinned
         if given.lost:
-            self._give_up(given, "the buffer of %d bytes is full", self._settings.buffer_bytes)
+            self._give_up(given, "the buffer is full, %d still wait", len(self._buffer))
         elif given.thinned:
             warn("thinned", "huoyan: only how runs ended is kept, the server is away and the buffer is full")
 

@@ -44,6 +44,8 @@ BATCH_EVENTS = 2_000
 POLL_S = 0.2
 MAX_WORKERS = 10_000
 DRAIN_TIMEOUT_S = 10.0
+SAME_BREATH_S = 0.5
+"""A worker that greets anew first says what it could not say meanwhile; that is no earlier word of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class CeleryEventIngest:
         self._last_event_at: float | None = None
         self._working_since: float | None = None
         self._known: set[tuple[str, int]] = set()
-        self._heard: dict[tuple[str, int], float] = {}
+        # When each process spoke of itself, last and before that.
+        self._heard: dict[tuple[str, int], tuple[float, float]] = {}
         self._doubts: CeleryDoubts | None = None
         self._queues: set[str] = set()
 
@@ -400,14 +403,16 @@ class CeleryEventIngest:
     def _note_unheard(self, event: CeleryEvent, report: ProcessReport, at: float) -> None:
         """Note when not everything that a worker said was heard: it greets anew, or counts more than it told."""
         key = (report.worker, report.pid)
-        heard_at = self._heard.get(key)
+        before, heard_at = self._heard.get(key, (None, None))
         if heard_at is None and len(self._heard) >= MAX_WORKERS:
             self._heard.clear()
-        self._heard[key] = at
+        if heard_at is None or at - heard_at > SAME_BREATH_S:
+            before = heard_at
+        self._heard[key] = (at if before is None else before, at)
         begun, done = self._translator.unheard(event, at)
-        if event.type == "worker-online" and heard_at is not None:
+        if event.type == "worker-online" and before is not None:
             self._feed.missed(
-                report.worker, heard_at, at, "it had lost its broker, and what it said at that time is gone"
+                report.worker, before, at, "it had lost its broker, and what it said at that time is gone"
             )
         elif begun is not None:
             self._feed.missed(report.worker, begun[1], at, f"{begun[0]} of the runs that it started were not heard of")

@@ -163,8 +163,11 @@ def _recognised(sentence: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         match = pattern.fullmatch(sentence)
         if match is not None:
             found = match.groupdict()
-            if "why" in found and (inner := _recognised(found["why"])[0]):
-                found["why_code"] = inner
+            if "why" in found:
+                inner, told = _recognised(found["why"])
+                if inner:
+                    found["why_code"] = inner
+                    found.update((f"why_{name}", value) for name, value in told)
             return code, tuple(found.items())
     return "", ()
 
@@ -172,7 +175,8 @@ def _recognised(sentence: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 def recognise(sentence: str) -> tuple[str, dict[str, str]]:
     """Return the code of a reason and its particulars; an empty code for words that are not Huoyan's own.
 
-    A reason within a reason is the particular `why`, and its own code, where it has one, `why_code`.
+    A reason within a reason is the particular `why`; where it has a code of its own, that is `why_code`, and its own
+    particulars begin with `why_`, too.
     """
     if not sentence or len(sentence) > 2000:
         return "", {}

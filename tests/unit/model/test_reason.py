@@ -111,6 +111,18 @@ def test_every_code_has_a_text_with_all_its_particulars(language: str) -> None:
                 "source": "celery redis://h:1/0",
                 "why": "Error 111 connecting to h:1. Connection refused.",
                 "why_code": "connection_refused",
+                "why_text": "Error 111 connecting to h:1. Connection refused.",
+            },
+        ),
+        (
+            "worker w@h is gone, and how this ended may not have been heard (worker w@h: 214 of its events were dropped)",
+            "end_unheard",
+            {
+                "worker": "w@h",
+                "source": "worker w@h",
+                "why": "214 of its events were dropped",
+                "why_code": "events_dropped",
+                "why_count": "214",
             },
         ),
         ("not on Sundays", "", {}),

@@ -946,7 +946,8 @@ export interface components {
             reason_code?: string;
             /**
              * Reason Params
-             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`; its own
+             *     particulars begin with `why_`, too.
              */
             reason_params?: {
                 [key: string]: string;
@@ -2442,7 +2443,8 @@ export interface components {
             reason_code?: string;
             /**
              * Reason Params
-             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`; its own
+             *     particulars begin with `why_`, too.
              */
             reason_params?: {
                 [key: string]: string;
@@ -3327,7 +3329,8 @@ export interface components {
             reason_code?: string;
             /**
              * Reason Params
-             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`; its own
+             *     particulars begin with `why_`, too.
              */
             reason_params?: {
                 [key: string]: string;
@@ -4163,7 +4166,8 @@ export interface components {
             reason_code?: string;
             /**
              * Reason Params
-             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`; its own
+             *     particulars begin with `why_`, too.
              */
             reason_params?: {
                 [key: string]: string;
@@ -4304,7 +4308,8 @@ export interface components {
             reason_code?: string;
             /**
              * Reason Params
-             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`; its own
+             *     particulars begin with `why_`, too.
              */
             reason_params?: {
                 [key: string]: string;
@@ -4891,7 +4896,8 @@ export interface components {
             reason_code?: string;
             /**
              * Reason Params
-             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`.
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`; its own
+             *     particulars begin with `why_`, too.
              */
             reason_params?: {
                 [key: string]: string;

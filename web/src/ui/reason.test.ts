@@ -25,6 +25,16 @@ it("says a reason within a reason too, and keeps markup as text", () => {
   );
 });
 
+it("fills in the particulars of a reason within a reason", () => {
+  const params = { worker: "w", source: "worker w", why: "7 of its events were dropped", why_code: "events_dropped", why_count: "7" };
+  const lost = { reason: "x", reason_code: "end_unheard", reason_params: params };
+  expect(reasonText(i18n.t, lost)).toBe(
+    "worker w is gone, and how this ended may not have been heard (worker w: 7 of its events were dropped)",
+  );
+  chooseLanguage("zh");
+  expect(reasonText(i18n.t, lost)).toContain("它的 7 个事件被丢弃");
+});
+
 it("leaves the words of others, and what it does not know, as they are", () => {
   chooseLanguage("zh");
   expect(reasonText(i18n.t, { reason: "not on Sundays" })).toBe("not on Sundays");

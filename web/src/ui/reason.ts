@@ -11,8 +11,14 @@ export interface Explained {
 export function reasonText(t: TFunction, { reason, reason_code: code, reason_params: told }: Explained): string {
   if (!code) return reason;
   const { why_code: inner, ...params } = { ...told };
-  if (inner) params.why = say(t, inner, { text: params.why ?? "" }, params.why ?? "");
+  if (inner) params.why = say(t, inner, within(params), params.why ?? "");
   return say(t, code, params, reason);
+}
+
+/** The particulars of a reason within a reason. */
+function within(params: Record<string, string>): Record<string, string> {
+  const own = Object.entries(params).filter(([name]) => name.startsWith("why_"));
+  return { text: params.why ?? "", ...Object.fromEntries(own.map(([name, value]) => [name.slice("why_".length), value])) };
 }
 
 function say(t: TFunction, code: string, params: Record<string, string>, otherwise: string): string {

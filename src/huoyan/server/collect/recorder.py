@@ -141,7 +141,7 @@ class Recorder:
             try:
                 for gap in outcome.gaps:
                     # Before the rest, and as often as it takes: told twice, it is the same gap.
-                    self._store.gaps.note(source_of(gap.worker), gap.started_at, gap.ended_at, _missing(gap))
+                    self._store.gaps.note(source_of(gap.worker), gap.started_at, gap.ended_at, reason=_missing(gap))
                 with _uncollected():
                     self._attempt(told, outcome)
             except _NotTaken as refusal:

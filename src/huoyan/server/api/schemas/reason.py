@@ -16,7 +16,8 @@ class Explained(Document):
     reason_code: str = Field(default_factory=str)
     """Which of Huoyan's own sentences it is; empty for words of others."""
     reason_params: dict[str, str] = Field(default_factory=dict)
-    """The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`."""
+    """The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`; its own
+    particulars begin with `why_`, too."""
 
     @model_validator(mode="before")
     @classmethod

@@ -115,11 +115,11 @@ def test_every_code_has_a_text_with_all_its_particulars(language: str) -> None:
             },
         ),
         (
-            "worker w@h is gone, and how this ended may not have been heard (worker w@h: 214 of its events were dropped)",
+            "worker w is gone, and how this ended may not have been heard (worker w: 214 of its events were dropped)",
             "end_unheard",
             {
-                "worker": "w@h",
-                "source": "worker w@h",
+                "worker": "w",
+                "source": "worker w",
                 "why": "214 of its events were dropped",
                 "why_code": "events_dropped",
                 "why_count": "214",

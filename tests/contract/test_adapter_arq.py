@@ -345,6 +345,23 @@ def test_a_hook_of_the_host_that_fails_leaves_no_run_open(deployment: Deployment
     assert shown.reason == "the worker could not settle the job"
 
 
+def test_a_job_that_was_done_is_not_open_because_arq_could_not_note_it(
+    deployment: Deployment, transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise ConnectionError("connection refused")
+
+    async def work(ctx: Any) -> int:
+        monkeypatch.setattr(ctx["redis"], "pipeline", gone)
+        return 7
+
+    with pytest.raises(ConnectionError):
+        deployment.run(_once, func(work, name="work"))
+    shown, _ = only(transport)
+    assert (shown.state, shown.result) == (RunState.SUCCEEDED, 7)
+    assert shown.reason == "it succeeded, and could not be noted: ConnectionError: connection refused"
+
+
 def test_a_worker_says_which_queue_it_works_on(
     deployment: Deployment, transport: MemoryTransport, client: Client
 ) -> None:

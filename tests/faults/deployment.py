@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.account import Kill
+from tests.faults.account import Kill, Killed
 from tests.faults.diary import DIARY, Diary
 from tests.faults.proxy import Proxy
 from tests.servers import HuoyanServer, ServerProcess, wait_until
@@ -118,6 +118,18 @@ class Deployment:
         self.kills += [Kill(each.pid, time.time(), silent_at) for each in doomed]
         self.start()
 
+    def look_after(self) -> None:
+        """Do what a supervisor does: start a worker again that ended by itself, of a broker that went away for example.
+
+        What a process executed that is gone died with it, as if it had been killed.
+        """
+        alive = {each.pid for each in self.processes()}
+        diary, killed = self.diary.read(), Killed(self.kills)
+        died = [line for run_id, line in diary.begun.items() if run_id not in diary.ended and line["pid"] not in alive]
+        self.kills += [Kill(pid, time.time()) for pid in {line["pid"] for line in died if killed.after(line) is None}]
+        if not self.worker.running:
+            self.start()
+
     def kill_child(self) -> None:
         """Kill one of the processes that execute, under its worker, in the middle of a task.
 
@@ -128,7 +140,8 @@ class Deployment:
             children = {each.pid: each for each in self.processes()[1:]}
             for pid in self.diary.read().executing & set(children):
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    _stop(children[pid])
+                    children[pid].suspend()
+                    _stand_still(children[pid])
                     if pid in self.diary.read().executing:
                         children[pid].kill()
                         self.kills.append(Kill(pid, time.time()))
@@ -143,10 +156,14 @@ class Deployment:
         still: set[int] = set()
         # The first one first: it forks no more once it stands still. Its children may, until they do.
         while moving := [each for each in self.processes() if each.pid not in still]:
+            # All of them before it is waited for one: a child would end its task meanwhile, and get no other.
             for each in moving:
                 still.add(each.pid)
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    _stop(each)
+                    each.suspend()
+            for each in moving:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    _stand_still(each)
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -192,7 +209,6 @@ class ProgramDeployment(Deployment):
         return log.read_text(errors="replace").count(self.ready) if log.exists() else 0
 
 
-def _stop(process: psutil.Process) -> None:
-    """Make a process stand still, and be sure that it does: the signal may reach it a moment later."""
-    process.suspend()
+def _stand_still(process: psutil.Process) -> None:
+    """Wait until a process stands still that was told to: the signal may reach it a moment later."""
     wait_until(lambda: process.status() in _STILL, 10, "a process to stand still", interval_s=0.001)

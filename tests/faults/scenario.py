@@ -15,6 +15,7 @@ from tests.servers.process import Server
 FROZEN_S = 1.5
 PARTED_S = 0.7
 QUIET_S = 20.0
+LOOK_AFTER_S = 2.0
 OPEN = ("scheduled", "queued", "started", "retrying")
 
 
@@ -58,11 +59,9 @@ def work_through(
     diary = deployment.diary
     for number, fault in enumerate(faults, start=1):
         wanted = count * number // (len(faults) + 1)
-        wait_until(lambda: len(diary.read().last) >= wanted, limit_s, lambda: f"{wanted} runs to begin")  # noqa: B023
+        _await(deployment, lambda: len(diary.read().last) >= wanted, limit_s, f"{wanted} runs to begin")  # noqa: B023
         fault()
-    wait_until(
-        lambda: _over(deployment, count), limit_s, lambda: f"all to be over; {len(deployment.diary.last)} began", 0.1
-    )
+    _await(deployment, lambda: _over(deployment, count), limit_s, "all to be over")
     return len(faults)
 
 
@@ -129,6 +128,22 @@ def restart(server: Server) -> None:
     """Kill a server and start it again; a broker has to keep what it acknowledged."""
     server.kill()
     server.start()
+
+
+def _await(deployment: Deployment, what: Callable[[], bool], limit_s: float, meaning: str) -> None:
+    """Wait for something, and look after the worker meanwhile."""
+    looked_at = time.monotonic()
+
+    def reached() -> bool:
+        nonlocal looked_at
+        if what():
+            return True
+        if time.monotonic() - looked_at > LOOK_AFTER_S:
+            deployment.look_after()
+            looked_at = time.monotonic()
+        return False
+
+    wait_until(reached, limit_s, lambda: f"{meaning}; {len(deployment.diary.begun)} began", 0.05)
 
 
 def _account(deployment: Deployment) -> Account:

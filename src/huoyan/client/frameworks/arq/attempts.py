@@ -29,6 +29,8 @@ class Attempt:
         self.error: BaseException | None = None
         self.duration_s: float | None = None
         self.aborted = False
+        self.decided: tuple[bool, bool] | None = None
+        """What `settle` will be told, once arq has decided it."""
 
     def begin(self, function: Any, ctx: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Report that the function starts."""
@@ -92,10 +94,23 @@ class Attempt:
             self._end(EventKind.FAILED, exception=reporter.exception(raised))
 
     def abandon(self, error: BaseException | None) -> None:
-        """Report that arq itself failed around the job, which stays in its queue."""
-        if self.execution is not None and not self.execution.ended:
-            exception = self.reporter.exception(error) if isinstance(error, Exception) else None
-            self._end(EventKind.RETRYING, exception=exception, reason="the worker could not settle the job")
+        """Report that arq itself failed around the job.
+
+        A job that was done stays so: arq could not note it, or did and was not told. If it was not noted, the job is
+        executed once more, which is then seen.
+        """
+        if self.execution is None or self.execution.ended:
+            return
+        if self.decided is not None and self.decided[0]:
+            if self.error is None and isinstance(error, Exception):
+                said = self.reporter.said(error)
+                reason = f"it succeeded, and could not be noted: {bare_name(type(error))}{f': {said}' if said else ''}"
+                self._end(EventKind.SUCCEEDED, result=self.reporter.value(self.result), reason=reason)
+            else:
+                self.settle(finished=True, cancelled=self.decided[1])
+            return
+        exception = self.reporter.exception(error) if isinstance(error, Exception) else None
+        self._end(EventKind.RETRYING, exception=exception, reason="the worker could not settle the job")
 
     def refuse(self, name: str, tried: int, enqueued_at_ms: int, error: BaseException) -> None:
         """Report that arq gave the job up without executing it."""

@@ -55,6 +55,8 @@ class Working:
         attempt = current.get()
         task = asyncio.current_task()
         cancelled = task is not None and task.cancelling() > 0
+        if attempt is not None:
+            attempt.decided = finish, cancelled
 
         async def finishing() -> Any:
             done = await original(worker, job_id, finish, *args, **kwargs)

@@ -92,7 +92,7 @@ const HUES: Record<string, string[]> = {
   smtp: ["#7048e8", "#9775fa"],
   queue: ["#f59f00"],
   pool: ["#a61e4d"],
-  event_loop: ["#0ca678"],
+  event_loop: ["#0ca678", "#63e6be", "#087f5b"],
 };
 const OTHERS = ["#1098ad", "#2f9e44", "#66a80f", "#862e9c"];
 

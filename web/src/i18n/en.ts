@@ -393,6 +393,7 @@ export const en = {
     notExact: "Only the newest runs of the period were looked at, there are too many.",
   },
   runs: {
+    filters: "Filters",
     title: "Runs",
     search: "Id, task, arguments, exception",
     count_one: "{{formatted}} run",
@@ -608,6 +609,8 @@ export const en = {
     title: "Incidents",
     none: "No incident.",
     noneOpen: "No incident is open.",
+    times_one: "{{count}} time",
+    times_other: "{{count}} times",
     open: "open",
     all: "all",
     level: "Level",

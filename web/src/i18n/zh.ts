@@ -395,6 +395,7 @@ export const zh: typeof en = {
     notExact: "运行过多，只统计了此时段内最新的部分。",
   },
   runs: {
+    filters: "筛选",
     title: "任务运行",
     search: "ID、任务、参数、异常",
     count_one: "{{formatted}} 次运行",
@@ -610,6 +611,8 @@ export const zh: typeof en = {
     title: "事件",
     none: "没有事件。",
     noneOpen: "没有未解决的事件。",
+    times_one: "{{count}} 次",
+    times_other: "{{count}} 次",
     open: "未解决",
     all: "全部",
     level: "级别",

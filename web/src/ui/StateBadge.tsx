@@ -6,7 +6,7 @@ import { STATE_COLOR } from "../app/theme";
 export function StateBadge({ state, evidence, size = "sm" }: { state: string; evidence?: string; size?: string }) {
   const { t } = useTranslation();
   const badge = (
-    <Badge color={STATE_COLOR[state] ?? "gray"} variant="light" size={size} radius="sm" data-state={state} tt="none" style={{ flexShrink: 0 }}>
+    <Badge color={STATE_COLOR[state] ?? "gray"} variant="light" size={size} radius="sm" data-state={state} tt="none" style={{ flexShrink: 0, minWidth: "max-content" }}>
       {t(`state.${state}`, { defaultValue: state })}
       {evidence && evidence !== "reported" ? " ?" : ""}
     </Badge>

@@ -3,6 +3,7 @@ import { IconBolt, IconDatabase, IconMail, IconWorld } from "@tabler/icons-react
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Dependency } from "../../api/queries";
+import { DataTable, Figure, percentiles } from "../../ui/DataTable";
 import { percent, rate, seconds } from "../../ui/format";
 import { StateBadge } from "../../ui/StateBadge";
 import type { DependencySearch } from "./search";
@@ -15,69 +16,48 @@ export function DependencyTable({ dependencies, window }: { dependencies: Depend
   const { t } = useTranslation();
   const navigate = useNavigate();
   return (
-    <Table.ScrollContainer minWidth={860}>
-      <Table verticalSpacing={6} highlightOnHover layout="fixed" data-testid="dependency-table">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th w={96}>{t("run.state")}</Table.Th>
-            <Table.Th>{t("dependency.name")}</Table.Th>
-            <Table.Th w={92} ta="right">
-              {t("dependency.rate")}
-            </Table.Th>
-            <Table.Th w={84} ta="right">
-              {t("dependency.errors")}
-            </Table.Th>
-            {["P50", "P95", "P99"].map((name) => (
-              <Table.Th key={name} w={84} ta="right">
-                {name}
-              </Table.Th>
-            ))}
-            <Table.Th w={170} ta="right">
-              {t("dependency.pool")}
-            </Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {dependencies.map((each) => (
-            <Table.Tr
-              key={`${each.service} ${each.kind} ${each.target}`}
-              className="row-link"
-              data-dependency={`${each.service}/${each.kind}/${each.target}`}
-              onClick={() => void navigate(place(each, window))}
-            >
-              <Table.Td>
-                <StateBadge state={each.health} />
-              </Table.Td>
-              <Table.Td>
-                <Name dependency={each} window={window} />
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {rate(each.calls_per_s)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                <Text size="sm" component="span" c={each.reason?.kind === "errors" ? "red" : undefined} fw={each.reason?.kind === "errors" ? 600 : undefined}>
-                  {percent(each.error_ratio)}
-                </Text>
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {seconds(each.p50_s)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                <Text size="sm" component="span" c={each.reason?.kind === "slower" ? "red" : undefined} fw={each.reason?.kind === "slower" ? 600 : undefined}>
-                  {seconds(each.p95_s)}
-                </Text>
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {seconds(each.p99_s)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                <Pool pool={each.pool} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <DataTable
+      name="dependency-table"
+      minWidth={860}
+      columns={[
+        { key: "state", title: t("run.state"), width: 96 },
+        { key: "name", title: t("dependency.name") },
+        { key: "rate", title: t("dependency.rate"), width: 92, right: true },
+        { key: "errors", title: t("dependency.errors"), width: 84, right: true },
+        ...percentiles(),
+        { key: "pool", title: t("dependency.pool"), width: 170, right: true },
+      ]}
+    >
+      {dependencies.map((each) => (
+        <Table.Tr
+          key={`${each.service} ${each.kind} ${each.target}`}
+          className="row-link"
+          data-dependency={`${each.service}/${each.kind}/${each.target}`}
+          onClick={() => void navigate(place(each, window))}
+        >
+          <Table.Td>
+            <StateBadge state={each.health} />
+          </Table.Td>
+          <Table.Td>
+            <Name dependency={each} window={window} />
+          </Table.Td>
+          <Figure>{rate(each.calls_per_s)}</Figure>
+          <Figure>
+            <Text size="sm" component="span" c={each.reason?.kind === "errors" ? "red" : undefined} fw={each.reason?.kind === "errors" ? 600 : undefined}>
+              {percent(each.error_ratio)}
+            </Text>
+          </Figure>
+          <Figure>{seconds(each.p50_s)}</Figure>
+          <Figure>
+            <Text size="sm" component="span" c={each.reason?.kind === "slower" ? "red" : undefined} fw={each.reason?.kind === "slower" ? 600 : undefined}>
+              {seconds(each.p95_s)}
+            </Text>
+          </Figure>
+          <Figure>{seconds(each.p99_s)}</Figure>
+          <Figure><Pool pool={each.pool} /></Figure>
+        </Table.Tr>
+      ))}
+    </DataTable>
   );
 }
 

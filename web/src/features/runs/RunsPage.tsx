@@ -21,6 +21,8 @@ function withStuck(counts: (Counts & { stuck: number }) | undefined): Counts {
 }
 
 export function RunsPage() {
+  // Where there is little room, the list comes first.
+  const [filtering, setFiltering] = useState(false);
   const { t } = useTranslation();
   const search = useSearch({ from: "/runs" });
   const navigate = useNavigate({ from: "/runs" });
@@ -78,9 +80,16 @@ export function RunsPage() {
         )}
       </Group>
       <Flex gap="md" direction={{ base: "column", sm: "row" }} align="flex-start">
-        <Box className="card" p="md" w={{ base: "100%", sm: 240 }} style={{ flexShrink: 0 }} display={workflows ? "none" : "block"}>
-          <RunFilters counts={withStuck(counts.data)} search={search} onChange={change} />
-        </Box>
+        {!workflows && (
+          <>
+            <Button hiddenFrom="sm" variant="default" size="xs" aria-expanded={filtering} onClick={() => setFiltering(!filtering)}>
+              {t("runs.filters")}
+            </Button>
+            <Box className="card" p="md" w={{ base: "100%", sm: 240 }} style={{ flexShrink: 0 }} {...(filtering ? {} : { visibleFrom: "sm" })}>
+              <RunFilters counts={withStuck(counts.data)} search={search} onChange={change} />
+            </Box>
+          </>
+        )}
         <Box className="card" p="md" style={{ flex: 1, minWidth: 0 }} w="100%">
           <GapNote since={query.since} />
           {workflows ? (

@@ -113,7 +113,7 @@ def server() -> Iterator[HuoyanServer]:
     """Give a server that heard an hour of an application, and asks a Prometheus about its hosts."""
     with (
         NodeExporterServer() as exporter,
-        PrometheusServer({"nodes": [exporter.address]}, interval_s=0.5) as prometheus,
+        PrometheusServer({"nodes": [exporter.address]}) as prometheus,
         HuoyanServer(config=f'[prometheus]\nurl = "{prometheus.url}"\ntimeout_s = 30') as started,
     ):
         tell(started, "orders@host-1:77", {60.0 * minute: dependencies(60.0 * minute) for minute in range(45)})

@@ -19,6 +19,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 import huoyan
 from huoyan.client import breakdown
 from huoyan.client.breakdown import Collector, RunCollector
+from huoyan.client.examples import Examples
 from huoyan.client.holds import Hold, Holds, identity
 from huoyan.client.loop_watch import LoopWatch, _in_worker, _Loop, whose
 from huoyan.client.process import Client
@@ -138,6 +139,8 @@ class Service:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        # Of its own, so that the client does not send them away while a slow machine plays.
+        self.examples = client.metrics.requests.examples = Examples()
         self.waiting = 0
         self.reported = threading.Event()
         self.app = FastAPI()
@@ -170,7 +173,7 @@ class Service:
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
             # The first requests of an application take far longer than all others, and are no part of this.
             await http.get("/orders/0")
-            self.client.examples.take()
+            self.examples.take()
             self.waiting = 0
             breakdown.holds.clear()
             asked = [asyncio.create_task(http.get(path)) for path in others]
@@ -179,7 +182,7 @@ class Service:
             await http.get("/report")
             await asyncio.gather(*asked)
         kept: dict[str, list[Example]] = {}
-        for example in self.client.examples.take():
+        for example in self.examples.take():
             kept.setdefault(example.endpoint, []).append(example)
         return kept
 

@@ -258,7 +258,9 @@ class Buffer:
         """Give up the least worthy of the few that are not packed."""
         events = [*self._front, *self._loose]
         worth = _worth(events)
-        excess = max(1, self.count + self._out_count - self._most_events, len(events) // 64)
+        # Many at once where there are many: to look at all of them for each would hold up whoever puts one in.
+        spare = len(events) // 16 if len(events) >= PACK_EVENTS else 1
+        excess = max(spare, self.count + self._out_count - self._most_events)
         chosen = sorted(range(len(events)), key=worth.__getitem__)[:excess]
         given.lose(events[place] for place in chosen if worth[place] > _SAID_BETTER)
         given.thinned += sum(worth[place] <= _SAID_BETTER for place in chosen)

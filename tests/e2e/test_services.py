@@ -30,7 +30,8 @@ def breakdown(total_s: float, select_s: float) -> dict[str, Any]:
                 "target": target,
                 "calls": 1,
                 "errors": 0,
-                "total_s": took_s,
+                # Of Redis there were two calls, under way at the same time.
+                "total_s": took_s * (2 if component == "redis" else 1),
                 "covered_s": took_s,
                 "max_s": took_s,
             }
@@ -54,6 +55,7 @@ def request(number: int, now: float) -> dict[str, Any]:
         "kind": "slow" if slow else "sampled",
         "breakdown": breakdown(total_s, total_s - 0.011),
         "labels": {"host": "host-2" if slow else "host-1"},
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     }
 
 
@@ -142,9 +144,14 @@ def measured(now: float) -> dict[str, Any]:
                 "labels": ["method", "endpoint"],
                 "series": taken,
             },
-            {"name": "http_requests_in_flight", "kind": "gauge", "series": [{"value": 4}]},
         ],
     }
+
+
+def in_flight(now: float) -> dict[str, Any]:
+    """Tell how many requests are answered now, which nobody knows any more a minute later."""
+    gauge = {"name": "http_requests_in_flight", "kind": "gauge", "series": [{"value": 4}]}
+    return {**measured(now), "sequence": 2, "at": now, "metrics": [gauge]}
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +204,7 @@ def test_figures_of_services_and_endpoints_are_those_that_were_measured(server: 
     assert server.get("/endpoints", service="nobody")["items"] == []
 
 
-def test_a_service_leads_to_the_endpoint_and_to_what_makes_it_slow(seen: Page):
+def test_a_service_leads_to_the_endpoint_and_to_what_makes_it_slow(seen: Page, server: HuoyanServer):
     seen.goto("/")
     seen.get_by_role("link", name="Services", exact=True).click()
     expect(seen.locator("[data-service=shop]")).to_contain_text("3 endpoints")
@@ -219,9 +226,19 @@ def test_a_service_leads_to_the_endpoint_and_to_what_makes_it_slow(seen: Page):
     expect(slow).to_have_attribute("aria-label", f"SELECT orders 3.15 s, Redis GET 1 ms, {own}")
     assert "SELECT orders" in (typical.get_attribute("aria-label") or "")
     expect(seen.locator("[data-standout='slow|host|host-2']")).to_contain_text("100 % of the slow ones have host")
+    server.post("/events", {"sent_at": time.time(), "events": [], "measurements": [in_flight(time.time())]})
     expect(seen.get_by_test_id("signal-http_in_flight")).to_have_text("4")
     seen.get_by_role("button", name="slow requests that show it").click()
-    expect(seen.get_by_test_id("causes-evidence").get_by_test_id("breakdown-bar").first).to_be_visible()
+    evidence = seen.get_by_test_id("causes-evidence")
+    expect(evidence.get_by_test_id("breakdown-bar").first).to_be_visible()
+    evidence.get_by_role("link").first.click()
+    expect(seen.get_by_role("heading", name="GET /orders")).to_be_visible()
+    facts = seen.get_by_test_id("facts")
+    for fact in ("shop", "200", "3.16 s", "host-2", "4bf92f3577b34da6a3ce929d0e0e4736", "among the slowest of 600"):
+        expect(facts).to_contain_text(fact)
+    table = seen.get_by_test_id("breakdown-table")
+    expect(table.locator("[data-part='database|SELECT|orders']")).to_contain_text("100 %")
+    expect(seen.get_by_test_id("at-once")).to_be_visible()
 
 
 def test_a_deploy_is_marked_in_charts_and_compared(seen: Page):
@@ -272,6 +289,10 @@ def test_in_chinese_the_cause_is_told_in_chinese(browser: Browser, server: Huoya
     page.set_default_timeout(SLOW_MS)
     page.goto("/endpoints?service=shop&method=GET&endpoint=/orders")
     expect(page.locator("[data-cause='database|SELECT|orders']")).to_contain_text("对 orders 的 SELECT")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="个可以佐证的慢请求").click()
+    page.get_by_test_id("causes-evidence").get_by_role("link").first.click()
+    expect(page.get_by_test_id("facts")).to_contain_text("最慢的几个之一")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     if folder := os.environ.get("TEST_PICTURES"):
         page.screenshot(path=Path(folder) / "endpoint-phone.png", full_page=True)

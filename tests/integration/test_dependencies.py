@@ -224,6 +224,35 @@ async def test_asynchronous_httpx_is_counted_in_parallel(client: Client, http_si
     assert counted(client, HTTP_CLIENT_REQUEST_DURATION)[("GET", http_sink.address, "200")] == 5
 
 
+def test_calls_without_a_client_of_ones_own_are_counted_by_the_class_and_each_once(
+    client: Client, http_sink: HttpSink
+) -> None:
+    originals = httpx.Client.send, requests.Session.send
+    own, session = huoyan.watch(httpx.Client()), huoyan.watch(requests.Session())
+    huoyan.watch(httpx.Client)
+    huoyan.watch(requests.Session)
+    try:
+        for get in (httpx.get, requests.get, own.get, session.get):
+            assert get(f"{http_sink.url}/orders").status_code == 200
+        assert counted(client, HTTP_CLIENT_REQUEST_DURATION) == {("GET", http_sink.address, "200"): 4}
+    finally:
+        for each in (httpx.Client, requests.Session, own, session):
+            huoyan.unwatch(each)
+    assert (httpx.Client.send, requests.Session.send) == originals
+    own.close()
+    session.close()
+
+
+async def test_asynchronous_clients_are_counted_by_their_class(client: Client, http_sink: HttpSink) -> None:
+    huoyan.watch(httpx.AsyncClient)
+    try:
+        async with httpx.AsyncClient() as h:
+            await h.get(f"{http_sink.url}/orders")
+    finally:
+        huoyan.unwatch(httpx.AsyncClient)
+    assert counted(client, HTTP_CLIENT_REQUEST_DURATION) == {("GET", http_sink.address, "200"): 1}
+
+
 def test_a_redirect_is_part_of_its_request(client: Client, http_sink: HttpSink) -> None:
     class Redirecting(requests.Session):
         """Answers each request once with a redirect, as a server would."""

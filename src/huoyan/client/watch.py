@@ -54,6 +54,9 @@ TABLE: dict[str, tuple[str, ...]] = {
 CLASSES = frozenset(
     {
         "aiosmtplib.smtp.SMTP",
+        "httpx.AsyncClient",
+        "httpx.Client",
+        "requests.sessions.Session",
         "rq.queue.Queue",
         "rq.worker.BaseWorker",
         "rq.worker.base.BaseWorker",
@@ -115,8 +118,8 @@ def watch(thing: _T, **options: Any) -> _T:
     Args:
         thing: A FastAPI or Starlette application, a Celery application, a Dramatiq broker, an APScheduler scheduler, a
             Huey instance, an RQ queue or worker or one of these classes, arq's worker, its settings class or its pool;
-            an SQLAlchemy engine, a Redis client, an HTTPX client, a session of requests, the class SMTP of smtplib or
-            aiosmtplib or a connection of it, a tracer provider of OpenTelemetry.
+            an SQLAlchemy engine, a Redis client, an HTTPX client, a session of requests or the class of either, the
+            class SMTP of smtplib or aiosmtplib or a connection of it, a tracer provider of OpenTelemetry.
         options: `service` names the service of this thing, `labels` (text to text) go onto each of its runs; all
             settings of `huoyan.configure`; and the options of the integration, e.g. `metrics_path` for web
             applications.

@@ -27,6 +27,7 @@ export type Cause = Schemas["Cause"];
 export type CauseExample = Schemas["CauseExample"];
 export type Compared = Schemas["Compared"];
 export type Standout = Schemas["CauseStandout"];
+export type KeptRequest = Schemas["KeptRequest"];
 export type Dependency = Schemas["Dependency"];
 export type DependencyPart = Schemas["DependencyPart"];
 export type HostResources = Schemas["HostResources"];
@@ -279,6 +280,15 @@ export function useCauses(query: CauseQuery) {
     queryFn: async () => unwrap(await api.GET("/api/v1/causes", { params: { query } })),
     placeholderData: keepPreviousData,
     refetchInterval: REFRESH_MS,
+  });
+}
+
+/** A request that was kept as an example. */
+export function useKeptRequest(number: number) {
+  return useQuery({
+    queryKey: ["requests", number],
+    queryFn: async () => unwrap(await api.GET("/api/v1/requests/{number}", { params: { path: { number } } })),
+    retry: false,
   });
 }
 

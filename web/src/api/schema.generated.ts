@@ -432,6 +432,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/requests/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get one kept request with its breakdown
+         * @description Get a request that was kept as an example. Examples are thinned out with age, and gone after three days.
+         */
+        get: operations["getRequest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dependencies": {
         parameters: {
             query?: never;
@@ -2967,6 +2987,90 @@ export interface components {
              * @default
              */
             note: string;
+        };
+        /**
+         * KeptRequest
+         * @description A request, and where its time went.
+         * @example {
+         *       "id": "1042",
+         *       "at": "2026-11-20T21:15:03.123456Z",
+         *       "duration_s": 3.21,
+         *       "status": 200,
+         *       "breakdown": {
+         *         "total_s": 3.21,
+         *         "own_s": 0.02,
+         *         "parts": [
+         *           {
+         *             "component": "database",
+         *             "operation": "SELECT",
+         *             "target": "orders",
+         *             "calls": 1,
+         *             "total_s": 3.19,
+         *             "covered_s": 3.19,
+         *             "max_s": 3.19,
+         *             "errors": 0
+         *           }
+         *         ]
+         *       },
+         *       "labels": {
+         *         "host": "host-1"
+         *       },
+         *       "trace_id": "",
+         *       "service": "orders",
+         *       "endpoint": "GET /orders",
+         *       "kept": "slow",
+         *       "among": 310
+         *     }
+         */
+        KeptRequest: {
+            /** Id */
+            id: string;
+            /** Service */
+            service: string;
+            /**
+             * Endpoint
+             * @description Method and route template.
+             */
+            endpoint: string;
+            /**
+             * At
+             * Format: date-time
+             * @description When it began.
+             * @example 2026-11-20T21:15:03.123456Z
+             */
+            at: string;
+            /** Duration S */
+            duration_s: number;
+            /**
+             * Status
+             * @description The HTTP status.
+             */
+            status: number;
+            /**
+             * Kept
+             * @description Why it was kept: among the slowest of its interval, at random, or because it failed.
+             * @enum {string}
+             */
+            kept: "slow" | "sampled" | "failed";
+            /**
+             * Among
+             * @description How many requests its process answered at this endpoint in the interval, of which this is one.
+             */
+            among: number;
+            /**
+             * Breakdown
+             * @description Where its time went; null when it called nothing that is watched.
+             */
+            breakdown: unknown;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * Trace Id
+             * @description Empty when it belongs to no trace.
+             */
+            trace_id: string;
         };
         /**
          * LabelBudget
@@ -7478,6 +7582,74 @@ export interface operations {
             };
             /** @description The request comes from a foreign page. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store does not answer; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRequest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number, from `evidence` of a cause. */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptRequest"];
+                };
+            };
+            /** @description A parameter is wrong; the problem names it. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server asks for a token and none, or another one, came. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a foreign page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

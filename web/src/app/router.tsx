@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { RequestPage } from "../features/causes/RequestPage";
 import { DependenciesPage } from "../features/dependencies/DependenciesPage";
 import { DependencyPage } from "../features/dependencies/DependencyPage";
 import { readDependenciesSearch, readDependencySearch } from "../features/dependencies/search";
@@ -54,6 +55,7 @@ const schedule = createRoute({ getParentRoute: () => root, path: "/schedules/$se
 const services = createRoute({ getParentRoute: () => root, path: "/services", component: ServicesPage, validateSearch: readServicesSearch });
 const service = createRoute({ getParentRoute: () => root, path: "/services/$service", component: ServicePage, validateSearch: readServiceSearch });
 const endpoint = createRoute({ getParentRoute: () => root, path: "/endpoints", component: EndpointPage, validateSearch: readEndpointSearch });
+const request = createRoute({ getParentRoute: () => root, path: "/requests/$requestId", component: RequestPage });
 const dependencies = createRoute({
   getParentRoute: () => root,
   path: "/dependencies",
@@ -81,7 +83,7 @@ const incident = createRoute({ getParentRoute: () => root, path: "/incidents/$in
 export const router = createRouter({
   routeTree: root.addChildren([
     ...[overview, runs, run, tasks, task, queues, workers, schedules, schedule],
-    ...[services, service, endpoint, dependencies, dependency, funnels, resources, measurements],
+    ...[services, service, endpoint, request, dependencies, dependency, funnels, resources, measurements],
     ...[failures, incidents, incident],
   ]),
   defaultPreload: "intent",

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from huoyan.client.calls import begin, claim, release
+from huoyan.client.originals import Originals
 from huoyan.client.outbound import OutboundRequests, host_label
 from huoyan.client.reporter import Reporter
 
@@ -25,24 +26,30 @@ def _host(url: Any) -> str:
 
 
 class RequestsIntegration:
-    """Watches `requests.Session`."""
+    """Watches `requests.Session`, one session or the class; `requests.get` makes a session each time."""
 
     framework = ""
     options: frozenset[str] = frozenset()
 
+    def __init__(self) -> None:
+        self._originals = Originals()
+
     def watch(self, thing: Any, reporter: Reporter, options: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Put a hook into a session."""
+        """Put a hook into a session or the class."""
         outbound = OutboundRequests(reporter.client)
         claim("requests", thing)
         send = thing.send
+        place = int(isinstance(thing, type))
 
-        def send_watched(request: Any, **kwargs: Any) -> Any:
+        def send_watched(*args: Any, **kwargs: Any) -> Any:
+            # Of a session with a hook of its own, too, the outermost call counts.
             if _sending.get():
-                return send(request, **kwargs)
+                return send(*args, **kwargs)
+            request = args[place] if len(args) > place else kwargs.get("request")
             token = _sending.set(True)
             call = begin()
             try:
-                response = send(request, **kwargs)
+                response = send(*args, **kwargs)
             except BaseException as error:
                 outbound.finish(
                     call, str(getattr(request, "method", "")), _host(getattr(request, "url", "")), None, error
@@ -53,11 +60,11 @@ class RequestsIntegration:
             outbound.finish(call, str(request.method), _host(request.url), response.status_code, None)
             return response
 
-        thing.send = send_watched
+        self._originals.replace(thing, "send", send_watched)
 
     def unwatch(self, thing: Any) -> None:
         """Take the hook out again."""
-        vars(thing).pop("send", None)
+        self._originals.restore(thing, "send")
         release("requests", thing)
 
 

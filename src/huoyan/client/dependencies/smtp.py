@@ -11,6 +11,7 @@ from typing import Any
 
 from huoyan.client.calls import Call, Series, SeriesCache, begin, series
 from huoyan.client.guard import warn
+from huoyan.client.originals import Originals
 from huoyan.client.reporter import Reporter
 from huoyan.signals.metrics import SMTP_SEND_DURATION, SMTP_SEND_ERRORS
 
@@ -113,30 +114,19 @@ class SmtpIntegration:
     options: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
-        self._originals: dict[tuple[int, str], Any] = {}
+        self._originals = Originals()
 
     def watch(self, thing: Any, reporter: Reporter, options: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Put hooks into a connection or a class."""
         watch = _Watch(reporter)
+        connection = None if isinstance(thing, type) else thing
         for name in (_CONNECT, _SEND):
-            original = getattr(thing, name)
-            if isinstance(thing, type):
-                self._originals[id(thing), name] = vars(thing).get(name)
-                setattr(thing, name, watch.wrapped(name, original))
-            else:
-                setattr(thing, name, watch.wrapped(name, original, thing))
+            self._originals.replace(thing, name, watch.wrapped(name, getattr(thing, name), connection))
 
     def unwatch(self, thing: Any) -> None:
         """Take the hooks out again."""
         for name in (_CONNECT, _SEND):
-            if not isinstance(thing, type):
-                vars(thing).pop(name, None)
-                continue
-            original = self._originals.pop((id(thing), name), None)
-            if original is not None:
-                setattr(thing, name, original)
-            else:
-                delattr(thing, name)
+            self._originals.restore(thing, name)
 
 
 integration = SmtpIntegration()

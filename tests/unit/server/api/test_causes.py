@@ -149,3 +149,15 @@ def test_requests_that_all_take_the_same_time_are_even_and_few_are_few(client: T
     client.post("/api/v1/events", json=batch).raise_for_status()
     compared = client.get("/api/v1/causes", params={"service": "shop"}).json()["compared"]
     assert {one["endpoint"]: one["verdict"] for one in compared} == {"POST /pay": "even", "POST /seldom": "few"}
+
+
+def test_a_kept_request_is_told_whole_and_one_that_is_not_kept_is_not_found(client: TestClient) -> None:
+    now = time.time()
+    kept = example(1, now, failed=True)
+    client.post("/api/v1/events", json={"sent_at": now, "events": [], "examples": [kept]}).raise_for_status()
+    told = client.get("/api/v1/requests/1").json()
+    assert (told["id"], told["service"], told["endpoint"], told["status"]) == ("1", "shop", "POST /pay", 502)
+    assert (told["kept"], told["among"], told["trace_id"]) == ("failed", 4, "t1")
+    assert (told["breakdown"], told["labels"]) == (kept["breakdown"], kept["labels"])
+    missing = client.get("/api/v1/requests/2")
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")

@@ -46,7 +46,7 @@ export function CausesCard({ query, window }: { query: CauseQuery; window?: Wind
               key={`${one.service} ${one.endpoint} ${one.task}`}
               compared={one}
               causes={causes.data.items.filter((cause) => cause.service === one.service && cause.endpoint === one.endpoint && cause.task === one.task)}
-              heading={ofService ? <EndpointName compared={one} window={window} /> : null}
+              heading={ofService ? <EndpointName compared={one} window={window} /> : compared.length > 1 ? `${one.service} ${one.endpoint}${one.task}` : null}
             />
           ))}
         </Stack>
@@ -141,7 +141,9 @@ function Evidence({ broken, colours, ofTask, named }: EvidenceProps) {
                       <Clock at={example.at} />
                     </Link>
                   ) : (
-                    <Clock at={example.at} />
+                    <Link to="/requests/$requestId" params={{ requestId: example.id }} style={{ textDecoration: "underline" }}>
+                      <Clock at={example.at} />
+                    </Link>
                   )
                 }
                 time={seconds(example.duration_s)}

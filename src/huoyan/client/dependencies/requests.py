@@ -45,7 +45,7 @@ class RequestsIntegration:
             # Of a session with a hook of its own, too, the outermost call counts.
             if _sending.get():
                 return send(*args, **kwargs)
-            request = args[place] if len(args) > place else kwargs.get("request")
+            request: Any = args[place] if len(args) > place else kwargs.get("request")
             token = _sending.set(True)
             call = begin()
             try:

@@ -38,7 +38,7 @@ class ConfigurationError(HuoyanError):
         self.expected = expected
         self.got = got
         self.advice = advice
-        text = f"{setting}: expected {expected}, got {got!r}"
+        text = f"{setting}: expected {expected}, got {_bounded(got, 2000)}"
         super().__init__(f"{text}. {advice}" if advice else text)
 
 
@@ -102,5 +102,8 @@ class Undelivered(HuoyanError):
 
 
 def _bounded(value: object, limit: int = 120) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - what was given instead may be anything
+        text = f"an object of {type(value)!r} that cannot be shown"
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

@@ -36,8 +36,11 @@ class Wire:
     def send(self, batch: Batch, timeout_s: float) -> Receipt:
         """Post a batch."""
         body = encode_batch(batch, 0.0)
-        self.bodies.append(body)
         answer = self._server.post("/api/v1/events", content=body)
+        if answer.status_code == 503:
+            # The machine stands still; as over the network, it is tried again.
+            return Receipt(Answer.LATER, reason="too slow", retry_after_s=0.5)
+        self.bodies.append(body)
         self.rejected += [answer.status_code] if answer.status_code != 200 else answer.json()["rejected"]
         return Receipt(Answer.STORED)
 

@@ -81,13 +81,11 @@ def account_of(rabbitmq_server: RabbitmqServer) -> Iterator[Callable[[str], tupl
         redis = stack.enter_context(RedisServer(durable=True))
         databases = [redis.database_url(number) for number in range(len(CASES))]
         brokers = {
-            name: rabbitmq_server.make_virtual_host(f"faults-{name}")
-            if case.kind == "celery"
-            else ""
-            if case.kind in NO_BROKER
-            else databases.pop()
+            name: "" if case.kind in NO_BROKER else rabbitmq_server.url if case.kind == "celery" else databases.pop()
             for name, case in CASES.items()
         }
+        # Whose stream is read must hear nothing of the other ones.
+        brokers["celery-stream"] = rabbitmq_server.make_virtual_host("faults")
         told = stack.enter_context(HuoyanServer())
         looks = stack.enter_context(HuoyanServer("--celery", brokers["celery-stream"], "--rq", brokers["rq-poll"]))
         restarts = Restarts(told)

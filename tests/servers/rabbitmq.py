@@ -92,8 +92,9 @@ class RabbitmqServer(Server):
         self._mapper.close()
 
     def control(self, *words: str | Path) -> str:
-        """Run rabbitmqctl on this node and return what it wrote; takes a second or two."""
-        return self.process.once([self.control_program, "--quiet", "-n", self.node, *words], env=self._env)
+        """Run rabbitmqctl on this node and return what it wrote; takes a second or two, and many on a busy machine."""
+        command = [self.control_program, "--quiet", "-n", self.node, *words]
+        return self.process.once(command, env=self._env, timeout_s=180)
 
     def make_virtual_host(self, name: str) -> str:
         """Make an empty virtual host and return its address."""

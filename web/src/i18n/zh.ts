@@ -700,7 +700,7 @@ export const zh: typeof en = {
     sent: "已发送",
     retry: "重试中",
   },
-  ago: { now: "刚刚", ago: "{{age}} 前" },
+  ago: { now: "刚刚", ago: "{{age}}前" },
   error: { title: "操作失败", retry: "重试" },
   session: { title: "服务器要求令牌", token: "令牌", enter: "进入", wrong: "令牌不正确。" },
   notFound: "没有这个页面。",

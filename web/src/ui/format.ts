@@ -28,7 +28,7 @@ export function age(value: number, language: string): string {
 export function roughAge(value: number, language: string): string {
   const whole = Math.round(value);
   const unit = [86_400, 3600, 60, 1].find((each) => whole >= each) ?? 1;
-  return age(Math.floor(whole / unit) * unit, language);
+  return age(Math.floor(whole / unit) * unit, language).replace(/分$/, "分钟");
 }
 
 /** 0.0312 → "3.1 %". */

@@ -276,7 +276,7 @@ def test_blindness_is_said_drawn_and_noted(page: Page, browser: Browser) -> None
             # As a link leads there, which is quicker than to load the whole application again.
             page.evaluate("path => history.pushState({}, '', path)", path)
             note = page.locator(f"[data-testid=gap-note][data-of={of}]").first
-            expect(note, path).to_contain_text("Not everything could be heard for", timeout=SLOW_MS)
+            expect(note, path).to_contain_text("Not everything could be heard for", timeout=60_000)
             expect(note, path).to_contain_text(said)
             expect(note, path).to_contain_text(source)
         context = browser.new_context(locale="zh-CN")

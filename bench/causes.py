@@ -7,7 +7,7 @@ varies while the others are steady; and a factor of its own for each request, by
 short of CPU. With one: in 2 % of the requests one part takes 2.8 s instead of 12 ms, as the story of the orders has it;
 as often ten times as long; and in 15 % of them thirty times as long. Everything is drawn from fixed seeds.
 
-    python bench/causes.py [--draws 1000] [--json]
+    python bench/causes.py [--draws 50] [--json]
 
 Targets: at most 1 % of the draws without a cause are accused, and the cause of the story is the first to be named in at
 least 99 %.
@@ -111,7 +111,7 @@ def named_first(findings: Findings) -> bool:
 def main() -> int:
     """Draw, print, and return 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rates: dict[str, dict[str, dict[str, float]]] = {}

@@ -9,6 +9,7 @@ other way round, it fails; `test_capabilities.py` has that tried. What only proc
 """
 
 import ast
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,12 +18,13 @@ import pytest
 
 import huoyan
 from huoyan.client import breakdown
-from huoyan.client.capabilities import WATCHINGS, Capability, Level
+from huoyan.client.capabilities import OTHER_SIDES, WATCHINGS, Capability, Level
 from huoyan.client.process import Client
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.model.run import RunState
 from tests.contract.adapters import ADAPTERS, HOOKED
 from tests.contract.adapters.contract import AdapterUnderTest, states
+from tests.contract.adapters.outside import PollingAdapter
 
 
 @pytest.fixture
@@ -438,8 +440,101 @@ def test_secrets_are_taken_out(adapter: AdapterUnderTest, transport: MemoryTrans
     assert ("ann" in repr(found[0][1].args)) == adapter.tells(Capability.ARGUMENTS)
 
 
-def test_every_framework_that_is_watched_takes_part(make: Callable[..., AdapterUnderTest]) -> None:
-    adapters = [make(name) for name in ADAPTERS]
-    for each in adapters:
-        each.close()
-    assert {each.watching.title for each in adapters} == {each.title for each in WATCHINGS}
+CASES: dict[Capability, Callable[..., None]] = {
+    flag: case
+    for case in list(globals().values())
+    for mark in getattr(case, "pytestmark", ())
+    for flag in mark.args
+    if mark.name == "proves"
+}
+"""A case for each flag that is held here to what is told."""
+
+
+@pytest.mark.parametrize("capability", CASES)
+@pytest.mark.parametrize("name", ["function", "background", "apscheduler", "huey", "dramatiq-stub"])
+def test_a_flag_that_lies_fails_its_case(
+    name: str,
+    capability: Capability,
+    make: Callable[..., AdapterUnderTest],
+    transport: MemoryTransport,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    adapter = make(name)
+    truth, case = adapter.tells, CASES[capability]
+    monkeypatch.setattr(adapter, "tells", lambda flag: truth(flag) != (flag is capability))
+    more = {"transport": transport} if "transport" in inspect.signature(case).parameters else {}
+    with pytest.raises(AssertionError, match=f"expected of {capability.value} what the table says"):
+        case(adapter, **more)
+    adapter.close()
+
+
+@pytest.mark.parametrize("adapter", ["celery-events"], indirect=True)
+def test_celery_cuts_off_long_arguments_itself(adapter: AdapterUnderTest) -> None:
+    def work(text: str) -> None: ...
+
+    adapter.submit(work, "x" * 5000)
+    adapter.work()
+    args = adapter.only()[1].args
+    assert isinstance(args, str)
+    assert "xxx" in args
+    assert len(args) < 2000
+
+
+@pytest.mark.parametrize("adapter", ["celery-events"], indirect=True)
+def test_secrets_with_a_name_are_taken_out_of_celerys_text(adapter: AdapterUnderTest) -> None:
+    def login(user: str, password: str) -> None: ...
+
+    adapter.submit(login, "ann", password="hunter2")
+    adapter.work()
+    _, run = adapter.only()
+    assert "password" in str(run.kwargs)
+    assert "hunter2" not in repr(run)
+
+
+@pytest.mark.parametrize("adapter", ["rq-polling"], indirect=True)
+def test_an_attempt_between_two_looks_at_rq_is_not_seen(
+    adapter: PollingAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def flaky() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ValueError(len(tries))
+
+    adapter.retrying(flaky, 3)
+    adapter.look()
+    monkeypatch.setattr(adapter, "look", lambda: None)
+    adapter.work()
+    monkeypatch.undo()
+    adapter.look()
+    shown, _ = adapter.only()
+    assert (len(tries), shown.state) == (3, RunState.SUCCEEDED)
+    assert len(shown.attempts) < 3
+
+
+@pytest.mark.parametrize("adapter", ["rq-polling"], indirect=True)
+def test_a_job_of_rq_that_is_deleted_between_two_looks_leaves_no_trace(adapter: PollingAdapter) -> None:
+    def work() -> None: ...
+
+    adapter.submit(work).delete()
+    adapter.work()
+    assert adapter.runs() == []
+
+
+def test_every_way_of_watching_takes_part_with_both_sides_of_each_partly(
+    make: Callable[..., AdapterUnderTest],
+) -> None:
+    sides: dict[tuple[str, Capability], set[bool]] = {}
+    for adapter in [make(name) for name in ADAPTERS]:
+        for flag in Capability:
+            sides.setdefault((adapter.watching.title, flag), set()).add(adapter.tells(flag))
+        adapter.apart()
+        sides[adapter.watching.title, Capability.MEMORY].add(adapter.tells(Capability.MEMORY))
+        adapter.close()
+    assert {title for title, _ in sides} == {each.title for each in WATCHINGS}
+    halves = {(each.title, flag) for each in WATCHINGS for flag in Capability if each.level(flag) is Level.PARTLY}
+    # A job in a process pool of APScheduler reports nothing at all from there, so there is no child to look at.
+    assert {each for each in halves if len(sides[each]) < 2} == OTHER_SIDES.keys() | {
+        ("APScheduler", Capability.LINEAGE)
+    }

@@ -142,7 +142,7 @@ class ServerProcess:
                 cwd=self.folder,
                 env={**os.environ, "HOME": str(self.folder), **(env or {})},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 **self._credentials(),
             )
         deadline = time.monotonic() + timeout_s
@@ -260,5 +260,5 @@ def _answers(ready: Callable[[], bool]) -> bool:
         return False
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

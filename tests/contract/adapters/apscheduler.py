@@ -1,6 +1,7 @@
 """APScheduler."""
 
 import datetime
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ class ApschedulerAdapter(Base):
     """APScheduler with threads."""
 
     framework = "apscheduler"
+    queues = False
     partly = frozenset({Capability.CPU, Capability.LINEAGE})
 
     def __init__(self) -> None:
@@ -36,6 +38,14 @@ class ApschedulerAdapter(Base):
 
     def revoke(self, handle: Any) -> None:
         handle.remove()
+
+    def schedule(self, function: Function) -> None:
+        self.scheduler.add_job(function, "interval", hours=1)
+        self.serve()
+
+    def serve(self) -> None:
+        self.scheduler.resume()
+        threading.Event().wait()
 
     def work(self) -> None:
         self.scheduler.resume()

@@ -9,7 +9,7 @@ from typing import Any
 
 import arq
 import pytest
-from arq import Retry
+from arq import Retry, cron
 from arq.connections import RedisSettings
 from arq.worker import Worker, func
 
@@ -31,6 +31,7 @@ class ArqAdapter(Base):
         self.enqueue: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
         self.aborted: list[int] = []
         self.watched = True
+        self.careful = False
         self.options: dict[str, Any] = {}
 
     def watch_again(self) -> None: ...
@@ -39,6 +40,9 @@ class ArqAdapter(Base):
         if function not in self.functions:
 
             async def call(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+                if self.careful:
+                    # The event loop goes on and reads the queue.
+                    return await asyncio.to_thread(function, *args, **kwargs)
                 return function(*args, **kwargs)
 
             retries = options.pop("retries", None)
@@ -80,6 +84,40 @@ class ArqAdapter(Base):
     def revoke(self, handle: Any) -> None:
         self.aborted.append(handle)
 
+    def declare(self, function: Function) -> None:
+        self._function(function)
+
+    def carefully(self, redeliver_after_s: float) -> None:
+        self.careful = True
+
+    def twice(self, function: Function) -> None:
+        self.enqueue.append((self._function(function), (), {"_job_id": "twice"}))
+        kept: list[tuple[Any, Any]] = []
+
+        async def keep(ctx: Any) -> None:
+            if ctx["job_id"] == "twice":
+                kept.append((await ctx["redis"].get("arq:job:twice"), ctx["score"]))
+
+        async def put_back(ctx: Any) -> None:
+            # What is there again when a worker dies between the success and the end of the job.
+            if ctx["job_id"] == "twice" and len(kept) == 1:
+                job, score = kept[0]
+                await ctx["redis"].set("arq:job:twice", job)
+                await ctx["redis"].set("arq:retry:twice", 1)
+                await ctx["redis"].zadd(self.queue, {"twice": score})
+
+        self.options |= {"on_job_start": keep, "after_job_end": put_back}
+
+    def schedule(self, function: Function) -> None:
+        async def hourly(ctx: Any) -> None: ...
+
+        self.options["cron_jobs"] = [cron(hourly, minute=0)]
+        self.serve()
+
+    def serve(self) -> None:
+        self.options["burst"] = False
+        self.work()
+
     def work(self) -> None:
         asyncio.run(self._work())
 
@@ -89,13 +127,15 @@ class ArqAdapter(Base):
             list(self.functions.values()),
             queue_name=self.queue,
             redis_settings=self.settings,
-            burst=True,
             handle_signals=False,
             poll_delay=0.02,
             max_jobs=1,
             allow_abort_jobs=True,
-            **self.options,
+            **{"burst": True, **self.options},
         )
+        if self.careful:
+            # It is ten seconds more than the longest job may take otherwise.
+            worker.in_progress_timeout_s = 3
         if self.watched:
             # Twice each, which changes nothing.
             for thing in (worker, pool, worker, pool):

@@ -18,6 +18,7 @@ class BackgroundAdapter(Base):
     """FastAPI's BackgroundTasks, each in a request of its own."""
 
     framework = "fastapi"
+    queues = False
     partly = frozenset({Capability.CPU})
 
     def __init__(self) -> None:

@@ -2,6 +2,8 @@
 
 import functools
 import logging
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from tests.contract.adapters.contract import AdapterUnderTest, Base, Carries, Fu
 from tests.servers import RabbitmqServer, RedisServer, wait_until
 
 BROKERS = ("redis", "rabbitmq")
+_LONG_S = 60.0
 STATE: Any = state
 """What Celery keeps of the worker of this process."""
 
@@ -93,7 +96,7 @@ class CeleryAdapter(Base):
 
     def __init__(self, url: str, queue: str = "") -> None:
         queue = queue or new_queue()
-        self.hostname = f"{queue}@test"
+        self.hostname = f"{queue}@test{os.getpid()}"
         self.app: Any = celery.Celery("contract", broker=url, set_as_current=False)
         self.app.conf.update(
             task_default_queue=queue,
@@ -153,7 +156,51 @@ class CeleryAdapter(Base):
         # Where the command `revoke` of remote control writes it; that command is heard by running workers alone.
         STATE.revoked.add(handle.id)
 
+    def declare(self, function: Function) -> None:
+        self.task(function)
+
+    def carefully(self, redeliver_after_s: float) -> None:
+        # A thread executes while the worker sends its heartbeats; but Celery loses events of threads when many end.
+        self.pool = "threads" if redeliver_after_s > _LONG_S else "solo"
+        options = {**self.app.conf.broker_transport_options, "visibility_timeout": redeliver_after_s}
+        self.app.conf.update(
+            task_acks_late=True,
+            # Whoever looks from outside asks the worker for the names of its queues.
+            worker_enable_remote_control=self.events,
+            worker_prefetch_multiplier=1,
+            broker_transport_options=options if self.app.conf.broker_url.startswith("redis") else {},
+        )
+
+    def twice(self, function: Function) -> None:
+        # As after its visibility timeout; that of RabbitMQ takes half an hour.
+        for _ in range(2):
+            self.task(function).apply_async(task_id=f"{self.app.conf.task_default_queue}-twice")
+
+    def schedule(self, function: Function) -> None:
+        self.app.conf.beat_schedule = {"hourly": {"task": self.task(function).name, "schedule": 3600.0}}
+        folder = tempfile.mkdtemp(prefix="huoyan-beat-", dir=os.environ.get("HUOYAN_SPOOL"))
+        beat: Any = self.app.Beat(schedule=f"{folder}/beat", loglevel="CRITICAL", quiet=True)
+        beat.run()
+
+    def serve(self) -> None:
+        self.backlog.disconnect()
+        # The threads of the pool look for it there.
+        self.app.set_default()
+        self._run(self._worker())
+
     def work(self) -> None:
+        worker = self._worker()
+        thread = threading.Thread(target=self._run, args=(worker,), daemon=True)
+        thread.start()
+        if self.pool == "prefork" and not self.backlog.forks:
+            # What children do is not heard of here, but it is told.
+            wait_until(self._told, 60, lambda: f"the children to have ended: {self.runs()}")
+            self.backlog.stop()
+        thread.join(20)
+        STATE.should_stop = None
+        assert not thread.is_alive(), f"{self.backlog.count} messages to be settled"
+
+    def _worker(self) -> Any:
         worker: Any = self.app.WorkController(
             concurrency=1,
             hostname=self.hostname,
@@ -164,15 +211,7 @@ class CeleryAdapter(Base):
             without_mingle=True,
             without_gossip=True,
         )
-        thread = threading.Thread(target=self._run, args=(worker,), daemon=True)
-        thread.start()
-        if self.pool == "prefork" and not self.backlog.forks:
-            # What children do is not heard of here, but it is told.
-            wait_until(self._told, 60, lambda: f"the children to have ended: {self.runs()}")
-            self.backlog.stop()
-        thread.join(20)
-        STATE.should_stop = None
-        assert not thread.is_alive(), f"{self.backlog.count} messages to be settled"
+        return worker
 
     def _told(self) -> bool:
         found = [shown.state for shown, _ in self.runs()]

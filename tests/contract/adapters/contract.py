@@ -1,5 +1,6 @@
 """What a driver has to offer, and how the suite reads what was reported."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -78,6 +79,25 @@ class AdapterUnderTest(Protocol):
     def work(self) -> None:
         """Let the framework do what it was asked for."""
 
+    queues: bool
+    """Whether calls wait in a queue that outlives who asked for them."""
+
+    def declare(self, function: Function) -> None:
+        """Make a function known to who works, where that has to be done beforehand."""
+
+    def carefully(self, redeliver_after_s: float) -> None:
+        """Work on one call at a time and acknowledge it when it has ended, where that is a choice; take over what
+        others have not acknowledged for so long, where workers decide about it."""
+
+    def twice(self, function: Function) -> None:
+        """Ask for a call whose message is delivered again after success; for a plain one where none can be."""
+
+    def schedule(self, function: Function) -> None:
+        """Keep a schedule, where there are any, with one call an hour, until this process is killed."""
+
+    def serve(self) -> None:
+        """Work until this process is killed."""
+
     def unwatch(self) -> None:
         """Stop watching."""
 
@@ -96,6 +116,7 @@ class Base:
     partly: frozenset[Capability] = frozenset()
     """What the table says is supported in part, and is with this driver."""
 
+    queues = True
     transport: MemoryTransport
 
     @property
@@ -131,6 +152,9 @@ class Base:
     def submit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
 
+    def work(self) -> None:
+        raise NotImplementedError
+
     def retrying(self, function: Function, retries: int) -> None:
         self.submit(function)
 
@@ -152,6 +176,20 @@ class Base:
         return huoyan.task(function)
 
     def apart(self) -> None: ...
+
+    def declare(self, function: Function) -> None: ...
+
+    def carefully(self, redeliver_after_s: float) -> None: ...
+
+    def twice(self, function: Function) -> None:
+        self.submit(function)
+
+    def schedule(self, function: Function) -> None:
+        threading.Event().wait()
+
+    def serve(self) -> None:
+        self.work()
+        threading.Event().wait()
 
     def close(self) -> None:
         self.unwatch()

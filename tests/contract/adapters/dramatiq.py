@@ -69,6 +69,7 @@ class DramatiqAdapter(Base):
         self.backlog = Backlog()
         self.abortable = Abortable(backend=AbortBackend())
         self.picky = Picky()
+        self.threads = 2
         self.worker: dramatiq.Worker | None = None
         self.actors: dict[Any, Any] = {}
         for middleware in (self.backlog, self.abortable, self.picky):
@@ -114,10 +115,23 @@ class DramatiqAdapter(Base):
     def child(self, function: Function) -> Callable[[], Any]:
         return self.actor(function).send
 
+    def declare(self, function: Function) -> None:
+        self.actor(function)
+
+    def carefully(self, redeliver_after_s: float) -> None:
+        self.threads = 1
+
+    def twice(self, function: Function) -> None:
+        self.broker.enqueue(self.submit(function))
+
+    def serve(self) -> None:
+        self.start()
+        threading.Event().wait()
+
     def start(self) -> dramatiq.Worker:
         """Start a worker and leave it at work."""
         self.broker.emit_after("process_boot")
-        self.worker = dramatiq.Worker(self.broker, worker_timeout=20, worker_threads=2)
+        self.worker = dramatiq.Worker(self.broker, worker_timeout=20, worker_threads=self.threads)
         self.worker.start()
         return self.worker
 

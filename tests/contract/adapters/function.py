@@ -14,6 +14,7 @@ class FunctionAdapter(Base):
     """Plain functions; exceptions are the caller's."""
 
     framework = "python"
+    queues = False
     partly = frozenset({Capability.CPU})
 
     def __init__(self) -> None:

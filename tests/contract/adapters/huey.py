@@ -1,11 +1,12 @@
 """Huey."""
 
+import datetime
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from huey import MemoryHuey
+from huey import MemoryHuey, RedisHuey, crontab
 
 import huoyan
 from huoyan.client.capabilities import Capability
@@ -19,8 +20,9 @@ class HueyAdapter(Base):
     carries: Carries = "pickle"
     partly = frozenset({Capability.CPU})
 
-    def __init__(self) -> None:
-        self.huey = MemoryHuey("contract")
+    def __init__(self, queue: str = "contract", redis_port: int | None = None) -> None:
+        """Watch one in memory, unless there is a Redis."""
+        self.huey: Any = MemoryHuey(queue) if redis_port is None else RedisHuey(queue, port=redis_port, blocking=False)
         self.tasks: dict[Any, Any] = {}
         self.watch_again()
 
@@ -56,6 +58,26 @@ class HueyAdapter(Base):
     def child(self, function: Function) -> Callable[[], Any]:
         task: Callable[[], Any] = self._task(function)
         return task
+
+    def declare(self, function: Function) -> None:
+        self._task(function)
+
+    def twice(self, function: Function) -> None:
+        task = self._task(function).s()
+        self.huey.enqueue(task)
+        self.huey.enqueue(task)
+
+    def schedule(self, function: Function) -> None:
+        self.huey.periodic_task(crontab(minute="0"), name="hourly")(function)
+        self.serve()
+
+    def serve(self) -> None:
+        while True:
+            self.huey.read_periodic(datetime.datetime.now())  # noqa: DTZ005 - as Huey means it
+            self.work()
+            # A consumer looks at its queue, which is when the queue is read.
+            self.huey.read_schedule()
+            time.sleep(0.05)
 
     def work(self) -> None:
         while self.huey.pending_count() or self.huey.scheduled_count():

@@ -85,7 +85,8 @@ class EventStreamAdapter(CeleryAdapter):
         super().__init__(url, queue)
         self.observer = observer
         self.ingest = ingest
-        observer.begin()
+        if observer is not None:
+            observer.begin()
 
     def watch_again(self) -> None: ...
 
@@ -136,9 +137,10 @@ class PollingAdapter(RqAdapter):
     def __init__(self, server: RedisServer, queue: str, observer: Observer) -> None:
         super().__init__(server, queue, database=52)
         self.observer = observer
-        self.ingest = RqPollIngest(server.database_url(52), observer.collector, service=SERVICE)
-        self.connection.flushdb()
-        observer.begin()
+        if observer is not None:
+            self.ingest = RqPollIngest(server.database_url(52), observer.collector, service=SERVICE)
+            self.connection.flushdb()
+            observer.begin()
 
     def watch_again(self) -> None: ...
 

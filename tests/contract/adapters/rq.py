@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 import rq
+from rq.cron import CronScheduler
 from rq.scheduler import RQScheduler
 from rq.timeouts import TimerDeathPenalty
 
@@ -93,6 +94,19 @@ class RqAdapter(Base):
     def apart(self) -> None:
         self.forks = True
         self.partly |= {Capability.MEMORY}
+
+    def declare(self, function: Function) -> None:
+        path_of(function)
+
+    def schedule(self, function: Function) -> None:
+        # RQ refuses what belongs to a program.
+        function.__module__ = JOBS.__name__
+        scheduler: Any = CronScheduler(connection=self.connection, name=f"cron-of-{self.queue.name}")
+        scheduler.register(function, self.queue.name, interval=3600, name="hourly")
+        scheduler.start()
+
+    def serve(self) -> None:
+        ThreadTimedWorker([self.queue], connection=self.connection).work(logging_level="CRITICAL")
 
     def work(self) -> None:
         scheduled: Any = self.queue.scheduled_job_registry

@@ -15,8 +15,11 @@ from taskiq import (
     TaskiqMessage,
     TaskiqMiddleware,
     TaskiqResult,
+    TaskiqScheduler,
 )
+from taskiq.api import run_scheduler_task
 from taskiq.receiver import Receiver
+from taskiq.schedule_sources import LabelScheduleSource
 
 import huoyan
 from huoyan.client.capabilities import Capability
@@ -67,7 +70,16 @@ class TaskiqAdapter(Base):
 
     def __init__(self, broker: AsyncBroker, *middlewares: TaskiqMiddleware) -> None:
         self.broker = broker
-        self.partly = frozenset({Capability.DELAY} if isinstance(broker, DelayingBroker) else set())
+        self.partly = frozenset(
+            capability
+            for capability, kinds in {
+                Capability.DELAY: DelayingBroker,
+                Capability.DEPTH: (ListQueueBroker, RedisStreamBroker),
+                Capability.REDELIVERY: RedisStreamBroker,
+            }.items()
+            if isinstance(broker, kinds)
+        )
+        self.options: dict[str, Any] = {}
         self.backlog = Backlog()
         broker.add_middlewares(self.backlog, *(middlewares or (SimpleRetryMiddleware(),)))
         self.watch_again()
@@ -112,6 +124,30 @@ class TaskiqAdapter(Base):
         task = self.task(function)
         # Functions are executed in a thread beside the loop.
         return lambda: self.run(task.kiq())
+
+    def declare(self, function: Function) -> None:
+        self.task(function)
+
+    def carefully(self, redeliver_after_s: float) -> None:
+        self.options = {"executor": ThreadPoolExecutor(1), "max_async_tasks": 1}
+        if isinstance(self.broker, RedisStreamBroker):
+            self.broker.count = 1
+            self.broker.idle_timeout = int(redeliver_after_s * 1000)
+
+    def twice(self, function: Function) -> None:
+        for _ in range(2):
+            self.run(self.task(function).kicker().with_task_id(f"{self.task(function).task_name}-twice").kiq())
+
+    def schedule(self, function: Function) -> None:
+        self.broker.task(task_name="hourly", schedule=[{"cron": "0 * * * *", "schedule_id": "hourly"}])(function)
+        scheduler = TaskiqScheduler(self.broker, [LabelScheduleSource(self.broker)])
+        asyncio.run_coroutine_threadsafe(run_scheduler_task(scheduler, run_startup=True), self.loop).result()
+
+    def serve(self) -> None:
+        if isinstance(self.broker, InMemoryBroker):
+            threading.Event().wait()
+        with Worker(self, **self.options):
+            threading.Event().wait()
 
     def work(self) -> None:
         if isinstance(self.broker, InMemoryBroker):

@@ -40,7 +40,7 @@ def test_what_passes_while_it_is_paused_is_not_its_own() -> None:
     assert (meter.read().cpu_s or 0.0) < _BUSY_S / 2
 
 
-def test_coroutines_take_turns_in_one_thread_so_nothing_is_told() -> None:
+def test_coroutines_take_turns_so_nothing_is_told() -> None:
     async def run() -> tuple[Consumption, Consumption]:
         return Meter().read(), Meter(blocking=True).read()
 

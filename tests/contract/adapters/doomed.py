@@ -72,7 +72,7 @@ def made(make: Make, request: Any, role: str) -> AdapterUnderTest:
     adapter = (
         HueyAdapter(request.queue, request.getfixturevalue("redis_server").port) if make is HUEY else make(request)
     )
-    adapter.carefully(redeliver_after_s=1.0 if role == "heir" else 600.0)
+    adapter.carefully(redeliver_after_s=3.0 if role == "heir" else 600.0)
     for function in (endless, brief, again):
         adapter.declare(function)
     return adapter

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import threading
+import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -135,8 +136,9 @@ class TaskiqAdapter(Base):
             self.broker.idle_timeout = int(redeliver_after_s * 1000)
 
     def twice(self, function: Function) -> None:
+        task_id = uuid.uuid4().hex
         for _ in range(2):
-            self.run(self.task(function).kicker().with_task_id(f"{self.task(function).task_name}-twice").kiq())
+            self.run(self.task(function).kicker().with_task_id(task_id).kiq())
 
     def schedule(self, function: Function) -> None:
         self.broker.task(task_name="hourly", schedule=[{"cron": "0 * * * *", "schedule_id": "hourly"}])(function)

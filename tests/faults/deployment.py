@@ -178,7 +178,7 @@ class Deployment:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1200,  # Ten thousand, each written to disk, on a busy machine.
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ from tests.servers import HuoyanServer, PostgresServer
 
 pytestmark = pytest.mark.timeout(600)
 
-ORDERS = 300_000
+ORDERS = 600_000
 DATABASE = "test_story_orders"
 DATABASES = ("sqlite", "postgresql")
 
@@ -26,7 +26,7 @@ def told(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFacto
     addresses = {"sqlite": "sqlite", "postgresql": postgres_server.make_database(DATABASE)}
     with HuoyanServer() as server, pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as threads:
         # Where everything waits for the processor, a statement has to be slow for longer to stand out.
-        patch.setattr(story, "PATIENCE_S", 200.0)
+        patch.setattr(story, "PATIENCE_S", 280.0)
         patch.setenv("HUOYAN_REPORT_INTERVAL_S", "2")
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         stories = {

@@ -16,6 +16,7 @@ from huoyan.client.access import access
 from huoyan.client.guard import warn
 from huoyan.client.settings import Settings
 from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
+from huoyan.model.histogram import Histogram
 from huoyan.signals.exposition import Buckets, Exemplar, Family, Format, Key, ProtobufWriter, TextWriter, negotiate
 from huoyan.signals.metric import Metric, MetricKind
 from huoyan.signals.metrics import HTTP_REQUEST_DURATION, METRICS, TASK_FAILURES, TASK_RETRIES, TASKS_ENQUEUED
@@ -57,6 +58,13 @@ _TASK_METRICS = frozenset(
 )
 
 
+_FOLDED = {
+    metric.name: replace(metric, labels=tuple(label for label in metric.labels if label not in metric.folded))
+    for metric in METRICS.values()
+    if metric.folded
+}
+
+
 def _group(metric: Metric) -> str:
     if metric.name in _TASK_METRICS:
         return "tasks"
@@ -76,7 +84,7 @@ class Collector:
     def describe(self) -> Iterable["ClientMetric"]:
         """Return the families without samples, by which the registry recognises names that are taken."""
         declared = [metric for metric in METRICS.values() if metric.measured or metric.name in _TASK_METRICS]
-        return [_converted(Family(metric, [])) for metric in declared if _group(metric) == self.group]
+        return [_converted(_folded(Family(metric, []))) for metric in declared if _group(metric) == self.group]
 
     def collect(self) -> Iterator["ClientMetric"]:
         """Return the families as they are now; nothing while `render` writes them itself."""
@@ -87,11 +95,35 @@ class Collector:
 
 
 def _families(groups: Container[str]) -> list[Family]:
-    found = [_traced(family) for family in totals.families() if _group(family.metric) in groups]
+    found = [_folded(_traced(family)) for family in totals.families() if _group(family.metric) in groups]
     names = {family.metric.name for family in found}
     # Those of the contract are there before anything is measured, so that nothing else takes their names.
     missing = [metric for metric in METRICS.values() if metric.measured and metric.name not in names]
-    return found + [Family(metric, []) for metric in missing if _group(metric) in groups]
+    return found + [_folded(Family(metric, [])) for metric in missing if _group(metric) in groups]
+
+
+def _folded(family: Family) -> Family:
+    """Return a family as the public contract has it: without the labels that only a server is told."""
+    metric = _FOLDED.get(family.metric.name)
+    if metric is None:
+        return family
+    kept = [family.metric.labels.index(label) for label in metric.labels]
+    numbers: dict[Key, float] = {}
+    distributions: dict[Key, Histogram] = {}
+    shared: set[Key] = set()
+    for key, number in zip(family.keys, family.numbers, strict=False):
+        short = tuple(key[place] for place in kept)
+        numbers[short] = numbers.get(short, 0.0) + number
+    for key, histogram in zip(family.keys, family.distributions, strict=False):
+        short = tuple(key[place] for place in kept)
+        if short not in distributions:
+            distributions[short] = histogram
+            continue
+        if short not in shared:
+            shared.add(short)
+            distributions[short] = distributions[short].copy()
+        distributions[short].merge(histogram)
+    return Family(metric, list(numbers or distributions), list(numbers.values()), list(distributions.values()))
 
 
 def _traced(family: Family) -> Family:

@@ -49,6 +49,7 @@ class Metric:
         unit: `seconds`, `bytes`, or empty for plain numbers.
         closed: The last labels, where their values are known beforehand, with all those values.
         across: What a gauge is of several processes.
+        folded: Labels that an application's own `/metrics` leaves out, where it adds up what differs in them alone.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Metric:
     endpoint: Endpoint = Endpoint.SERVER
     closed: tuple[tuple[str, tuple[str, ...]], ...] = ()
     across: Across = Across.SUM
+    folded: tuple[str, ...] = ()
 
     @property
     def measured(self) -> bool:

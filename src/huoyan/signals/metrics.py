@@ -207,10 +207,11 @@ HTTP_WEBSOCKETS_OPEN = Metric(
 DB_QUERY_DURATION = Metric(
     "db_query_duration_seconds",
     MetricKind.DISTRIBUTION,
-    "How long database statements took; target is the database: host:port/name, or the name of its file.",
+    "How long database statements took; a server tells databases apart by target: host:port/name, or the file's name.",
     ("operation", "table", "target"),
     "seconds",
     Endpoint.APPLICATION,
+    folded=("target",),
 )
 DB_QUERY_ERRORS = Metric(
     "db_query_errors_total",
@@ -218,6 +219,7 @@ DB_QUERY_ERRORS = Metric(
     "Database statements that ended with an error.",
     ("operation", "table", "target"),
     endpoint=Endpoint.APPLICATION,
+    folded=("target",),
 )
 DB_POOL_WAIT = Metric(
     "db_pool_wait_seconds",
@@ -237,10 +239,11 @@ DB_POOL_IN_USE = Metric(
 REDIS_COMMAND_DURATION = Metric(
     "redis_command_duration_seconds",
     MetricKind.DISTRIBUTION,
-    "How long Redis commands took; target is the Redis: host:port/number of the database.",
+    "How long Redis commands took; a server tells them apart by target: host:port/number of the database.",
     ("command", "target"),
     "seconds",
     Endpoint.APPLICATION,
+    folded=("target",),
 )
 REDIS_COMMAND_ERRORS = Metric(
     "redis_command_errors_total",
@@ -248,6 +251,7 @@ REDIS_COMMAND_ERRORS = Metric(
     "Redis commands that ended with an error.",
     ("command", "target"),
     endpoint=Endpoint.APPLICATION,
+    folded=("target",),
 )
 HTTP_CLIENT_REQUEST_DURATION = Metric(
     "http_client_request_duration_seconds",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, relative_error_bound
 from huoyan.signals.catalogue import CATALOGUE
-from huoyan.signals.metric import Endpoint, MetricKind
+from huoyan.signals.metric import Endpoint, Metric, MetricKind
 from huoyan.signals.metrics import METRICS
 from huoyan.signals.promql import duration, number, promql, recording_rule_name
 from huoyan.signals.spec import Signal, Unit
@@ -97,7 +97,7 @@ def metrics_page() -> str:
     for endpoint, head in _ENDPOINTS.items():
         parts.append(head)
         rows = [
-            f"| `{metric.name}` | {_TYPES[metric.kind]} | {_labels(metric.labels)} | {metric.help} |"
+            f"| `{metric.name}` | {_TYPES[metric.kind]} | {_exposed(metric)} | {metric.help} |"
             for metric in METRICS.values()
             if metric.endpoint is endpoint
         ]
@@ -144,6 +144,11 @@ def _thresholds(signal: Signal) -> str:
         if value is not None
     ]
     return ", ".join(levels) + (f", for {duration(limits.for_s)}" if limits.for_s else "")
+
+
+def _exposed(metric: Metric) -> str:
+    labels = _labels([label for label in metric.labels if label not in metric.folded])
+    return f"{labels}; at a server also {_labels(metric.folded)}" if metric.folded else labels
 
 
 def _labels(labels: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from huoyan.client.settings import Settings
 from huoyan.model.event import EventKind, ExceptionInfo, TaskEvent
 from huoyan.model.labels import OTHER
 from huoyan.signals.metric import Endpoint, MetricKind
-from huoyan.signals.metrics import METRICS
+from huoyan.signals.metrics import DB_QUERY_DURATION, DB_QUERY_ERRORS, METRICS
 from tests.unit.client.conftest import installed
 
 
@@ -175,7 +175,31 @@ def test_what_is_exposed_is_what_is_declared(local_client: Client, registry: Col
         declared = METRICS.get(family.name) or METRICS[f"{family.name}_total"]
         assert (family.type, family.documentation) == (kinds[declared.kind], declared.help)
         for sample in family.samples:
-            assert set(sample.labels) - {"le"} == set(declared.labels), sample
+            assert set(sample.labels) - {"le"} == set(declared.labels) - set(declared.folded), sample
+
+
+def test_databases_are_told_apart_at_a_server_and_added_up_here(
+    local_client: Client, registry: CollectorRegistry
+) -> None:
+    """The application's labels are those of the public contract; what was measured stays apart, scrape after scrape."""
+    duration = local_client.measurements.distribution(DB_QUERY_DURATION)
+    errors = local_client.measurements.counter(DB_QUERY_ERRORS)
+    for target, calls in (("db:5432/orders", 2), ("db:5432/archive", 3)):
+        for _ in range(calls):
+            duration.child(("SELECT", "orders", target)).observe(0.5)
+        errors.child(("SELECT", "orders", target)).add(calls)
+    for _ in range(2):
+        seen = samples(registry)
+        labels = (("operation", "SELECT"), ("table", "orders"))
+        assert seen["db_query_duration_seconds_count", labels] == 5
+        assert seen["db_query_duration_seconds_sum", labels] == 2.5
+        assert seen["db_query_errors_total", labels] == 5
+    assert {values[2]: child.count for values, child in duration.series()} == {
+        "db:5432/orders": 2,
+        "db:5432/archive": 3,
+    }
+    read = {metric.name: metric for metric in registry.collect()}["db_query_duration_seconds"]
+    assert {tuple(sorted(set(sample.labels) - {"le"})) for sample in read.samples} == {("operation", "table")}
 
 
 def test_application_metrics_of_the_contract_are_all_exposed(registry: CollectorRegistry) -> None:

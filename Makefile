@@ -4,8 +4,8 @@
 
 BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
-# Workers for pytest, one more than cores since many tests wait for servers; a file stays with one worker, so that the servers it starts are started once.
-TEST_WORKERS ?= 3
+# Workers for pytest, two more than cores since many tests wait for servers; a file stays with one worker, so that the servers it starts are started once.
+TEST_WORKERS ?= 4
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -110,7 +110,7 @@ function ScheduleTable({ schedules }: { schedules: Schedule[] }) {
           <Table.Td>
             <Group gap={6} wrap="nowrap">
               {schedule.last_state && <StateBadge state={schedule.last_state} size="xs" />}
-              <Text size="sm" c="dimmed">
+              <Text size="sm" c="dimmed" style={{ whiteSpace: "nowrap" }}>
                 <Ago at={schedule.last_run_at} />
               </Text>
             </Group>

@@ -454,6 +454,14 @@ def after_fork(renew: Callable[[], None]) -> None:
     _after_fork.append(renew)
 
 
+_in_child: list[Callable[[], None]] = []
+
+
+def in_child(begin: Callable[[], None]) -> None:
+    """Let a module begin anew in every child process, once everything there counts from zero."""
+    _in_child.append(begin)
+
+
 _before_close: list[Callable[[], None]] = []
 
 
@@ -476,6 +484,9 @@ def _forked() -> None:
             renew()
     for each in list(_clients):
         each.forked()
+    for begin in _in_child:
+        with guard("fork"):
+            begin()
 
 
 atexit.register(_close_at_exit)

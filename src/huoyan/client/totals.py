@@ -43,6 +43,7 @@ def want() -> None:
         _wanted = True
         _root_pid = os.getppid() if _is_worker() else None
         process.after_fork(_forked)
+        process.in_child(_start)
         process.before_close(_write_last)
         atexit.register(_leave)
         _start()
@@ -132,10 +133,13 @@ def _start() -> None:
 
 
 def _write_on() -> None:
+    pause_s = INTERVAL_S
     while True:
+        # Waits first: a child that only starts another program is gone before it has counted anything.
+        time.sleep(pause_s)
         began = time.monotonic()
         _write()
-        time.sleep(max(INTERVAL_S, 50 * (time.monotonic() - began)))
+        pause_s = max(INTERVAL_S, 50 * (time.monotonic() - began))
 
 
 def _write() -> None:
@@ -177,7 +181,6 @@ def _forked() -> None:
     if _pool is not None:
         _pool.forked()
     _pool, _children, _thread, _written = None, None, None, b""
-    _start()
 
 
 def is_one_of_several() -> bool:

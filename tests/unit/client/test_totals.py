@@ -50,6 +50,37 @@ def test_a_process_speaks_for_the_children_that_it_forked() -> None:
     assert not folder.exists()
 
 
+SHORT_LIVED = """
+import os
+import huoyan
+from huoyan.client import process, totals
+from huoyan.client.exposition import register
+from huoyan.signals.metrics import HTTP_REQUESTS
+
+huoyan.configure(service="shop")
+register()
+process.client().measurements.counter(HTTP_REQUESTS).child(("GET", "/a", "200")).add(2)
+
+def counted_by_then(thread):
+    for family in totals._own(process.client()):
+        if family.metric is HTTP_REQUESTS:
+            print("counted", family.numbers, flush=True)
+    print("started", flush=True)
+
+totals.start_thread = counted_by_then
+child = os.fork()
+if not child:
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_a_child_that_is_gone_at_once_has_not_counted_what_its_parent_had() -> None:
+    # Such as those that subprocess makes for a `preexec_fn`: what they had written would be added up for ever.
+    done = subprocess.run([sys.executable, "-c", SHORT_LIVED], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("started\n", "")
+
+
 def test_a_backlog_that_several_processes_read_is_there_once() -> None:
     process = [Family(BACKLOG, [("mails",)], [7.0]), Family(DB_POOL_IN_USE, [("main",)], [2.0])]
     written = snapshot.decode(snapshot.encode(process))

@@ -42,12 +42,23 @@ def audible() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def childless() -> Iterator[None]:
-    """Forget what children counted that the tests of a module forked from this process: it speaks for them."""
+    """Forget what children counted that the tests of other modules forked from this process: it speaks for them."""
+    _forget_children()
     yield
+    _forget_children()
+
+
+def _forget_children() -> None:
     totals: Any = sys.modules.get("huoyan.client.totals")
-    if totals is not None and totals._children is not None:
-        shutil.rmtree(totals._children.folder, ignore_errors=True)
-        totals._children = None
+    if totals is None or sys.platform == "win32":
+        return
+    from huoyan.client import pool
+
+    totals._children = None
+    # Also of those that this process has not read yet: the next who reads would find them.
+    folder = pool.folder(os.getpid())
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

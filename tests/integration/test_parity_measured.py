@@ -74,11 +74,13 @@ def _scraped(prometheus: PrometheusServer, step: int) -> None:
         'sum(http_requests_total{service="shop"})': step * sum(STATUSES.values()),
         'sum(db_query_duration_seconds_count{service="shop"})': step * sum(map(len, QUERIES_S.values())),
     }
-    wait_until(
-        lambda: all(prometheus.value(query) == value for query, value in expected.items()),
-        30,
-        message=f"step {step} is scraped",
-    )
+    found: dict[str, float | None] = {}
+
+    def scraped() -> bool:
+        found.update((query, prometheus.value(query)) for query in expected)
+        return found == expected
+
+    wait_until(scraped, 30, message=lambda: f"step {step} scraped as {expected}; Prometheus has {found}")
 
 
 def _own(server: HuoyanServer, signal: str) -> dict[tuple[tuple[str, str], ...], float]:

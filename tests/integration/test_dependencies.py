@@ -148,6 +148,40 @@ async def test_asynchronous_redis_is_counted_in_parallel(client: Client, redis_s
     await r.aclose()
 
 
+@pytest.fixture(scope="module")
+def redis_cluster() -> Iterator[RedisServer]:
+    with RedisServer(cluster=True) as server:
+        yield server
+
+
+def test_commands_and_pipelines_of_a_cluster_are_counted(client: Client, redis_cluster: RedisServer) -> None:
+    r: Any = huoyan.watch(redis.RedisCluster(port=redis_cluster.port, host="127.0.0.1"))
+    assert r.set("a", 1)
+    with r.pipeline() as pipe:
+        assert pipe.incr("a").get("a").execute() == [2, b"2"]
+        assert pipe.execute() == []
+    with pytest.raises(redis.ResponseError):
+        r.lpush("a", 1)
+    where = f"127.0.0.1:{redis_cluster.port}/0"
+    durations = counted(client, REDIS_COMMAND_DURATION)
+    assert durations == {("SET", where): 1, ("PIPELINE", where): 1, ("LPUSH", where): 1}
+    assert errors(client, REDIS_COMMAND_ERRORS) == {("LPUSH", where): 1}
+    huoyan.unwatch(r)
+    r.get("a")
+    assert counted(client, REDIS_COMMAND_DURATION) == durations
+    r.close()
+
+
+async def test_an_asynchronous_cluster_is_counted(client: Client, redis_cluster: RedisServer) -> None:
+    r: Any = huoyan.watch(redis.asyncio.RedisCluster(port=redis_cluster.port, host="127.0.0.1"))
+    assert await r.set("b", 1)
+    async with r.pipeline() as pipe:
+        assert await pipe.incr("b").get("b").execute() == [2, b"2"]
+    where = f"127.0.0.1:{redis_cluster.port}/0"
+    assert counted(client, REDIS_COMMAND_DURATION) == {("SET", where): 1, ("PIPELINE", where): 1}
+    await r.aclose()
+
+
 def test_a_redis_that_is_away_is_an_error_and_unwatching_ends_it(client: Client) -> None:
     port = free_port()
     r = huoyan.watch(redis.Redis(port=port, username="shop", password="s3cret", socket_connect_timeout=1))

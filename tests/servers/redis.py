@@ -7,21 +7,24 @@ from typing import Self
 import pytest
 
 from tests.servers.process import Server, ServerProcess, find_program, free_port
+from tests.servers.waiting import wait_until
 
 
 class RedisServer(Server):
     """A Redis on a port of its own, which keeps its port when it is killed and started again."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, cluster: bool = False) -> None:
         """Choose the port.
 
         Args:
             durable: Write every change to disk before it is acknowledged, so that a kill loses nothing (default: keep
                 everything in memory only).
+            cluster: Be the only node of a Redis Cluster; it has one database.
         """
         self.program = find_program("redis-server", "redis-server")
         self.port = free_port()
         self.durable = durable
+        self.cluster = cluster
         self.process = ServerProcess("redis")
 
     @property
@@ -46,10 +49,14 @@ class RedisServer(Server):
                 *("--appendonly", "yes" if self.durable else "no"),
                 *("--appendfsync", "always"),
                 *("--daemonize", "no"),
+                *(("--cluster-enabled", "yes") if self.cluster else ()),
             ],
             self._answers,
             timeout_s=15,
         )
+        if self.cluster:
+            self.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            wait_until(lambda: self.command("EXISTS", "any") == b":0", message="the cluster serves its slots")
         return self
 
     def command(self, *words: str) -> bytes:

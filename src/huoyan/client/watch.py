@@ -34,6 +34,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "httpx.Client": ("huoyan.client.dependencies.httpx:integration",),
     "huey.api.Huey": ("huoyan.client.frameworks.huey:integration",),
     "opentelemetry.sdk.trace.TracerProvider": ("huoyan.client.dependencies.opentelemetry:integration",),
+    "redis.asyncio.cluster.RedisCluster": ("huoyan.client.dependencies.redis:integration",),
+    "redis.cluster.RedisCluster": ("huoyan.client.dependencies.redis:integration",),
     "redis.asyncio.client.Redis": ("huoyan.client.dependencies.redis:integration",),
     "redis.client.Redis": ("huoyan.client.dependencies.redis:integration",),
     "requests.sessions.Session": ("huoyan.client.dependencies.requests:integration",),

@@ -120,7 +120,9 @@ class _Watch:
         def call(*args: Any, **options: Any) -> Any:
             made = pipeline(*args, **options)
             with guard("redis.pipeline"):
-                made.immediate_execute_command = self._wrapped(made.immediate_execute_command)
+                # Those of a cluster send nothing before the end.
+                if hasattr(made, "immediate_execute_command"):
+                    made.immediate_execute_command = self._wrapped(made.immediate_execute_command)
                 made.execute = self._executing(made.execute, made)
             return made
 
@@ -132,7 +134,7 @@ class _Watch:
         if iscoroutinefunction(execute):
 
             async def call_async(*args: Any, **options: Any) -> Any:
-                if not pipeline.command_stack:
+                if not len(pipeline):
                     return await execute(*args, **options)
                 begun = begin()
                 try:
@@ -146,7 +148,7 @@ class _Watch:
             return call_async
 
         def call(*args: Any, **options: Any) -> Any:
-            if not pipeline.command_stack:
+            if not len(pipeline):
                 return execute(*args, **options)
             begun = begin()
             try:
@@ -191,7 +193,13 @@ def _asks_to_wait(args: tuple[Any, ...]) -> bool:
 
 
 def _server(client: Any) -> str:
-    """Return which Redis a client talks to: host:port/database, of a socket its path, of Sentinels the service."""
+    """Return which Redis a client talks to: host:port/database, of a socket its path, of Sentinels the service.
+
+    Of a cluster it is one of its nodes: that whose name sorts first among those it knows by now.
+    """
+    nodes = getattr(getattr(client, "nodes_manager", None), "startup_nodes", None)
+    if nodes:
+        return f"{min(nodes)}/0"
     pool = getattr(client, "connection_pool", None)
     options = getattr(pool, "connection_kwargs", {})
     where = options.get("path") or getattr(pool, "service_name", None)

@@ -85,7 +85,7 @@ def test_every_form_is_given_somewhere(written: Written) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_code_has_a_text_with_all_its_particulars(language: str) -> None:
-    page = (ROOT / f"web/src/i18n/{language}.ts").read_text()
+    page = (ROOT / f"web/src/i18n/{language}/reasons.ts").read_text()
     block = re.search(r"\n  reasons: {\n(.*?)\n  },\n", page, re.DOTALL)
     assert block is not None
     said = dict(re.findall(r'^    (\w+): "(.*)",$', block[1], re.MULTILINE))

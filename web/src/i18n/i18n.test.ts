@@ -18,6 +18,12 @@ it("says everything in both languages", () => {
   expect([...chinese.keys()].sort()).toEqual([...english.keys()].sort());
 });
 
+it("leaves out no area, and no area takes a name of another", () => {
+  const areas = import.meta.glob<Record<string, object>>("./en/*.ts", { eager: true });
+  const names = Object.values(areas).flatMap((area) => Object.values(area).flatMap((texts) => Object.keys(texts)));
+  expect(names.sort()).toEqual(Object.keys(en).sort());
+});
+
 it("fills the same blanks in both languages", () => {
   const blanks = (text: string) => [...text.matchAll(/{{(\w+)}}/g)].map((match) => match[1]).sort();
   for (const [key, text] of english) expect([key, blanks(chinese.get(key) ?? "")]).toEqual([key, blanks(text)]);

@@ -1,0 +1,33 @@
+export const resources = {
+  resource: {
+    title: "Resources",
+    none: "No process has told what it uses yet.",
+    processes: "Processes",
+    hosts: "Hosts",
+    measure: "What the map of processes shows",
+    hostMeasure: "What the map of hosts shows",
+    measures: { cpu: "CPU", memory_bytes: "Memory", memory: "Memory", event_loop_lag_s: "Event-loop lag, P99", gc_pause_s: "GC pause, P99", open_files: "Open files", threads: "Threads", disk: "Disk" },
+    periods: { h1: "last hour", h6: "last 6 hours", d1: "last 24 hours" },
+    unknown: "not known",
+    hint: "Point at a cell, or move with the arrow keys. A row opens its charts.",
+    more_one: "and {{count}} process with lower values",
+    more_other: "and {{count}} processes with lower values",
+    runs: "Its runs",
+    hostTable: {
+      host: "Host",
+      source: "Told by",
+      sourceHelp: { "node-exporter": "Its node exporter at {{instance}}, through Prometheus.", psutil: "The processes on it." },
+      ofDisk: "{{share}} of {{mount}}",
+      load: "Load, 1 min",
+      loadHelp: "Processes that run or want to, over the number of processors.",
+      network: "In / out, each second",
+    },
+    nodes: {
+      waiting: "Prometheus at {{url}} has not answered yet; processes tell of their hosts.",
+      failing: "Prometheus at {{url}} does not answer. Processes tell of their hosts meanwhile (psutil).",
+      unknown: "Prometheus at {{url}} has no node exporter. Processes tell of their hosts (psutil).",
+      foreign_one: "Prometheus at {{url}} has {{count}} node exporter, which is of none of these hosts. Processes tell of them (psutil).",
+      foreign_other: "Prometheus at {{url}} has {{count}} node exporters, none of them of these hosts. Processes tell of them (psutil).",
+    },
+  },
+};

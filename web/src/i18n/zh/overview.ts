@@ -1,0 +1,36 @@
+import type { overview as english } from "../en/overview";
+
+export const overview: typeof english = {
+  verdict: {
+    ok: "一切正常",
+    okText_one: "每分钟 {{rate}} 次运行，失败率 {{ratio}}，{{count}} 个 worker 在线。",
+    okText_other: "每分钟 {{rate}} 次运行，失败率 {{ratio}}，{{count}} 个 worker 在线。",
+    warning_one: "{{count}} 个未解决事件",
+    warning_other: "{{count}} 个未解决事件",
+    critical_one: "{{count}} 个未解决事件",
+    critical_other: "{{count}} 个未解决事件",
+    blind: "失明：没有事件到达",
+    quiet: "还没有运行记录",
+    quietText: "目前没有服务上报任何运行。请按教程把一个服务指向本服务器。",
+    since: "已持续 {{age}}",
+    acknowledgedBy: "{{by}} 正在处理",
+  },
+  overview: {
+    failures: "最近一小时的失败",
+    noFailures: "最近一小时没有失败。",
+    allFailures: "全部失败分组",
+    queues: "队列",
+    allQueues: "全部队列",
+    noQueues: "还没有已知的队列。",
+    throughput: "每分钟运行数",
+    failureRatio: "失败率",
+    p95: "耗时 P95",
+    latest: "最新运行",
+    allRuns: "全部运行",
+    noRuns: "还没有运行记录。",
+    active: "运行中",
+    queued: "等待中",
+    workersUp: "worker 在线",
+    workersDown: "离线",
+  },
+};

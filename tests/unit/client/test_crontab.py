@@ -7,7 +7,7 @@ import pycron  # type: ignore[import-untyped]
 import pytest
 from arq.cron import cron, next_cron
 from huey import crontab as huey_crontab
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from huoyan.client.crontab import Crontab, expression_field
@@ -87,6 +87,10 @@ _options = {
     starts,
     st.sampled_from(PLACES),
 )
+# From the change in Berlin on, the next Sunday is that of Lord Howe's change by half an hour, two hours before.
+@example(
+    {"minute": None, "hour": 4, "day": None}, 6, datetime(2026, 3, 29, tzinfo=UTC).timestamp(), "Australia/Lord_Howe"
+)
 def test_the_expression_of_an_arq_job_is_due_when_arq_is(
     options: dict[str, int | set[int] | None], weekday: int | str | set[int] | None, start: float, place: str
 ) -> None:
@@ -104,6 +108,22 @@ def test_the_expression_of_an_arq_job_is_due_when_arq_is(
         return
     own = next_cron(begin, weekday=weekday, microsecond=0, **options)  # type: ignore[arg-type]
     assert computed == own.timestamp()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(["*", "*/20"]), hours, starts, st.sampled_from(PLACES), st.integers(0, 59))
+@example("*", "4", datetime(2026, 4, 4, 14, tzinfo=UTC).timestamp(), "Australia/Lord_Howe", 0)
+@example("*/20", "2", datetime(2026, 10, 3, 15, tzinfo=UTC).timestamp(), "Australia/Lord_Howe", 0)
+def test_an_expression_is_due_at_the_first_minute_it_names(
+    minute: str, hour: str, start: float, place: str, second: int
+) -> None:
+    """Also on the day on which the clock changes, by an hour or by half of one."""
+    text = f"{minute} {hour} * * *"
+    zone = ZoneInfo(place)
+    expected = _due(lambda moment: pycron.is_now(text, moment), start + second, zone)
+    found = computed_slot(KnownSchedule("x", expression=text, timezone=place), start + second)
+    assert found is not None
+    assert found == expected or (expected is None and found > start + 60 * (_MINUTES - 1))
 
 
 @pytest.mark.parametrize(

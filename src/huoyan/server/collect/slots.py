@@ -54,12 +54,29 @@ def _seconds(expression: str) -> float | None:
     return step_s if _SHORTEST_S <= step_s < float("inf") else None
 
 
+class _Cron(CronSim):
+    """Finds the beginning of an hour also after the clock has changed by half an hour (Lord Howe Island)."""
+
+    def advance_hour(self) -> bool:
+        """Go on to the first wanted hour of this day, and return whether that was another one.
+
+        Steps of a whole hour, which CronSim takes, would meet every later hour of that day at half past.
+        """
+        if self.dt.hour in self.hours:
+            return False
+        while self.dt.hour not in self.hours:
+            self.tick(3600 - 60 * self.dt.minute - self.dt.second)
+            if self.dt.hour == 0:
+                break
+        return True
+
+
 @lru_cache(maxsize=10_000)
 def _cron_slot(expression: str, timezone: str, after: float) -> float | None:
     try:
         zone = ZoneInfo(timezone) if timezone else UTC
         # cronsim works on whole seconds and answers what lies after them.
-        return next(CronSim(expression, datetime.fromtimestamp(after, UTC).astimezone(zone))).timestamp()
+        return next(_Cron(expression, datetime.fromtimestamp(after, UTC).astimezone(zone))).timestamp()
     except (CronSimError, StopIteration, ValueError, OSError, OverflowError):
         # ZoneInfoNotFoundError is a KeyError; a name that is a folder raises OSError.
         return None

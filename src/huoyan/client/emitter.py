@@ -1,23 +1,24 @@
 """The bounded buffer between tasks and the server, and the thread that empties it."""
 
-import random
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from huoyan.client.buffer import Buffer, Given, Pack
+from huoyan.client.backoff import LONGEST_S, Backoff
+from huoyan.client.buffer import Buffer, Given
 from huoyan.client.delivery import Answer, Batch, Receipt, Transport
 from huoyan.client.examples import Examples
 from huoyan.client.guard import warn
+from huoyan.client.losses import Losses
 from huoyan.client.outbox import Outbox
+from huoyan.client.readings import Readings
 from huoyan.client.settings import Settings
 from huoyan.client.thread import start as start_thread
-from huoyan.client.wire import encode_event, happened_at
+from huoyan.client.wire import encode_event
 from huoyan.clock import Clock
-from huoyan.model.event import EventGap, ProcessReport, QueueReading, TaskEvent
+from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
 from huoyan.model.example import Example
 from huoyan.model.schedule import ScheduleReport
 
@@ -26,17 +27,10 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES = 1024 * 1024
 _EVENT_BYTES = 1024 * 1024
-_FIRST_BACKOFF_S = 0.5
-_LONGEST_BACKOFF_S = 30.0
-_MAX_QUEUES = 1000
-_MAX_SCHEDULES = 1000
-_SCHEDULES_AGAIN_S = 60.0
 _FIRST_REPORT_S = 1.0
 _ADOPT_EVERY_S = 10.0
 _EXAMPLES_EVERY_S = 3.0
 _MOST_EXAMPLES = 1000
-_MOST_GAPS = 100
-_ONE_GAP_S = 60.0
 
 
 class Emitter:
@@ -86,26 +80,24 @@ class Emitter:
         self._changed = threading.Condition(self._lock)
         self._sending = threading.Lock()
         self._buffer = Buffer(self._settings.buffer_events, self._settings.buffer_bytes)
-        self._gaps: list[EventGap] = []
-        self._gone: list[str] = []
-        self._queues: dict[tuple[str, str], QueueReading] = {}
-        self._schedules: dict[tuple[str, str, str], ScheduleReport] = {}
-        self._changed_schedules: set[tuple[str, str, str]] = set()
-        self._schedules_at = 0.0
+        self._losses = Losses(self._speaks)
+        self._readings = Readings()
+        self._backoff = Backoff()
         self._pending: Batch | None = None
         self._taken_in = 0
         self._settled = 0
         self._urgent = False
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._failures = 0
-        self._retry_at = 0.0
         self._report_at = 0.0
         self._first_at: float | None = None
         self._examples_at = self._clock.monotonic()
         self._said_anything = False
-        self.dropped = 0
+
+    @property
+    def dropped(self) -> int:
         """Events lost for good: the buffer was full, the server refused them, or the process ended first."""
+        return self._losses.dropped
 
     def put(self, event: TaskEvent) -> None:
         """Take one event. Never blocks on the network, never waits for room."""
@@ -130,30 +122,22 @@ class Emitter:
     def put_queue(self, reading: QueueReading) -> None:
         """Take a queue reading; only the newest of each queue is sent."""
         with self._lock:
-            key = (reading.service, reading.queue)
-            if key in self._queues or len(self._queues) < _MAX_QUEUES:
-                self._queues[key] = reading
-            if self._first_at is None:
-                self._first_at = self._clock.monotonic()
-                self._changed.notify_all()
-            if self._thread is None:
-                self._start()
+            self._readings.put_queue(reading)
+            self._wake()
 
     def put_schedule(self, report: ScheduleReport) -> None:
         """Take what is new about a schedule. All that are kept are told again every minute, for a server that was
         started meanwhile or forgot them."""
         with self._lock:
-            key = (report.service, report.framework, report.id)
-            if key not in self._schedules and len(self._schedules) >= _MAX_SCHEDULES:
-                warn("schedules", "huoyan: more than %d schedules; the others are not reported", _MAX_SCHEDULES)
-                return
-            self._schedules[key] = report
-            self._changed_schedules.add(key)
-            if self._first_at is None:
-                self._first_at = self._clock.monotonic()
-                self._changed.notify_all()
-            if self._thread is None:
-                self._start()
+            if self._readings.put_schedule(report):
+                self._wake()
+
+    def _wake(self) -> None:
+        if self._first_at is None:
+            self._first_at = self._clock.monotonic()
+            self._changed.notify_all()
+        if self._thread is None:
+            self._start()
 
     def ensure_started(self) -> None:
         """Start reporting, if this process does not yet (again after a fork)."""
@@ -242,7 +226,7 @@ class Emitter:
 
     def _waiting(self) -> bool:
         """Whether anything but events waits to be told."""
-        return bool(self._queues or self._changed_schedules or (self._outbox is not None and self._outbox.waiting))
+        return bool(self._readings or (self._outbox is not None and self._outbox.waiting))
 
     def _freeze(self) -> None:
         if self._outbox is not None:
@@ -259,28 +243,13 @@ class Emitter:
             given.lost = count
         else:
             self._settled += given.lost
-        self._give_up(given, why, detail)
-
-    def _give_up(self, given: Given, why: str, detail: object) -> None:
-        """Tell that events were lost, here and to the server."""
-        self.dropped += given.lost
-        warn(f"drop: {why}", "huoyan: events are dropped (%d so far): " + why, self.dropped, detail)
-        if self._speaks is None or given.first_at > given.last_at:
-            return
-        worker = self._speaks()[0]
-        last = self._gaps[-1] if self._gaps else None
-        if last is not None and last.worker == worker and given.first_at - last.ended_at < _ONE_GAP_S:
-            last.started_at = min(last.started_at, given.first_at)
-            last.ended_at = max(last.ended_at, given.last_at)
-            last.events += given.lost
-        elif len(self._gaps) < _MOST_GAPS:
-            self._gaps.append(EventGap(worker, given.first_at, given.last_at, given.lost))
+        self._losses.book(given, why, detail)
 
     def _make_room(self) -> None:
         given = self._buffer.make_room()
         self._settled += given.lost + given.thinned
         if given.lost:
-            self._give_up(given, "the buffer is full, %d still wait", len(self._buffer))
+            self._losses.book(given, "the buffer is full, %d still wait", len(self._buffer))
         elif given.thinned:
             warn("thinned", "huoyan: only how runs ended is kept, the server is away and the buffer is full")
 
@@ -289,13 +258,10 @@ class Emitter:
         assert self._spool is not None
         waiting = self._pending.events if self._pending is not None else []
         size = sum(map(len, waiting)) + self._buffer.size_bytes
-        if (
-            not self._spool.rewrite(size, chain(waiting, self._buffer.pieces(), self._gaps))
-            and self._speaks is not None
-        ):
-            at = happened_at(encoded)
-            if at is not None:
-                self._spool.overflow(EventGap(self._speaks()[0], at, at))
+        if not self._spool.rewrite(size, chain(waiting, self._buffer.pieces(), self._losses.gaps)):
+            gap = self._losses.beginning_with(encoded)
+            if gap is not None:
+                self._spool.overflow(gap)
 
     def _start(self) -> None:
         if self._stopping or sys.is_finalizing():
@@ -334,7 +300,7 @@ class Emitter:
             except Exception as error:  # noqa: BLE001 - the thread must outlive every mistake
                 warn("send", "huoyan: sending failed", error=error)
                 with self._lock:
-                    self._retry_at = self._clock.monotonic() + _LONGEST_BACKOFF_S
+                    self._backoff.until = self._clock.monotonic() + LONGEST_S
 
     def _adopt(self) -> None:
         """Take over what processes that were killed could not send any more."""
@@ -353,33 +319,18 @@ class Emitter:
             warn("adopt", "huoyan: events of another process could not be taken over", error=error)
 
     def _adopt_one(self, orphan: "Orphan") -> None:
-        for piece in orphan.pieces:
-            if isinstance(piece, EventGap):
-                if not piece.events:
-                    # From then on its file was full.
-                    piece.ended_at = max(piece.started_at, self._clock.now())
-                if len(self._gaps) < _MOST_GAPS:
-                    self._gaps.append(piece)
-            elif isinstance(piece, Pack):
-                self._taken_in += piece.count
-                self._buffer.adopt(piece)
-            else:
-                self._taken_in += 1
-                self._buffer.append(piece)
+        self._taken_in += orphan.hand_over(self._buffer, self._losses, self._clock.now())
         self._make_room()
-        # In a container the process before had the same number, and so the same name.
-        own = self._speaks()[0] if self._speaks is not None else ""
-        self._gone = [*self._gone, *(name for name in orphan.gone if name != own)][-_MOST_GAPS:]
         if self._spool is not None:
             self._spool.keep_orphan(orphan)
-        if self._first_at is None and (self._buffer or self._gaps):
+        if self._first_at is None and (self._buffer or self._losses):
             self._first_at = self._clock.monotonic()
 
     def _wait_s(self) -> float:
         """Work out how long nothing has to be done, in seconds."""
         now = self._clock.monotonic()
-        if self._failures:
-            return self._retry_at - now
+        if self._backoff:
+            return self._backoff.until - now
         if self._urgent or self._pending is not None or len(self._buffer) >= self._settings.batch_events:
             return 0.0
         due = self._report_at
@@ -402,12 +353,11 @@ class Emitter:
         with self._lock:
             batch = self._pending or self._take()
             batch.process = self._report(self.dropped, closing)
-            if self._queues:
-                batch.queues, self._queues = list(self._queues.values()), {}
-            batch.schedules = self._take_schedules(again=batch.process is not None)
-            batch.gaps = self._tell_gaps()
+            batch.queues = self._readings.take_queues() or batch.queues
+            batch.schedules = self._readings.take_schedules(self._clock.monotonic(), again=batch.process is not None)
+            batch.gaps = self._losses.to_tell(last=not self._buffer)
             # Behind all that they said.
-            batch.gone = list(self._gone) if not self._buffer else []
+            batch.gone = self._losses.gone if not self._buffer else []
             if self._examples is not None and not batch.examples:
                 batch.examples = self._take_examples()
             # Frames stay in the outbox, and what is in it is what is sent, whatever batch they go with.
@@ -431,43 +381,19 @@ class Emitter:
         self._examples_at = now
         return self._examples().take()[:_MOST_EXAMPLES]
 
-    def _take_schedules(self, *, again: bool) -> list[ScheduleReport]:
-        now = self._clock.monotonic()
-        if again and now - self._schedules_at >= _SCHEDULES_AGAIN_S:
-            self._changed_schedules.update(self._schedules)
-        if len(self._changed_schedules) == len(self._schedules):
-            self._schedules_at = now
-        reports = [self._schedules[key] for key in self._changed_schedules]
-        self._changed_schedules = set()
-        for report in reports:
-            if not report.enabled:
-                self._schedules.pop((report.service, report.framework, report.id), None)
-        return reports
-
     def _take(self) -> Batch:
         events = self._buffer.take(self._settings.batch_events, _BATCH_BYTES)
         self._first_at = self._clock.monotonic() if self._buffer else None
         return Batch(events)
-
-    def _tell_gaps(self) -> list[EventGap]:
-        """Return the gaps to tell; with the last that waits goes what is still executed: all else has ended."""
-        if not self._gaps or self._speaks is None:
-            return []
-        worker, executing = self._speaks() if not self._buffer else ("", None)
-        return [replace(gap, executing=executing if gap.worker == worker else None) for gap in self._gaps]
 
     def _settle(self, batch: Batch, receipt: Receipt) -> bool:
         """Book the answer to a batch; return False when it has to be tried again later."""
         now = self._clock.monotonic()
         count = len(batch.events)
         if receipt.answer is Answer.LATER:
-            self._failures += 1
-            backoff_s = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(self._failures - 1, 10))
-            # Full jitter, so that a hundred processes do not come back at the same moment.
-            wait_s = backoff_s * (0.5 + random.random() / 2)
-            self._retry_at = now + max(wait_s, receipt.retry_after_s or 0.0)
+            self._backoff.fail(now, receipt.retry_after_s or 0.0)
             warn("later", "huoyan: events wait, the server does not take them: %s", receipt.reason)
-            self._keep_readings(batch)
+            self._readings.put_back(batch)
             if not count:
                 self._pending = None
             return False
@@ -477,18 +403,16 @@ class Emitter:
             half = count // 2
             self._buffer.put_back(batch.events[half:])
             self._pending = Batch(batch.events[:half])
-            self._keep_readings(batch)
+            self._readings.put_back(batch)
             return True
         self._pending = None
         self._buffer.settle()
-        self._failures = 0
+        self._backoff.end()
         self._report_at = now + self._settings.report_interval_s
         self._said_anything = True
         if receipt.answer is Answer.STORED:
             self._settled += count
-            if not self._buffer:
-                self._gaps = self._gaps[len(batch.gaps) :]
-            self._gone = self._gone[len(batch.gone) :]
+            self._losses.told(0 if self._buffer else len(batch.gaps), len(batch.gone))
             if receipt.rejected:
                 self._drop(batch.events, "the server rejected some: %s", receipt.reason, receipt.rejected)
         elif count:
@@ -506,16 +430,6 @@ class Emitter:
         if batch.measurements and self._outbox is not None:
             self._outbox.settle(batch.measurements[-1][0])
         batch.measurements = []
-
-    def _keep_readings(self, batch: Batch) -> None:
-        for reading in batch.queues:
-            self._queues.setdefault((reading.service, reading.queue), reading)
-        batch.queues = []
-        for report in batch.schedules:
-            key = (report.service, report.framework, report.id)
-            self._schedules.setdefault(key, report)
-            self._changed_schedules.add(key)
-        batch.schedules = []
 
     def _drain(self, deadline: float, *, closing: bool) -> bool:
         """Send everything from the calling thread until `deadline`; give up at the first failure."""

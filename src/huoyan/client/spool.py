@@ -27,8 +27,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from huoyan.client.buffer import Pack
+from huoyan.client.buffer import Buffer, Pack
 from huoyan.client.guard import warn
+from huoyan.client.losses import Losses
 from huoyan.client.wire import decode_gap, encode_gap
 from huoyan.model.event import EventGap
 
@@ -66,6 +67,30 @@ class Orphan:
             if match is not None and match[1].endswith(b":%d" % pid):
                 self.gone.append(match[1].decode("utf-8", "replace"))
                 return
+
+    def hand_over(self, buffer: Buffer, losses: Losses, now: float) -> int:
+        """Give everything to this process.
+
+        Args:
+            buffer: Takes the events.
+            losses: Takes the gaps and the names.
+            now: Wall time, in seconds since 1970 UTC.
+
+        Returns:
+            How many events the buffer took.
+        """
+        count = 0
+        for piece in self.pieces:
+            if isinstance(piece, EventGap):
+                losses.inherit(piece, now)
+            elif isinstance(piece, Pack):
+                count += piece.count
+                buffer.adopt(piece)
+            else:
+                count += 1
+                buffer.append(piece)
+        losses.lament(self.gone)
+        return count
 
 
 class Spool:

@@ -198,31 +198,6 @@ def test_what_the_server_cannot_take_now_is_sent_later_in_order(emitters: list[E
     assert emitter.dropped == 0
 
 
-def test_tries_become_rare_while_the_server_is_away(emitters: list[Emitter], monkeypatch: pytest.MonkeyPatch) -> None:
-    transport = Away()
-    waits: list[float] = []
-    emitter = opened(emitters, transport)
-    emitter._pending = Batch([b"{}"])
-    for _ in range(10):
-        before = SYSTEM_CLOCK.monotonic()
-        assert not emitter._settle(emitter._pending, LATER)
-        waits.append(emitter._retry_at - before)
-    assert 0.24 <= waits[0] <= 0.51
-    assert all(0.5 * 2**number / 2 - 0.01 <= wait <= 30.01 for number, wait in zip(range(6), waits, strict=False))
-    assert 15 <= waits[-1] <= 30.01
-    emitter._pending = None
-
-
-def test_the_server_may_ask_to_be_left_alone_for_longer(emitters: list[Emitter]) -> None:
-    transport = Away()
-    emitter = opened(emitters, transport)
-    emitter._pending = Batch([b"{}"])
-    before = SYSTEM_CLOCK.monotonic()
-    emitter._settle(emitter._pending, Receipt(Answer.LATER, retry_after_s=120))
-    assert emitter._retry_at - before >= 120
-    emitter._pending = None
-
-
 def test_refused_events_are_dropped_and_counted_and_the_next_ones_go_on(
     emitters: list[Emitter], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,7 +243,7 @@ def test_events_that_the_server_rejects_count_as_dropped(emitters: list[Emitter]
 def test_a_transport_that_raises_does_not_end_the_thread(
     emitters: list[Emitter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huoyan.client.emitter._LONGEST_BACKOFF_S", 0.05)
+    monkeypatch.setattr("huoyan.client.emitter.LONGEST_S", 0.05)
 
     class Broken(MemoryTransport):
         raised = 0

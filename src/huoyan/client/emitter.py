@@ -300,7 +300,7 @@ class Emitter:
             except Exception as error:  # noqa: BLE001 - the thread must outlive every mistake
                 warn("send", "huoyan: sending failed", error=error)
                 with self._lock:
-                    self._backoff.until = self._clock.monotonic() + LONGEST_S
+                    self._backoff.fail(self._clock.monotonic(), at_least_s=LONGEST_S)
 
     def _adopt(self) -> None:
         """Take over what processes that were killed could not send any more."""

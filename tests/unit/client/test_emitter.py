@@ -240,6 +240,23 @@ def test_events_that_the_server_rejects_count_as_dropped(emitters: list[Emitter]
     assert emitter.dropped == 2
 
 
+def test_a_transport_that_raises_is_left_alone_for_long(emitters: list[Emitter]) -> None:
+    class Broken(Away):
+        def send(self, batch: Batch, timeout_s: float) -> Receipt:
+            super().send(batch, timeout_s)
+            if self.tries < 3:
+                raise RuntimeError("a mistake")
+            return super().send(batch, timeout_s)
+
+    transport = Broken()
+    emitter = opened(emitters, transport)
+    emitter.put(event("r1"))
+    wait_until(lambda: bool(emitter._backoff))
+    assert not emitter.flush(0.2)
+    assert transport.tries == 1
+    transport.tries = 3
+
+
 def test_a_transport_that_raises_does_not_end_the_thread(
     emitters: list[Emitter], monkeypatch: pytest.MonkeyPatch
 ) -> None:

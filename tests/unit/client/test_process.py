@@ -13,7 +13,8 @@ import pytest
 
 import huoyan
 from huoyan.client import process
-from huoyan.client.process import Client, Process
+from huoyan.client.identity import Process
+from huoyan.client.process import Client
 from huoyan.client.reporter import Reporter
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport

@@ -14,19 +14,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from huoyan.model.event import (
-    EventGap,
-    EventKind,
-    Evidence,
-    ExceptionInfo,
-    ProcessReport,
-    Progress,
-    QueueReading,
-    TaskEvent,
-)
+from huoyan.errors import InvalidEvent
+from huoyan.model.event import EventGap, ExceptionInfo, ProcessReport, Progress, QueueReading, TaskEvent
 from huoyan.model.example import Example
-from huoyan.model.schedule import ScheduleKind, ScheduleReport
+from huoyan.model.schedule import ScheduleReport
 from huoyan.server.ingest.measurements import FrameProblem, frame_of
+from huoyan.server.ingest.refusals import Rejected, complaint, rejected, run_id_of, shown
 from huoyan.server.ingest.wire import (
     MAX_DEPTH,
     MAX_EVENT_BYTES,
@@ -42,18 +35,6 @@ from huoyan.server.ingest.wire import (
     WireSchedule,
 )
 from huoyan.signals.measured import Frame
-from huoyan.signals.metric import MetricKind
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A part of a batch that cannot be accepted, and why."""
-
-    index: int | None
-    run_id: str | None
-    field: str
-    expected: str
-    got: str
 
 
 @dataclass(slots=True)
@@ -84,22 +65,6 @@ _name = msgspec.json.Decoder(Name)
 _time = msgspec.json.Decoder(Time | None)
 _raw_list = msgspec.json.Decoder(list[Raw])
 _raw_object = msgspec.json.Decoder(dict[str, Raw])
-_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
-_STEP = re.compile(r"\.([A-Za-z_]+)|\[(\d+)\]")
-_WORDS = (
-    ("float | datetime", "seconds since 1970 or an RFC 3339 time"),
-    ("datetime with a timezone component", "an RFC 3339 time with an offset or Z"),
-    ("Invalid RFC3339 encoded datetime", "an RFC 3339 time"),
-    ("Number out of range", "a number within the range of a double"),
-    ("Integer value out of range", "a whole number within range"),
-    ("str of length", "text of length"),
-    ("str matching regex", "text that matches"),
-    ("str", "text"),
-    ("int", "a whole number"),
-    ("float", "a number"),
-)
-"""What msgspec calls things, and what their senders do."""
 _SURROGATES = re.compile(
     rb"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -126,7 +91,7 @@ def decode(body: bytes, received_at: float) -> Decoded:
                 raise
             envelope = _envelope(repaired, decoded)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        decoded.rejected.append(Rejected(None, None, "body", "JSON", _complaint(error)))
+        decoded.rejected.append(Rejected(None, None, "body", "JSON", complaint(error)))
         return decoded
     if envelope is None:
         return decoded
@@ -165,14 +130,14 @@ def _envelope(body: bytes, decoded: Decoded) -> tuple[dict[str, Raw], list[Raw]]
     if start != b"{":
         msgspec.json.decode(body)
         decoded.rejected.append(
-            Rejected(None, None, "body", "a batch, a list of events or an event", _shown(bytes(body[:80])))
+            Rejected(None, None, "body", "a batch, a list of events or an event", shown(bytes(body[:80])))
         )
         return None
     parts = _raw_object.decode(body)
     if "events" in parts:
         events = parts.pop("events")
         if bytes(events).lstrip()[:1] != b"[":
-            decoded.rejected.append(Rejected(None, None, "events", "a list of events", _shown(bytes(events))))
+            decoded.rejected.append(Rejected(None, None, "events", "a list of events", shown(bytes(events))))
             return None
         return parts, _raw_list.decode(events)
     if "kind" in parts or "run_id" in parts:
@@ -190,7 +155,7 @@ def _read_event(raw: Raw, index: int, received_at: float, decoded: Decoded) -> T
     text = bytes(raw)
     if len(text) > MAX_EVENT_BYTES:
         decoded.rejected.append(
-            Rejected(index, _run_id(text), prefix, f"at most {MAX_EVENT_BYTES} bytes", f"{len(text)} bytes")
+            Rejected(index, run_id_of(text), prefix, f"at most {MAX_EVENT_BYTES} bytes", f"{len(text)} bytes")
         )
         return None
     try:
@@ -203,8 +168,8 @@ def _read_event(raw: Raw, index: int, received_at: float, decoded: Decoded) -> T
         ):
             if payload is not None and not isinstance(payload, (str, int, bool)):
                 _check_payload(payload, name)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, _PayloadError) as error:
-        decoded.rejected.append(_rejected(error, index, _run_id(text), prefix, text))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, InvalidEvent) as error:
+        decoded.rejected.append(rejected(error, index, run_id_of(text), prefix, text))
         return None
     return _task_event(wire, received_at)
 
@@ -217,13 +182,13 @@ def _items(parts: dict[str, Raw], name: str, decoder: "msgspec.json.Decoder[Any]
     try:
         items = _raw_list.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        decoded.rejected.append(_rejected(error, None, None, name, bytes(raw)))
+        decoded.rejected.append(rejected(error, None, None, name, bytes(raw)))
         return
     for index, item in enumerate(items):
         try:
             yield decoder.decode(_without_nul(bytes(item)))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            decoded.rejected.append(_rejected(error, None, None, f"{name}[{index}]", bytes(item)))
+            decoded.rejected.append(rejected(error, None, None, f"{name}[{index}]", bytes(item)))
 
 
 def _part(parts: dict[str, Raw], name: str, decoder: "msgspec.json.Decoder[Any]", decoded: Decoded) -> Any:
@@ -233,7 +198,7 @@ def _part(parts: dict[str, Raw], name: str, decoder: "msgspec.json.Decoder[Any]"
     try:
         return decoder.decode(_without_nul(bytes(raw)))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        decoded.rejected.append(_rejected(error, None, None, name, bytes(raw)))
+        decoded.rejected.append(rejected(error, None, None, name, bytes(raw)))
         return None
 
 
@@ -250,25 +215,17 @@ def _whole_pair(match: re.Match[bytes]) -> bytes:
     return match[1] + pair
 
 
-class _PayloadError(Exception):
-    def __init__(self, path: str, expected: str, got: str) -> None:
-        super().__init__(path)
-        self.path = path
-        self.expected = expected
-        self.got = got
-
-
 def _check_payload(payload: Any, name: str) -> None:
     """Refuse what JSON can spell and nothing behind it can keep: infinite numbers, and nesting without end."""
     pending: list[tuple[Any, int]] = [(payload, 1)]
     while pending:
         value, depth = pending.pop()
         if isinstance(value, float) and not math.isfinite(value):
-            raise _PayloadError(name, "finite numbers", "a number beyond 1.8e308")
+            raise InvalidEvent(name, "finite numbers", "a number beyond 1.8e308")
         if not isinstance(value, (dict, list)):
             continue
         if depth > MAX_DEPTH:
-            raise _PayloadError(name, f"at most {MAX_DEPTH} levels of nesting", "more")
+            raise InvalidEvent(name, f"at most {MAX_DEPTH} levels of nesting", "more")
         items = value.values() if isinstance(value, dict) else value
         pending.extend((item, depth + 1) for item in items)
 
@@ -387,66 +344,5 @@ def _finite(value: float | None) -> float | None:
     return value if value is None or math.isfinite(value) else None
 
 
-def _rejected(error: Exception, index: int | None, run_id: str | None, prefix: str, text: bytes) -> Rejected:
-    """Say in our words what msgspec found."""
-    if isinstance(error, _PayloadError):
-        return Rejected(index, run_id, f"{prefix}.{error.path}", error.expected, error.got)
-    if not isinstance(error, msgspec.ValidationError):
-        return Rejected(index, run_id, prefix, "JSON", _complaint(error))
-    match = _MESSAGE.fullmatch(str(error))
-    what, path = (match["what"], (match["path"] or "")[1:]) if match is not None else (str(error), "")
-    missing = _MISSING.fullmatch(what)
-    if missing is not None:
-        return Rejected(index, run_id, f"{prefix}{path}.{missing['name']}", "a value", "nothing")
-    got = _found(text, path)
-    if what.startswith("Invalid enum value"):
-        known: type[Evidence] | type[ScheduleKind] | type[EventKind] | type[MetricKind] = EventKind
-        if path.endswith("evidence"):
-            known = Evidence
-        elif prefix.startswith("schedules"):
-            known = ScheduleKind
-        elif prefix.startswith("measurements"):
-            known = MetricKind
-        return Rejected(index, run_id, f"{prefix}{path}", f"one of {', '.join(known)}", got)
-    expected = what.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
-    for theirs, ours in _WORDS:
-        expected = expected.replace(theirs, ours)
-    return Rejected(index, run_id, f"{prefix}{path}", expected, got)
-
-
-def _found(text: bytes, path: str) -> str:
-    """Return what stands at a path like `.progress.at`, as far as it can be told."""
-    try:
-        value = msgspec.json.decode(text)
-        for name, position in _STEP.findall(path):
-            value = value[name] if name else value[int(position)]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, LookupError, TypeError, ValueError):
-        return "another value"
-    return _shown(msgspec.json.encode(value))
-
-
-def _complaint(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "text nested too deeply"
-    return _shown(str(error).removeprefix("JSON is malformed: "))
-
-
-def _run_id(text: bytes) -> str | None:
-    """Return the run's id of an event that cannot be read whole, as far as it can be told."""
-    if len(text) > MAX_EVENT_BYTES:
-        return None
-    try:
-        value = msgspec.json.decode(text, type=dict[str, Raw]).get("run_id")
-        name = None if value is None else msgspec.json.decode(value, type=str)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-    return None if name is None else name[:200]
-
-
 def _names(parts: dict[str, Raw]) -> str:
-    return _shown(f"an object with {', '.join(sorted(parts)) or 'nothing in it'}")
-
-
-def _shown(value: str | bytes, limit: int = 120) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    return shown(f"an object with {', '.join(sorted(parts)) or 'nothing in it'}")

@@ -15,7 +15,8 @@ from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import HuoyanError, Unreachable
 from huoyan.server.collect import Collector, Receipt
 from huoyan.server.collect.deploys import Deploys
-from huoyan.server.ingest.batch import Decoded, Rejected, decode
+from huoyan.server.ingest.batch import Decoded, decode
+from huoyan.server.ingest.refusals import Rejected
 
 MAX_BODY_BYTES = 8 << 20
 """Longest body as it is sent."""

@@ -21,7 +21,8 @@ from huoyan.model.event import (
     TaskEvent,
 )
 from huoyan.model.schedule import ScheduleKind, ScheduleReport
-from huoyan.server.ingest.batch import Rejected, decode
+from huoyan.server.ingest.batch import decode
+from huoyan.server.ingest.refusals import Rejected
 from huoyan.server.ingest.wire import BATCH_EXAMPLE, MAX_EVENT_BYTES, batch_schema
 
 EVENT: dict[str, Any] = {"kind": "started", "run_id": "a", "at": 1.5}

@@ -5,17 +5,15 @@ expected and what came. Secrets are held so that they never print.
 """
 
 import copy
-import ipaddress
-import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from huoyan.errors import ConfigurationError, ConfigurationErrors
+from huoyan.server.address import EVERY_ADDRESS, shown_url, url_host
 from huoyan.server.alert.defaults import default_rules
 from huoyan.server.alert.rules import Rule, nearest, parse_rule
 from huoyan.server.config_sources import (
@@ -28,81 +26,17 @@ from huoyan.server.config_sources import (
     Sources,
     read_file,
 )
-from huoyan.server.ingest.celery_address import parse_address
-from huoyan.server.ingest.celery_results import CeleryResults
-from huoyan.server.ingest.rabbitmq_management import RabbitmqManagement
-from huoyan.server.ingest.rq_address import parse_rq_address
+from huoyan.server.deployment_settings import CelerySettings, RqSettings
 from huoyan.server.notify.receivers import Receiver, check_receivers, parse_receiver
 from huoyan.server.prometheus_settings import PrometheusSettings
+from huoyan.server.server_settings import ServerSettings
 from huoyan.server.truth_settings import TruthSettings
-
-_STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
-LogLevel = Literal["debug", "info", "warning", "error"]
-_SHORTEST_TOKEN = 8
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}")
-_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - to compare with; nothing is bound here
-
-
-class ServerSettings(BaseModel):
-    """`[server]`: where it listens and what it keeps."""
-
-    model_config = _STRICT
-
-    host: str = Field(default="127.0.0.1", min_length=1, max_length=255)
-    """Address to listen on. Anything but loopback needs `token`."""
-    port: int = Field(default=8650, ge=0, le=65535)
-    """Port to listen on; 0 takes any free one."""
-    data_dir: Path = Path("./huoyan-data")
-    """Folder for everything the server keeps on disk; made when it is missing. One server at a time uses it."""
-    database_url: SecretStr | None = None
-    """`postgresql://user:password@host/name`, or `sqlite:///path`. Default: SQLite in `data_dir`."""
-    token: SecretStr | None = None
-    """What clients and people have to present. Default: none, which only a server on loopback may have."""
-    public_url: str | None = Field(default=None, max_length=500)
-    """Address under which people reach the page, for links in messages. Default: made from `host` (or the machine's
-    name) and `port`."""
-    retention_days: float = Field(default=14.0, ge=0.01, le=3650)
-    """How long runs, rollups and resolved incidents are kept, in days."""
-    log_level: LogLevel = "info"
-    """How much the server writes on stderr: `debug`, `info`, `warning` or `error`."""
-
-
-class CelerySettings(BaseModel):
-    """`[[celery]]`: a Celery deployment watched through its broker."""
-
-    model_config = _STRICT
-
-    url: SecretStr
-    """Address of the broker as Celery takes it, e.g. `redis://127.0.0.1:6379/0` or `amqp://user:password@host//`."""
-    service: str = Field(default="", max_length=300)
-    """Service shown for runs that name none."""
-    result_url: SecretStr | None = None
-    """Address of the result backend, Redis (`redis://…`) or a database (`db+postgresql://…`): asked how runs ended
-    of which that was not heard. Default: nobody is asked."""
-    management_url: SecretStr | None = None
-    """Address of RabbitMQ's management API, e.g. `http://user:password@127.0.0.1:15672`, asked how many messages are
-    not acknowledged; user and password default to those of `url`. `auto`: the host of `url`, port 15672 (15671 with
-    TLS). Default: it is not asked."""
-
-
-class RqSettings(BaseModel):
-    """`[[rq]]`: an RQ deployment watched through its Redis."""
-
-    model_config = _STRICT
-
-    url: SecretStr
-    """Address of the Redis, e.g. `redis://127.0.0.1:6379/0`, `rediss://…`, `unix:///run/redis.sock` or
-    `sentinel://host:26379/0?master_name=mymaster`."""
-    service: str = Field(default="", max_length=300)
-    """Service shown for runs that name none."""
-    poll_s: float = Field(default=1.0, ge=0.1, le=60)
-    """Time between two looks, in seconds. What comes and goes in between is seen as far as Redis still tells of it."""
 
 
 class Settings(BaseModel):
     """Every setting of the server. `load` reads the file, the environment and the flags."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
     server: ServerSettings = ServerSettings()
     """Where it listens and what it keeps."""
@@ -146,7 +80,7 @@ class Settings(BaseModel):
         """Address of the page for links."""
         if self.server.public_url is not None:
             return self.server.public_url.rstrip("/")
-        if self.server.host in _EVERY_ADDRESS:
+        if self.server.host in EVERY_ADDRESS:
             return f"http://{socket.gethostname()}:{self.server.port}"
         return self.address
 
@@ -182,7 +116,12 @@ class Settings(BaseModel):
             ConfigurationErrors: All that is wrong.
         """
         sources = sources or Sources()
-        errors = [*self._listening_errors(sources), *self._address_errors(sources), *self.prometheus.errors()]
+        errors = list(self.server.errors(sources))
+        for index, celery in enumerate(self.celery):
+            errors += celery.errors(index, sources)
+        for index, rq in enumerate(self.rq):
+            errors += rq.errors(index, sources)
+        errors += self.prometheus.errors()
         rules = self._rules(errors)
         receivers = self._receivers(errors)
         if not errors:
@@ -227,64 +166,6 @@ class Settings(BaseModel):
                 )
             receivers[receiver.name] = receiver
         return tuple(receivers.values())
-
-    def _listening_errors(self, sources: Sources) -> Iterator[ConfigurationError]:
-        server = self.server
-        if not is_loopback(server.host):
-            advice = "Set server.token (HUOYAN_TOKEN), or listen on 127.0.0.1"
-            if server.token is None:
-                yield ConfigurationError(
-                    sources.name("server", "token"),
-                    f"a token, because {sources.name('server', 'host')} {server.host!r} is reachable from elsewhere",
-                    NOTHING,
-                    advice,
-                )
-            elif len(server.token.get_secret_value()) < _SHORTEST_TOKEN:
-                yield ConfigurationError(
-                    sources.name("server", "token"), f"at least {_SHORTEST_TOKEN} characters", HIDDEN, advice
-                )
-        if server.token is not None and not _plain(server.token.get_secret_value()):
-            yield ConfigurationError(
-                sources.name("server", "token"),
-                "visible ASCII characters without spaces",
-                HIDDEN,
-                "It goes in a header",
-            )
-        if server.public_url is not None:
-            yield from _public_url_errors(server.public_url, sources.name("server", "public_url"))
-
-    def _address_errors(self, sources: Sources) -> Iterator[ConfigurationError]:
-        if self.server.database_url is not None:
-            scheme = self.store_url.partition("://")[0]
-            if scheme not in ("sqlite", "postgresql", "postgres", "postgresql+psycopg"):
-                yield ConfigurationError(
-                    sources.name("server", "database_url"),
-                    "postgresql://user:password@host/name or sqlite:///path",
-                    f"{scheme}://…" if _SCHEME.fullmatch(scheme) and "://" in self.store_url else HIDDEN,
-                )
-        for index, celery in enumerate(self.celery):
-            address = None
-            try:
-                address = parse_address(celery.url.get_secret_value(), sources.name("celery", index, "url"))
-            except ConfigurationError as error:
-                yield error
-            if celery.management_url is not None and address is not None:
-                name = sources.name("celery", index, "management_url")
-                try:
-                    RabbitmqManagement(celery.management_url.get_secret_value(), address, name).close()
-                except ConfigurationError as error:
-                    yield error
-            if celery.result_url is not None:
-                name = sources.name("celery", index, "result_url")
-                try:
-                    CeleryResults(celery.result_url.get_secret_value(), name).close()
-                except ConfigurationError as error:
-                    yield error
-        for index, rq in enumerate(self.rq):
-            try:
-                parse_rq_address(rq.url.get_secret_value(), sources.name("rq", index, "url"))
-            except ConfigurationError as error:
-                yield error
 
 
 def load(
@@ -352,35 +233,6 @@ def _further(table: Mapping[str, Any], wrong: Sequence[Any], sources: Sources) -
     except ValidationError:
         pass
     return []
-
-
-def shown_url(url: str) -> str:
-    """Return an address without its password and parameters, for people."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return f"{url.partition('://')[0]}://…"
-    user = f"{parts.username}@" if parts.username else ""
-    return f"{parts.scheme}://{user}{url_host(host)}{port}{parts.path}"
-
-
-def url_host(host: str) -> str:
-    """Return a host as it stands in an address: IPv6 in brackets, and loopback for "every address"."""
-    if host in _EVERY_ADDRESS:
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _config_path(config: Path | None, flags: Mapping[str, Any], environment: Environment) -> Path | None:
@@ -468,21 +320,6 @@ def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _public_url_errors(url: str, setting: str) -> Iterator[ConfigurationError]:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username
-        _ = parts.port
-    except ValueError:
-        good = False
-    if not good:
-        yield ConfigurationError(setting, "an address such as https://huoyan.example.com", shown_url(url))
-
-
-def _plain(token: str) -> bool:
-    return bool(token) and token.isascii() and token.isprintable() and " " not in token
 
 
 def _refuse(errors: list[ConfigurationError]) -> None:

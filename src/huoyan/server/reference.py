@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from huoyan.server.config import CelerySettings, RqSettings, ServerSettings
 from huoyan.server.config_sources import SERVER_VARIABLES
+from huoyan.server.deployment_settings import CelerySettings, RqSettings
 from huoyan.server.prometheus_settings import PrometheusSettings
+from huoyan.server.server_settings import ServerSettings
 from huoyan.server.truth_settings import TruthSettings
 
 RULE_SETTINGS: dict[str, tuple[str, str]] = {

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from huoyan.errors import ConfigurationError, ConfigurationErrors
-from huoyan.server.config import Settings, load, shown_url
+from huoyan.server.address import shown_url
+from huoyan.server.config import Settings, load
 
 
 @pytest.fixture(autouse=True)

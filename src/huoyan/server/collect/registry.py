@@ -61,7 +61,6 @@ class Registry:
         self._unsaved: set[str] = set()
         self._departures: list[Departure] = []
         self._returned: list[Worker] = []
-        self._replaced: dict[str, str] = {}
         self._grace_from = 0.0
 
     def restore(self, workers: Iterable[Worker], now: float) -> None:
@@ -116,8 +115,7 @@ class Registry:
                         again,
                     )
                 )
-            elif known is not None and worker.state in ALIVE and self._missing(known):
-                self._replaced.pop(known.worker, None)
+            elif known is not None and worker.state in ALIVE and (known.state == "down" or known.replaced_by):
                 self._returned.append(worker)
             if known is None and worker.state in ALIVE:
                 self._close_a_predecessor(worker)
@@ -208,7 +206,7 @@ class Registry:
             return [
                 worker
                 for worker in self._workers.values()
-                if worker.state == "closed" and worker.last_seen_at <= at and worker.worker not in self._replaced
+                if worker.state == "closed" and worker.last_seen_at <= at and not worker.replaced_by
             ]
 
     def returned(self) -> list[Worker]:
@@ -245,7 +243,6 @@ class Registry:
                     self._sources,
                     self._saved_at,
                     self._services,
-                    self._replaced,
                     self._worked_at,
                 ):
                     known.pop(name, None)
@@ -264,9 +261,6 @@ class Registry:
         source = self._sources.get(worker.worker)
         return source == "http" if source is not None else worker.interval_s > _BROKERED_S
 
-    def _missing(self, worker: Worker) -> bool:
-        return worker.state == "down" or worker.worker in self._replaced
-
     def _close_a_predecessor(self, successor: Worker) -> None:
         """Let a new worker stand in for one that is down, so that a restarted process leaves no dead one behind."""
         down = [w for w in self._workers.values() if w.state == "down" and self._takes_over(successor, w)]
@@ -278,15 +272,14 @@ class Registry:
         return (
             successor.worker != worker.worker
             and successor.first_seen_at > worker.last_seen_at
-            and successor.worker not in self._replaced.values()
             and (successor.service, successor.framework) == (worker.service, worker.framework)
             and set(successor.queues) == set(worker.queues)
+            and all(other.replaced_by != successor.worker for other in self._workers.values())
         )
 
     def _replace(self, worker: Worker, successor: Worker) -> None:
         # What the worker executed is lost all the same: its departure says so. Only nobody has to look for it any more.
-        self._workers[worker.worker] = replace(worker, state="closed")
-        self._replaced[worker.worker] = successor.worker
+        self._workers[worker.worker] = replace(worker, state="closed", replaced_by=successor.worker)
         self._unsaved.add(worker.worker)
 
     def _remember(self, worker: str, service: str) -> None:

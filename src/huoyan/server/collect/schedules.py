@@ -1,7 +1,7 @@
 """Judging schedules again and again: which due times were kept, and who keeps the schedules at all."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from huoyan.clock import Clock
@@ -73,12 +73,14 @@ class Schedules:
         gaps: list[Gap] | None = None
         found = 0
         dead: dict[str, bool] = {}
-        for schedule in self._store.schedules.list():
+        schedules = self._store.schedules.list()
+        keepers = {schedule.source for schedule in schedules if schedule.enabled}
+        for schedule in schedules:
             with self._lock:
                 for counts in self._counts.values():
                     counts.setdefault(schedule.label, 0.0)
             worker = workers.get(schedule.source)
-            if schedule.enabled and kept_by_nobody(schedule, worker, now):
+            if schedule.enabled and kept_by_nobody(schedule, worker, now, keepers):
                 self._store.schedules.disable(schedule)
                 continue
             if schedule.enabled:
@@ -167,10 +169,22 @@ class Schedules:
         self._listened_at = now
 
 
-def kept_by_nobody(schedule: KnownSchedule, worker: Worker | None, now: float) -> bool:
-    """Return whether the process of a schedule ended on purpose, or went so long ago that nobody waits for it."""
+def kept_by_nobody(
+    schedule: KnownSchedule, worker: Worker | None, now: float, keepers: Collection[str] = frozenset()
+) -> bool:
+    """Return whether the process of a schedule ended on purpose, or went so long ago that nobody waits for it.
+
+    One that was killed and replaced has ended on purpose as far as the other one keeps its schedules in turn: this one
+    would be among them. Replaced by a process that keeps none, it is missed like one that nobody replaced.
+
+    Args:
+        keepers: Processes that keep schedules.
+    """
+    silent_s = now - schedule.heard_at
     if worker is None:
-        return now - schedule.heard_at > FORGOTTEN_S
+        return silent_s > FORGOTTEN_S
+    if worker.replaced_by:
+        return silent_s > (SILENT_S if worker.replaced_by in keepers else FORGOTTEN_S)
     return worker.state == "closed" and worker.last_seen_at >= schedule.heard_at - 1.0
 
 
@@ -179,7 +193,7 @@ def is_dead(schedule: KnownSchedule, worker: Worker | None, now: float) -> bool:
     naming the next one."""
     if not schedule.enabled:
         return False
-    if worker is None and now - schedule.heard_at > SILENT_S:
+    if (worker is None or worker.replaced_by) and now - schedule.heard_at > SILENT_S:
         return True
     if worker is not None and worker.state == "down":
         return True

@@ -254,6 +254,7 @@ workers = Table(
     Column("clock_skew_s", Double, nullable=False),
     Column("dropped", BigInteger, nullable=False),
     Column("queues", JSON, nullable=False),
+    Column("replaced_by", Text, nullable=False, server_default=""),
 )
 
 queues = Table(

@@ -18,11 +18,12 @@ class Worker:
 
     Attributes:
         state: up; wedged: it reports but starts nothing of what waits;
-            down: three of its reports are overdue; closed: it said goodbye.
+            down: three of its reports are overdue; closed: it said goodbye, or was replaced.
         interval_s: How often it promised to report, in seconds.
         clock_skew_s: How far its clock is ahead of the server's, in seconds; 0 when within 2 s.
         dropped: Events it had to drop so far.
         active: Runs it executes, by its own last report.
+        replaced_by: Who does its work since it went without a goodbye, empty for nobody.
     """
 
     worker: str
@@ -40,6 +41,7 @@ class Worker:
     clock_skew_s: float = 0.0
     dropped: int = 0
     queues: list[str] = field(default_factory=list)
+    replaced_by: str = ""
 
 
 class WorkerStore:

@@ -7,7 +7,9 @@ import pytest
 from huoyan.errors import Unreachable
 from huoyan.model.event import EventKind, ProcessReport, TaskEvent
 from huoyan.model.run import view
+from huoyan.model.schedule import ScheduleKind, ScheduleReport, SlotVerdict
 from huoyan.server.collect import Collector
+from huoyan.server.collect.schedules import Schedules
 from tests.unit.server.collect.conftest import T
 
 W = "celery@host-1"
@@ -293,6 +295,28 @@ def test_a_worker_that_was_replaced_and_comes_back_is_believed(collector, clock)
     judge(collector)
     assert worker_state(collector) == "up"
     assert state(collector, "a") == ("started", "reported")
+
+
+def test_what_a_killed_scheduler_kept_is_missed_though_another_process_has_its_place(collector, clock, store):
+    of: dict[str, Any] = {"service": "orders", "source": W, "kind": ScheduleKind.INTERVAL, "expression": "600"}
+    report(collector, service="orders")
+    store.schedules.report([ScheduleReport("s", **of, next_due_at=clock.now() + 300, at=clock.now())], clock.now())
+    due = clock.now() + 300
+    pass_time(collector, clock, 7)
+    report(collector, worker="celery@pod-2", pid=5, service="orders")
+    judge(collector)
+    assert worker_state(collector) == "closed"
+    clock.advance(400.0)
+    # A server that begins anew knows as well that this was no goodbye.
+    again = Collector(store, clock)
+    again.run_once()
+    judge(again)
+    schedules = Schedules(store, clock)
+    schedules.run_once()
+    [kept] = store.schedules.list()
+    assert (kept.enabled, schedules.dead()) == (True, {(("schedule", "orders/s"),): 1.0})
+    [slot] = store.schedules.slots(kept)
+    assert (slot.at, slot.verdict) == (due, SlotVerdict.MISSED)
 
 
 def test_gone_workers_leave_the_lists_in_time(collector, clock):

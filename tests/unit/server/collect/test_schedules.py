@@ -264,3 +264,12 @@ class TestKeepers:
         assert not kept_by_nobody(every(), Worker("w", state="down", last_seen_at=T), T)
         assert not kept_by_nobody(every(), None, T)
         assert kept_by_nobody(every(), None, T + timedelta(days=2).total_seconds())
+
+    def test_one_that_was_killed_and_replaced_is_dead_unless_the_other_one_keeps_schedules_in_turn(self) -> None:
+        replaced = Worker("w", state="closed", last_seen_at=T, replaced_by="v")
+        silent_for_long = T + 200
+        assert not kept_by_nobody(every(), replaced, silent_for_long, keepers={"w"})
+        assert kept_by_nobody(every(), replaced, silent_for_long, keepers={"w", "v"})
+        assert not kept_by_nobody(every(), replaced, T + 60, keepers={"w", "v"})
+        assert is_dead(every(next_due_at=T + 9999), replaced, silent_for_long)
+        assert not is_dead(every(next_due_at=T + 9999), replaced, T + 60)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pytest
 
 from huoyan.model.event import EventKind, ExceptionInfo, TaskEvent
-from huoyan.model.histogram import DEFAULT_SCHEMA, relative_error_bound
+from huoyan.model.grid import relative_error_bound
+from huoyan.model.histogram import DEFAULT_SCHEMA
 from huoyan.model.rollup import FactKind, facts_of, series_of
 from huoyan.model.run import Run, apply, view
 from huoyan.server.collect import Collector

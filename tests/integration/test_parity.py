@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
-from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, DEFAULT_SCHEMA, relative_error_bound
+from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S, relative_error_bound
+from huoyan.model.histogram import DEFAULT_SCHEMA
 from huoyan.signals import CATALOGUE
 from huoyan.signals.promql import Buckets, promql, recording_rule_name
 from tests.servers import PrometheusServer, find_program, wait_until

@@ -7,15 +7,12 @@ buckets two by two, as if all values had been observed at the coarser schema fro
 import math
 import struct
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import accumulate
 from math import ceil, log2
-from typing import Any
 
 from huoyan.model.grid import (
     BOUND_TOLERANCE_LOG2,
-    DEFAULT_CLASSIC_BOUNDS_S,
     LARGEST,
     MAX_SCHEMA,
     MIN_SCHEMA,
@@ -24,20 +21,9 @@ from huoyan.model.grid import (
     coarser,
     point_inside,
     position,
-    relative_error_bound,
     upper_bound,
 )
 from huoyan.model.varint import put, take, unzigzag, zigzag
-
-__all__ = [
-    "DEFAULT_CLASSIC_BOUNDS_S",
-    "DEFAULT_MAX_BUCKETS",
-    "DEFAULT_SCHEMA",
-    "Histogram",
-    "NativeHistogram",
-    "Parts",
-    "relative_error_bound",
-]
 
 DEFAULT_SCHEMA = 5
 DEFAULT_MAX_BUCKETS = 320
@@ -51,25 +37,6 @@ _MAX_INDEX = 1100 * 2**MAX_SCHEMA
 
 Parts = tuple[int, int, float, float, float, list[int], list[int]]
 """A histogram taken apart, see `Histogram.to_parts`."""
-
-
-@dataclass(frozen=True, slots=True)
-class NativeHistogram:
-    """A histogram laid out as in Prometheus' protobuf and text formats: runs of buckets, counts as differences.
-
-    Args:
-        spans: `(offset, length)` of each run of consecutive buckets; the first offset is a bucket index, every further
-            one the number of empty buckets skipped since the run before.
-        deltas: Count of the first bucket, then of every further bucket the difference to the one before it.
-    """
-
-    schema: int
-    zero_threshold: float
-    zero_count: int
-    count: int
-    sum: float
-    spans: tuple[tuple[int, int], ...]
-    deltas: tuple[int, ...]
 
 
 class Histogram:
@@ -248,16 +215,6 @@ class Histogram:
             found.append(min(max(value, self._min), self._max))
         return found
 
-    def fraction_below(self, value: float) -> float | None:
-        """Return the share of values that do not exceed `value`, interpolated like `quantile`; None without values."""
-        if not self.count:
-            return None
-        if value >= self._max:
-            return 1.0
-        if value < self._min:
-            return 0.0
-        return _count_below(*self._cumulative(), position(value, self.schema)) / self.count
-
     def classic(self, bounds: Sequence[float]) -> list[int]:
         """Return how many values do not exceed each of `bounds`: the cumulative counts of a classic histogram.
 
@@ -269,30 +226,6 @@ class Histogram:
             self.count if bound == math.inf else round(_count_below(indexes, totals, position(bound, self.schema)))
             for bound in bounds
         ]
-
-    def to_native(self) -> NativeHistogram:
-        """Return the same counts as a Prometheus native histogram, without loss."""
-        spans: list[tuple[int, int]] = []
-        deltas: list[int] = []
-        previous_count = 0
-        next_index: int | None = None
-        for index in sorted(self.buckets):
-            gap = index if next_index is None else index - next_index
-            if next_index is not None and gap <= 2:
-                # One or two empty buckets written out are shorter than a new span.
-                offset, length = spans[-1]
-                spans[-1] = (offset, length + gap + 1)
-                for _ in range(gap):
-                    deltas.append(-previous_count)
-                    previous_count = 0
-            else:
-                spans.append((gap, 1))
-            deltas.append(self.buckets[index] - previous_count)
-            previous_count = self.buckets[index]
-            next_index = index + 1
-        return NativeHistogram(
-            self.schema, ZERO_THRESHOLD, self.zero_count, self.count, self.sum, tuple(spans), tuple(deltas)
-        )
 
     def encode(self) -> bytes:
         """Return the histogram as bytes: a version, then numbers of variable length. `max_buckets` is left out."""
@@ -348,49 +281,6 @@ class Histogram:
         histogram.zero_count = zero_count
         histogram.count = zero_count + sum(counts)
         histogram.sum, histogram._min, histogram._max = sum_, smallest, largest
-        return histogram
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the histogram as JSON values; buckets as `[index, count]` in order."""
-        return {
-            "schema": self.schema,
-            "zero_threshold": ZERO_THRESHOLD,
-            "zero_count": self.zero_count,
-            "count": self.count,
-            "sum": self.sum,
-            "min": self.min,
-            "max": self.max,
-            "buckets": [[index, self.buckets[index]] for index in sorted(self.buckets)],
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], *, max_buckets: int = DEFAULT_MAX_BUCKETS) -> "Histogram":
-        """Return the histogram that `to_dict` described.
-
-        Raises:
-            ValueError: When something is missing, of the wrong type, or does not add up.
-        """
-        try:
-            pairs = [(_whole(index), _whole(count)) for index, count in data["buckets"]]
-            smallest, largest = data["min"], data["max"]
-            histogram = cls._restore(
-                _whole(data["schema"]),
-                _whole(data["zero_count"]),
-                (
-                    float(data["sum"]),
-                    math.inf if smallest is None else float(smallest),
-                    -math.inf if largest is None else float(largest),
-                ),
-                pairs,
-                max_buckets,
-            )
-            total = data["count"]
-        except (KeyError, TypeError, OverflowError) as error:
-            raise ValueError(f"histogram: expected the fields of to_dict(), got {error!r}") from error
-        if histogram.count != total:
-            raise ValueError(f"count: expected {histogram.count}, the sum of all buckets, got {total!r}")
-        if data.get("zero_threshold", ZERO_THRESHOLD) != ZERO_THRESHOLD:
-            raise ValueError(f"zero_threshold: expected {ZERO_THRESHOLD}, got {data['zero_threshold']!r}")
         return histogram
 
     @classmethod
@@ -459,9 +349,3 @@ def _rank(q: float, count: int) -> float:
     whole = round(rank)
     # Kept a whole number where it is one: a count beyond 2**53 would be rounded up past the last bucket.
     return min(whole if abs(rank - whole) <= 1e-14 * rank else rank, count)
-
-
-def _whole(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"expected a whole number, got {value!r}")
-    return value

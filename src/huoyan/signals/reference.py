@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
-from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, relative_error_bound
+from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S, relative_error_bound
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.metric import Endpoint, Metric, MetricKind
 from huoyan.signals.metrics import METRICS

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import ProcessCollector
 
-from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S
+from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.server.export.families import Reading, Sample, gather
 from huoyan.signals.exposition import Buckets, Format, ProtobufWriter, TextWriter, negotiate
 from huoyan.signals.metrics import BUILD_INFO

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S
+from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.signals.exposition.families import Family, Key
 from huoyan.signals.metric import Metric
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from huoyan.model.histogram import Histogram
+from huoyan.model.native_histogram import NativeHistogram
 from huoyan.model.varint import put, zigzag
 from huoyan.signals.exposition.buckets import SPARE, Buckets
 from huoyan.signals.exposition.families import Family, Key
@@ -87,7 +88,7 @@ class ProtobufWriter:
         return encoded
 
     def _histogram(self, histogram: Histogram, bounds: list[float], counts: list[int]) -> bytes:
-        native = histogram.to_native()
+        native = NativeHistogram.of(histogram)
         out = bytearray()
         _number(out, 1, native.count)
         out += _double(2, native.sum)

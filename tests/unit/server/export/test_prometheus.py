@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, Histogram
+from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
+from huoyan.model.histogram import Histogram
 from huoyan.server.export import Exposition, Reading
 from huoyan.signals.exposition import Format, negotiate
 from huoyan.signals.metrics import METRICS, TASK_RUNS

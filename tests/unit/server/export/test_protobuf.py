@@ -4,7 +4,8 @@ import random
 import struct
 from itertools import accumulate
 
-from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, Histogram
+from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
+from huoyan.model.histogram import Histogram
 from huoyan.server.export import Exposition, Reading
 
 ACCEPT = (

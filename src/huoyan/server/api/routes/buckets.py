@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from huoyan.errors import InvalidQuery
-from huoyan.model.histogram import DEFAULT_CLASSIC_BOUNDS_S, Histogram
+from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
+from huoyan.model.histogram import Histogram
 from huoyan.server.api.context import Here
 from huoyan.server.api.parameters import OneService, OneTask, Since, Until, period
 from huoyan.server.api.schemas.buckets import BucketAdvice, advice

@@ -19,7 +19,9 @@ from huoyan.server.collect import Collector, CollectorSettings
 from huoyan.server.store import Page, RunFilters, Store, Worker
 from huoyan.server.store.codec import decode_run, encode_run
 from huoyan.server.store.gauges import GaugeSample
-from huoyan.server.store.schema import metadata, minute_rollups, run_counts, run_states, run_texts, runs, unindexed
+from huoyan.server.store.schema import metadata
+from huoyan.server.store.schema.figures import minute_rollups
+from huoyan.server.store.schema.runs import run_counts, run_states, run_texts, runs, unindexed
 from tests.servers.postgres import PostgresServer
 
 T = 1_763_673_303.0

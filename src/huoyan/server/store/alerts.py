@@ -8,7 +8,7 @@ from sqlalchemy import Engine, Row, and_, delete, insert, or_, select, update
 
 from huoyan.model.alert import Alert, AlertState, Level
 from huoyan.server.store.page import Page, decode_cursor, encode_cursor
-from huoyan.server.store.schema import alerts
+from huoyan.server.store.schema.incidents import alerts
 
 _ACTIVE = (AlertState.PENDING.value, AlertState.FIRING.value)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from huoyan.server.store.filters import DIMENSIONS, RunFilters, conditions, dimension_conditions
-from huoyan.server.store.schema import run_counts, runs
+from huoyan.server.store.schema.runs import run_counts, runs
 from huoyan.server.store.search import contains
 from huoyan.server.store.upsert import insert_into
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, delete, insert, select
 
 from huoyan.model.deploy import Deploy
-from huoyan.server.store.schema import deploys
+from huoyan.server.store.schema.watched import deploys
 
 _COLUMNS = ("service", "version", "at", "origin", "note", "by", "before")
 MOST = 500

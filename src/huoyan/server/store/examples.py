@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, case, delete, func, insert, select
 
 from huoyan.model.example import Example
-from huoyan.server.store.schema import examples
+from huoyan.server.store.schema.watched import examples
 
 MOST_READ = 4000
 """Examples of one endpoint that are looked at, the newest of each kind."""

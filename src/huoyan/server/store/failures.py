@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Engine, and_, b
 from huoyan.clock import Clock
 from huoyan.model.rollup import Series, slot_of
 from huoyan.server.store.page import Page, decode_cursor, encode_cursor
-from huoyan.server.store.schema import failure_groups, failure_minutes, series
+from huoyan.server.store.schema.figures import failure_groups, failure_minutes, series
 from huoyan.server.store.search import contains
 from huoyan.server.store.upsert import insert_into
 

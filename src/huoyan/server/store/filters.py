@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, literal_column, or_, select
 
 from huoyan.errors import InvalidQuery
 from huoyan.model.run import FINAL_STATES, RunState
-from huoyan.server.store.schema import runs, stuck_runs
+from huoyan.server.store.schema.runs import runs, stuck_runs
 
 DIMENSIONS = ("service", "framework", "task", "queue", "worker", "state")
 """What runs are counted by."""

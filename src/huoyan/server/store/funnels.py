@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
-from huoyan.server.store.schema import funnel_keys
+from huoyan.server.store.schema.measured import funnel_keys
 from huoyan.server.store.upsert import insert_into
 from huoyan.signals.measured import Step
 

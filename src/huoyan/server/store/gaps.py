@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, and_, delete, insert, or_, select, update
 
-from huoyan.server.store.schema import gaps, listening
+from huoyan.server.store.schema.watched import gaps, listening
 from huoyan.server.store.upsert import replace_into
 
 _WORKER = "worker "

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, case, select
 
 from huoyan.model.rollup import slot_of
-from huoyan.server.store.schema import counter_minutes, gauge_minutes
+from huoyan.server.store.schema.figures import counter_minutes, gauge_minutes
 from huoyan.server.store.upsert import insert_into
 
 MINUTE_S = 60

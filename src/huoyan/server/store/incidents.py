@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, Row, and_, delete, func, insert, or_,
 from huoyan.model.alert import Level
 from huoyan.model.incident import UNRESOLVED, EntryKind, Incident, IncidentState, TimelineEntry
 from huoyan.server.store.page import Page, decode_cursor, encode_cursor
-from huoyan.server.store.schema import alerts, incident_timeline, incidents, notifications
+from huoyan.server.store.schema.incidents import alerts, incident_timeline, incidents, notifications
 
 _UNRESOLVED = tuple(state.value for state in UNRESOLVED)
 

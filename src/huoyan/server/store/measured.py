@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, select, update
 
 from huoyan.model.histogram import Histogram
-from huoyan.server.store.schema import (
+from huoyan.server.store.schema.measured import (
     measured_hours,
     measured_metrics,
     measured_minutes,

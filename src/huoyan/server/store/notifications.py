@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Engine, Row, and_, func, insert, not_, or_
 from sqlalchemy.exc import IntegrityError
 
 from huoyan.model.notification import Notification, NotificationState
-from huoyan.server.store.schema import notifications
+from huoyan.server.store.schema.incidents import notifications
 
 _WAITING = (NotificationState.QUEUED.value, NotificationState.FAILED.value)
 _UNDELIVERED = (*_WAITING, NotificationState.SENDING.value)

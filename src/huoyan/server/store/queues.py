@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, select
 
 from huoyan.model.event import QueueReading
-from huoyan.server.store.schema import queues
+from huoyan.server.store.schema.watched import queues
 from huoyan.server.store.upsert import insert_into
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Table, and_, bindparam, or_, select, 
 
 from huoyan.model.rollup import Rollup, Series
 from huoyan.server.store.codec import decode_rollup, encode_rollup
-from huoyan.server.store.schema import hour_rollups, minute_rollups, series, total_hours, total_minutes
+from huoyan.server.store.schema.figures import hour_rollups, minute_rollups, series, total_hours, total_minutes
 from huoyan.server.store.upsert import insert_into, replace_into
 
 MINUTE_S = 60

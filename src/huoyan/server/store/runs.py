@@ -19,7 +19,7 @@ from huoyan.server.store.codec import decode_run
 from huoyan.server.store.counts import RunCounts, count_runs, kinds, number_of, take_back
 from huoyan.server.store.filters import DIMENSIONS, RunFilters, conditions, dimension_conditions, indexed_condition
 from huoyan.server.store.page import Page, decode_cursor, encode_cursor
-from huoyan.server.store.schema import run_states, runs, unindexed
+from huoyan.server.store.schema.runs import run_states, runs, unindexed
 from huoyan.server.store.search import TextIndex
 
 __all__ = ["RunCounts", "RunFilters", "RunStore"]

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Engine, Row, and_, delete, func, select, upda
 from huoyan.model.run import view
 from huoyan.model.schedule import Schedule, ScheduleKind, ScheduleReport, Sighting, Slot, SlotVerdict
 from huoyan.server.store.codec import decode_run
-from huoyan.server.store.schema import run_states, runs, schedule_slots, schedules, workers
+from huoyan.server.store.schema.runs import run_states, runs
+from huoyan.server.store.schema.watched import schedule_slots, schedules, workers
 from huoyan.server.store.upsert import insert_into, replace_into
 
 KEEPER_SILENT_S = 150.0

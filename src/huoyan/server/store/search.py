@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from huoyan.model.event import Payload
 from huoyan.model.run import Run, view
 from huoyan.server.store.codec import decode_run
-from huoyan.server.store.schema import run_states, run_texts, runs, unindexed
+from huoyan.server.store.schema.runs import run_states, run_texts, runs, unindexed
 from huoyan.server.store.upsert import replace_into
 
 SHORTEST_TEXT = 3

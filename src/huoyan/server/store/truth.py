@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
-from huoyan.server.store.schema import discrepancies, run_counts, run_history, runs, stuck_runs
+from huoyan.server.store.schema.runs import discrepancies, run_counts, run_history, runs, stuck_runs
 from huoyan.server.store.upsert import replace_into
 
 MOST_CORRECTIONS = 50

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, Row, and_, or_, select
 
-from huoyan.server.store.schema import workers
+from huoyan.server.store.schema.watched import workers
 from huoyan.server.store.upsert import replace_into
 
 WorkerState = Literal["up", "wedged", "down", "closed"]

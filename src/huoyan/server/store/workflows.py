@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, or_, 
 from huoyan.model.run import FINAL_STATES, RunState
 from huoyan.model.workflow import MOST_APART, Member
 from huoyan.server.store.codec import decode_run
-from huoyan.server.store.schema import run_states, runs
+from huoyan.server.store.schema.runs import run_states, runs
 
 MOST_MEMBERS = 20_000
 """Runs of one workflow that are looked at."""

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from huoyan.model.run import Run
 from huoyan.server.store.codec import decode_run
-from huoyan.server.store.schema import run_numbers, run_states, runs, unindexed
+from huoyan.server.store.schema.runs import run_numbers, run_states, runs, unindexed
 
 RowValues = tuple[
     str,  # id

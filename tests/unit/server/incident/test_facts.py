@@ -8,7 +8,7 @@ from huoyan.model.rollup import Series
 from huoyan.server.incident.facts import TopFailure, failure_facts
 from huoyan.server.store import Store
 from huoyan.server.store.failures import FailureChange, add_failures
-from huoyan.server.store.schema import series as series_table
+from huoyan.server.store.schema.figures import series as series_table
 from tests.unit.server.alert.scene import START, Hand
 
 PAY = Series("orders", "orders.take_payment", "default")

@@ -1,0 +1,90 @@
+"""Tables of alerts, incidents and who is told."""
+
+from sqlalchemy import JSON, Column, Double, ForeignKey, Index, Integer, Table, Text
+
+from huoyan.server.store.schema.keys import metadata
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("rule", Text, nullable=False),
+    Column("signal", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("labels_key", Text, nullable=False),
+    Column("value", Double),
+    Column("worst", Double),
+    Column("threshold", Double, nullable=False),
+    Column("op", Text, nullable=False),
+    Column("window_s", Double, nullable=False),
+    Column("pending_at", Double, nullable=False),
+    Column("fired_at", Double),
+    Column("resolved_at", Double),
+    Column("last_value_at", Double),
+    Column("good_at", Double),
+    Column("absent_at", Double),
+    Column("reason", Text, nullable=False),
+    Column("incident_id", Integer, ForeignKey("incidents.id"), index=True),
+    Column("annotations", JSON, nullable=False),
+    Index("ix_alerts_state_pending_at", "state", "pending_at"),
+    Index("ix_alerts_rule_labels_key", "rule", "labels_key"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("group_key", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("acknowledged_at", Double),
+    Column("acknowledged_by", Text, nullable=False, server_default=""),
+    Column("resolved_at", Double),
+    Column("resolved_by", Text, nullable=False, server_default=""),
+    Column("updated_at", Double, nullable=False),
+    Column("summary", Text, nullable=False, server_default=""),
+    Column("failure", JSON(none_as_null=True)),
+    Index("ix_incidents_state_opened_at", "state", "opened_at"),
+    Index("ix_incidents_group_key_state", "group_key", "state"),
+)
+
+incident_timeline = Table(
+    "incident_timeline",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Integer, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Integer, ForeignKey("incidents.id"), index=True),
+    Column("alert_id", Integer, ForeignKey("alerts.id")),
+    Column("receiver", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("sent_at", Double),
+    Column("claimed_by", Text, nullable=False, server_default=""),
+    Column("claimed_at", Double),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("dedup_key", Text, nullable=False, unique=True),
+    Index("ix_notifications_state_next_at", "state", "next_at"),
+)

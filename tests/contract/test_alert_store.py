@@ -11,6 +11,7 @@ from huoyan.model.alert import Alert, AlertState, Level
 from huoyan.model.incident import EntryKind, Incident, IncidentState, TimelineEntry
 from huoyan.model.notification import Notification, NotificationState
 from huoyan.server.store import Store
+from tests.servers import migrated_sqlite
 
 T = 1_763_673_303.25
 
@@ -18,9 +19,9 @@ T = 1_763_673_303.25
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request, tmp_path):
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'huoyan.db'}"
+        url = migrated_sqlite(tmp_path / "huoyan.db")
     else:
-        url = request.getfixturevalue("postgres_database")
+        url = request.getfixturevalue("migrated_postgres")
     opened = Store.open(url)
     yield opened
     opened.close()

@@ -7,11 +7,16 @@ import pytest
 
 from huoyan.model.deploy import Deploy
 from huoyan.server.store import Store
+from tests.servers import migrated_sqlite
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path}/h.db" if request.param == "sqlite" else request.getfixturevalue("postgres_database")
+    url = (
+        migrated_sqlite(tmp_path / "h.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("migrated_postgres")
+    )
     opened = Store.open(url)
     yield opened
     opened.close()

@@ -10,6 +10,7 @@ from huoyan.model.example import Example
 from huoyan.server.retention import ExampleRetention
 from huoyan.server.store import Store
 from huoyan.server.store.examples import KEPT_PER_HOUR, KEPT_PER_SLOT
+from tests.servers import migrated_sqlite
 
 HOUR_S = 3600.0
 NOW = 1_763_672_400.0 + 1800.0
@@ -29,7 +30,11 @@ class Hand:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path}/h.db" if request.param == "sqlite" else request.getfixturevalue("postgres_database")
+    url = (
+        migrated_sqlite(tmp_path / "h.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("migrated_postgres")
+    )
     opened = Store.open(url)
     yield opened
     opened.close()

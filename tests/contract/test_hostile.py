@@ -19,6 +19,7 @@ from huoyan.server.app import create_app
 from huoyan.server.config import Settings as ServerSettings
 from tests.contract import hostile
 from tests.contract.hostile import BIDI, EXECUTED, HTML, HUGE, LONG_LIST, PICKLED, Held, armed
+from tests.servers import migrated_sqlite
 from tests.servers.postgres import PostgresServer
 
 MOST_BYTES = 400_000
@@ -64,7 +65,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     postgres: PostgresServer | None = None
     if request.param == "postgresql":
         postgres = request.getfixturevalue("postgres_server")
-        own["database_url"] = postgres.make_database(name)
+        own["database_url"] = postgres.make_migrated(name)
+    else:
+        migrated_sqlite(own["data_dir"] / "huoyan.db")
     app = create_app(ServerSettings.model_validate({"server": own, "rules": []}))
     with TestClient(app, base_url="http://127.0.0.1:8650") as client:
         yield client

@@ -24,6 +24,7 @@ from huoyan.signals.metrics import (
     HTTP_REQUESTS,
 )
 from huoyan.testing.memory_source import MemorySource
+from tests.servers import migrated_sqlite
 
 NOW = 1_763_673_300.0
 """A whole minute."""
@@ -62,8 +63,8 @@ def _labels(metric: Metric, values: tuple[str, ...], service: str) -> dict[str, 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path) -> str:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'huoyan.db'}"
-    return request.getfixturevalue("postgres_server").make_database(f"measured_{next(_databases)}")
+        return migrated_sqlite(tmp_path / "huoyan.db")
+    return request.getfixturevalue("postgres_server").make_migrated(f"measured_{next(_databases)}")
 
 
 @dataclass
@@ -78,9 +79,9 @@ class _Case:
 )
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Case]:
     if "sqlite" in request.param:
-        url = f"sqlite:///{tmp_path_factory.mktemp('measured') / 'huoyan.db'}"
+        url = migrated_sqlite(tmp_path_factory.mktemp("measured") / "huoyan.db")
     else:
-        url = request.getfixturevalue("postgres_server").make_database(f"measured_{next(_databases)}")
+        url = request.getfixturevalue("postgres_server").make_migrated(f"measured_{next(_databases)}")
     clock = _Clock(NOW - 4000)
     store = Store.open(url, clock)
     collector = Collector(store, clock)

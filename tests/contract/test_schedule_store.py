@@ -12,6 +12,7 @@ from huoyan.server.collect.schedules import Schedules
 from huoyan.server.store import KnownSchedule, Store
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate
+from tests.servers import migrated_sqlite
 
 T = 1_763_673_300.0
 
@@ -34,9 +35,9 @@ def clock() -> _Clock:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path, clock: _Clock) -> Iterator[Store]:
     url = (
-        f"sqlite:///{tmp_path / 'huoyan.db'}"
+        migrated_sqlite(tmp_path / "huoyan.db")
         if request.param == "sqlite"
-        else request.getfixturevalue("postgres_database")
+        else request.getfixturevalue("migrated_postgres")
     )
     opened = Store.open(url, clock)
     yield opened

@@ -22,6 +22,7 @@ from huoyan.signals.evaluate import Filter
 from huoyan.signals.metrics import TASK_DURATION, TASK_FAILURES, TASK_RETRIES, TASK_RUNS, TASK_WAIT, TASKS_ENQUEUED
 from huoyan.signals.spec import Quantile
 from huoyan.testing.memory_source import MemorySource
+from tests.servers import migrated_sqlite
 
 NOW = 1_763_673_300.0
 """A whole minute."""
@@ -102,9 +103,9 @@ class _Case:
 @pytest.fixture(scope="module", params=["live on sqlite", "store on sqlite", "store on postgresql"])
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Case]:
     if "sqlite" in request.param:
-        url = f"sqlite:///{tmp_path_factory.mktemp('source') / 'huoyan.db'}"
+        url = migrated_sqlite(tmp_path_factory.mktemp("source") / "huoyan.db")
     else:
-        url = request.getfixturevalue("postgres_server").make_database("source")
+        url = request.getfixturevalue("postgres_server").make_migrated("source")
     clock = _Clock()
     store = Store.open(url, clock)
     # Only what a process lived through is known by 5 seconds.

@@ -22,6 +22,7 @@ from huoyan.server.store.gauges import GaugeSample
 from huoyan.server.store.schema import metadata
 from huoyan.server.store.schema.figures import minute_rollups
 from huoyan.server.store.schema.runs import run_counts, run_states, run_texts, runs, unindexed
+from tests.servers import migrated_sqlite
 from tests.servers.postgres import PostgresServer
 
 T = 1_763_673_303.0
@@ -46,6 +47,13 @@ def clock() -> _Clock:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path) -> str:
+    if request.param == "sqlite":
+        return migrated_sqlite(tmp_path / "huoyan.db")
+    return request.getfixturevalue("migrated_postgres")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request, tmp_path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'huoyan.db'}"
     return request.getfixturevalue("postgres_database")
@@ -104,7 +112,8 @@ def _all(store: Store, filters: RunFilters, limit: int) -> list[str]:
 # Opening.
 
 
-def test_the_migrations_make_the_tables_that_the_code_knows(store):
+def test_the_migrations_make_the_tables_that_the_code_knows(empty, clock):
+    store = Store.open(empty, clock)
     with store.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -116,6 +125,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store):
             },
         )
         assert compare_metadata(context, metadata) == []
+    store.close()
 
 
 def test_what_was_stored_is_there_after_opening_again(url, store, clock):
@@ -128,12 +138,12 @@ def test_what_was_stored_is_there_after_opening_again(url, store, clock):
     again.close()
 
 
-def test_two_servers_that_open_an_empty_database_at_once_both_can(url, clock):
+def test_two_servers_that_open_an_empty_database_at_once_both_can(empty, clock):
     errors: list[BaseException] = []
 
     def open_one() -> None:
         try:
-            Store.open(url, clock).close()
+            Store.open(empty, clock).close()
         except BaseException as error:
             errors.append(error)
 
@@ -640,9 +650,9 @@ def _everything(store: Store) -> tuple[object, ...]:
     )
 
 
-def test_two_collectors_on_one_database_lose_and_double_nothing(postgres_server, postgres_database, clock):
+def test_two_collectors_on_one_database_lose_and_double_nothing(postgres_server, migrated_postgres, clock):
     """Each hears half of what is said of every run, in another order, at the same time."""
-    store = Store.open(postgres_database, clock)
+    store = Store.open(migrated_postgres, clock)
     rng = random.Random(5)
     ends = [EventKind.SUCCEEDED, EventKind.FAILED]
     events = [e for n in range(300) for e in _life(f"r{n}", T - 600 + n, rng.choice(ends), task=f"t{n % 3}")]
@@ -651,7 +661,7 @@ def test_two_collectors_on_one_database_lose_and_double_nothing(postgres_server,
         heard[rng.randrange(2)].append(event)
         if rng.random() < 0.3:
             heard[rng.randrange(2)].append(replace(event))
-    other = Store.open(postgres_database, clock)
+    other = Store.open(migrated_postgres, clock)
     collectors = [Collector(store, clock), Collector(other, clock)]
 
     def tell(collector: Collector, told: list[TaskEvent]) -> None:
@@ -670,7 +680,7 @@ def test_two_collectors_on_one_database_lose_and_double_nothing(postgres_server,
     together = _everything(store)
     other.close()
     store.close()
-    alone = Store.open(postgres_server.make_database("alone"), clock)
+    alone = Store.open(postgres_server.make_migrated("alone"), clock)
     _record(alone, events, clock)
     assert together == _everything(alone)
     alone.close()
@@ -679,7 +689,7 @@ def test_two_collectors_on_one_database_lose_and_double_nothing(postgres_server,
 
 def test_a_database_that_goes_away_for_a_moment_loses_and_doubles_nothing(clock):
     with PostgresServer() as server:
-        store = Store.open(server.make_database("huoyan"), clock)
+        store = Store.open(server.make_migrated("huoyan"), clock)
         collector = Collector(store, clock)
         collector.start()
         collector.submit(_life("before", T - 90, EventKind.FAILED)).result(30)
@@ -702,7 +712,7 @@ def test_any_order_of_batches_gives_the_same_rows_counts_groups_and_rollups(stor
     rng = random.Random(9)
     ends = [EventKind.SUCCEEDED, EventKind.FAILED, EventKind.LOST, None]
     events = [e for n in range(200) for e in _life(f"r{n}", T - 600 + n, rng.choice(ends), task=f"t{n % 3}")]
-    ordered = Store.open(f"sqlite:///{tmp_path / 'ordered.db'}", clock)
+    ordered = Store.open(migrated_sqlite(tmp_path / "ordered.db"), clock)
     _record(ordered, [replace(event) for event in events], clock)
     told = [*events, *rng.choices(events, k=150)]
     rng.shuffle(told)

@@ -18,6 +18,7 @@ from huoyan.server.periodic import Schedule
 from huoyan.server.store import Store
 from huoyan.signals.metrics import QUEUE_DEPTH, TASK_RUNS
 from huoyan.testing.memory_source import MemorySource
+from tests.servers.migrated import migrated_sqlite
 from tests.servers.process import free_port
 from tests.servers.waiting import wait_until
 
@@ -93,7 +94,7 @@ def line(tmp_path):
     lines = []
 
     def start(*receivers, **changes):
-        lines.append(Line(f"sqlite:///{tmp_path / 'huoyan.db'}", receivers, **changes))
+        lines.append(Line(migrated_sqlite(tmp_path / "huoyan.db"), receivers, **changes))
         return lines[-1]
 
     yield start

@@ -31,7 +31,7 @@ from huoyan.server.ingest import rq_poll, rq_workers
 from huoyan.server.ingest.rq_poll import MAX_JOBS, RqPollIngest
 from huoyan.server.store import Store
 from huoyan.server.store.runs import RunFilters
-from tests.servers import HuoyanServer, RedisServer, wait_until
+from tests.servers import HuoyanServer, RedisServer, migrated_sqlite, wait_until
 
 FINAL = {"succeeded", "failed", "revoked", "rejected", "lost", "dead"}
 WAYS = ("hooks", "poll", "both")
@@ -409,7 +409,7 @@ def test_while_redis_is_away_nobody_is_given_up(deployment: Deployment) -> None:
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
     """Give a collector on a store of its own."""
-    store = Store.open(f"sqlite:///{tmp_path / 'huoyan.db'}")
+    store = Store.open(migrated_sqlite(tmp_path / "huoyan.db"))
     collector = Collector(store)
     collector.start()
     yield collector

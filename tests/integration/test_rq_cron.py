@@ -22,7 +22,7 @@ from huoyan.server.collect.schedules import Schedules
 from huoyan.server.ingest import rq_cron
 from huoyan.server.ingest.rq_poll import RqPollIngest
 from huoyan.server.store import RunFilters, Store
-from tests.servers import RedisServer, wait_until
+from tests.servers import RedisServer, migrated_sqlite, wait_until
 
 WORK = """
 def work():
@@ -66,7 +66,7 @@ def clock() -> MovedClock:
 
 @pytest.fixture
 def collector(tmp_path: Path, clock: MovedClock) -> Iterator[Collector]:
-    store = Store.open(f"sqlite:///{tmp_path / 'cron.db'}", clock)
+    store = Store.open(migrated_sqlite(tmp_path / "cron.db"), clock)
     collector = Collector(store, clock)
     collector.start()
     yield collector

@@ -21,7 +21,7 @@ from huoyan.server.store.runs import RunFilters
 from tests.contract.adapters.celery import CeleryAdapter
 from tests.contract.adapters.contract import AdapterUnderTest, Function, Seen, new_queue
 from tests.contract.adapters.rq import RqAdapter, ThreadTimedWorker
-from tests.servers import RedisServer, wait_until
+from tests.servers import RedisServer, migrated_sqlite, wait_until
 
 SERVICE = "shop"
 
@@ -30,7 +30,7 @@ class Observer:
     """A collector and its store, for all tests of a module; each asks for what came since it began."""
 
     def __init__(self, folder: str) -> None:
-        self.store = Store.open(f"sqlite:///{Path(folder) / 'huoyan.db'}")
+        self.store = Store.open(migrated_sqlite(Path(folder) / "huoyan.db"))
         self.collector = Collector(self.store)
         self.collector.start()
         self.before: set[str] = set()

@@ -28,7 +28,7 @@ from huoyan.server.ingest.rabbitmq_management import RabbitmqManagement
 from huoyan.server.ingest.rq_holdings import RqHoldings
 from huoyan.server.store import Store
 from tests.integration.celery.deployment import ROOT
-from tests.servers import RabbitmqServer, RedisServer, ServerProcess, wait_until
+from tests.servers import RabbitmqServer, RedisServer, ServerProcess, migrated_sqlite, wait_until
 
 PREFIX = "shop:"
 
@@ -106,7 +106,7 @@ def test_a_message_that_is_taken_out_of_a_real_queue_is_missed_and_its_run_named
         app.send_task("t", task_id=run_id, queue="mail")
     waiting: Any = client.lrange("mail", 0, -1)
     (raw,) = [one for one in waiting if b"vanishes" in one]
-    store = Store.open(f"sqlite:///{tmp_path / 'huoyan.db'}")
+    store = Store.open(migrated_sqlite(tmp_path / "huoyan.db"))
     collector = Collector(store)
     asked = holdings(url)
     ledger = Ledger(store, SYSTEM_CLOCK, [asked], collector.take, settle_s=0.0, listening_from=0.0)

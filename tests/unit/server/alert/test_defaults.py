@@ -5,12 +5,13 @@ import pytest
 from huoyan.model.alert import Alert
 from huoyan.server.alert.defaults import DEFAULTS
 from huoyan.signals.metrics import EVENTS_LOST, INGEST_LAG, QUEUE_DEPTH, QUEUE_OLDEST_AGE, TASK_WAIT, WORKER_UP
+from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import MAIL, PAY, Scene
 
 
 @pytest.fixture
 def scene(tmp_path):
-    return Scene(f"sqlite:///{tmp_path / 'huoyan.db'}", *DEFAULTS)
+    return Scene(migrated_sqlite(tmp_path / "huoyan.db"), *DEFAULTS)
 
 
 def _healthy_second(scene, second) -> None:

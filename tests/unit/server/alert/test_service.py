@@ -7,6 +7,7 @@ import pytest
 from huoyan.model.alert import AlertState, Level
 from huoyan.server.alert.service import BLINDNESS
 from huoyan.signals.metrics import QUEUE_DEPTH, TASK_FAILURES
+from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import BURST, MAIL, PAY, Scene
 
 COUNT = {"name": "many", "signal": "task_failures", "op": ">", "threshold": 5, "window": "1m"}
@@ -14,7 +15,7 @@ COUNT = {"name": "many", "signal": "task_failures", "op": ">", "threshold": 5, "
 
 @pytest.fixture
 def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'huoyan.db'}"
+    return migrated_sqlite(tmp_path / "huoyan.db")
 
 
 def test_a_burst_fires_and_its_alert_is_stored_with_its_incident(url):
@@ -58,7 +59,7 @@ def test_a_queue_that_vanished_resolves_its_alert(url):
 def test_a_restart_between_any_two_seconds_makes_no_difference(url, tmp_path):
     rule = {**BURST, "for": "10s", "keep_firing": "15s"}
     told = []
-    for restarting, address in ((False, url), (True, f"sqlite:///{tmp_path / 'other.db'}")):
+    for restarting, address in ((False, url), (True, migrated_sqlite(tmp_path / "other.db"))):
         scene = Scene(address, rule)
         seen = []
         for second in range(150):

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from huoyan.server.api.context import Context
 from huoyan.server.app import create_app
 from huoyan.server.config import Settings
+from tests.servers import migrated_sqlite
 
 Starter = Callable[..., TestClient]
 
@@ -24,6 +25,8 @@ def start(tmp_path: Path) -> Iterator[Starter]:
             settings = Settings.model_validate(
                 {"server": {"data_dir": tmp_path / "data", **server}, "rules": list(rules)}
             )
+            if "database_url" not in server:
+                migrated_sqlite(settings.server.data_dir / "huoyan.db")
             client = TestClient(create_app(settings), base_url="http://127.0.0.1:8650", raise_server_exceptions=False)
             return stack.enter_context(client)
 
@@ -34,6 +37,7 @@ def start(tmp_path: Path) -> Iterator[Starter]:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A client of a server that a whole module asks and nobody changes."""
     settings = Settings.model_validate({"server": {"data_dir": tmp_path_factory.mktemp("data")}, "rules": []})
+    migrated_sqlite(settings.server.data_dir / "huoyan.db")
     with TestClient(create_app(settings), base_url="http://127.0.0.1:8650", raise_server_exceptions=False) as client:
         yield client
 

@@ -6,6 +6,7 @@ import pytest
 
 from huoyan.server.collect import Collector
 from huoyan.server.store import Store
+from tests.servers import migrated_sqlite
 
 T = 1_763_673_300.0
 """A whole minute."""
@@ -34,7 +35,7 @@ def clock() -> SettableClock:
 
 @pytest.fixture
 def store(tmp_path, clock) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path / 'huoyan.db'}", clock)
+    opened = Store.open(migrated_sqlite(tmp_path / "huoyan.db"), clock)
     yield opened
     opened.close()
 

@@ -14,6 +14,7 @@ from huoyan.model.schedule import ScheduleKind, ScheduleReport
 from huoyan.server.collect import Collector
 from huoyan.server.collect.schedules import Schedules
 from huoyan.server.store import Store
+from tests.servers import migrated_sqlite
 from tests.unit.server.collect.conftest import SettableClock, T
 
 DAY_S = 86_400.0
@@ -34,7 +35,7 @@ def test_waits_and_durations_are_right_under_any_skew(skews, source, delayed, ra
     """Producers and workers are up to a day off, each its own way; some runs have an ETA by the producer's clock."""
     with TemporaryDirectory() as folder:
         clock = SettableClock()
-        store = Store.open(f"sqlite:///{Path(folder) / 'huoyan.db'}", clock)
+        store = Store.open(migrated_sqlite(Path(folder) / "huoyan.db"), clock)
         try:
             collector = Collector(store, clock)
             for number, (producer_s, worker_s) in enumerate(skews):

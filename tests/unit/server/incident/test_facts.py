@@ -9,6 +9,7 @@ from huoyan.server.incident.facts import TopFailure, failure_facts
 from huoyan.server.store import Store
 from huoyan.server.store.failures import FailureChange, add_failures
 from huoyan.server.store.schema.figures import series as series_table
+from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import START, Hand
 
 PAY = Series("orders", "orders.take_payment", "default")
@@ -17,7 +18,7 @@ MAIL = Series("mail", "mail.send", "bulk")
 
 @pytest.fixture
 def store(tmp_path):
-    opened = Store.open(f"sqlite:///{tmp_path / 'huoyan.db'}", Hand())
+    opened = Store.open(migrated_sqlite(tmp_path / "huoyan.db"), Hand())
     yield opened
     opened.close()
 

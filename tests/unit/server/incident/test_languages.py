@@ -8,6 +8,7 @@ from huoyan.model.incident import EntryKind, TimelineEntry
 from huoyan.server.incident import account, timeline
 from huoyan.server.incident.facts import TopFailure
 from huoyan.signals.metrics import WORKER_UP
+from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import BURST, MAIL, PAY, Scene
 
 WARNING = {**BURST, "name": "some", "threshold": 0.05, "level": "warning", "group": "failures"}
@@ -17,7 +18,7 @@ TOP = TopFailure("f1", "ProviderDown: no answer", 43, 45, "run-1", "shop.Provide
 
 @pytest.fixture
 def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'huoyan.db'}"
+    return migrated_sqlite(tmp_path / "huoyan.db")
 
 
 def _burst(scene, labels=PAY, succeeded=4, failed=6) -> None:

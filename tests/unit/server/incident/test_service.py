@@ -8,6 +8,7 @@ from huoyan.errors import Conflict, InvalidQuery, NotFound
 from huoyan.model.alert import Level
 from huoyan.model.incident import IncidentState
 from huoyan.server.incident.facts import TopFailure
+from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import BURST, MAIL, PAY, START, Scene
 
 WARNING = {**BURST, "name": "some", "threshold": 0.05, "level": "warning", "group": "failures"}
@@ -16,7 +17,7 @@ CRITICAL = {**BURST, "name": "most", "threshold": 0.5, "level": "critical", "gro
 
 @pytest.fixture
 def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'huoyan.db'}"
+    return migrated_sqlite(tmp_path / "huoyan.db")
 
 
 @pytest.fixture

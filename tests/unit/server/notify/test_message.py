@@ -9,6 +9,7 @@ from huoyan.model.incident import EntryKind, Incident, TimelineEntry
 from huoyan.server.incident.facts import TopFailure
 from huoyan.server.notify.channels.email.html import render
 from huoyan.server.notify.message import TOLD, Message, compose, trial
+from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import BURST, PAY, Scene
 
 TOP = TopFailure("f1", "PaymentError: provider <down> & out", 43, 45, "run-1")
@@ -17,7 +18,7 @@ TOP = TopFailure("f1", "PaymentError: provider <down> & out", 43, 45, "run-1")
 @pytest.fixture
 def scene(tmp_path):
     rule = {**BURST, "annotations": {"runbook": "https://wiki.example.com/pay"}}
-    return Scene(f"sqlite:///{tmp_path / 'huoyan.db'}", rule, facts=lambda alert, now: TOP)
+    return Scene(migrated_sqlite(tmp_path / "huoyan.db"), rule, facts=lambda alert, now: TOP)
 
 
 def _message(scene, language="en", kind=None, public_url="https://huoyan.example.com/") -> Message:

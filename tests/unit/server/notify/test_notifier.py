@@ -10,6 +10,7 @@ from huoyan.model.notification import Notification, NotificationState
 from huoyan.server.notify.message import Message
 from huoyan.server.notify.notifier import NEWS_S, RETRY_S, Notifier, send_test
 from huoyan.server.notify.receivers import Receiver
+from tests.servers import migrated_sqlite
 from tests.servers.waiting import wait_until
 from tests.unit.server.alert.scene import BURST, MAIL, PAY, Scene
 
@@ -89,7 +90,7 @@ class Post:
 
 @pytest.fixture
 def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'huoyan.db'}"
+    return migrated_sqlite(tmp_path / "huoyan.db")
 
 
 def test_every_receiver_hears_of_the_beginning_and_of_the_end_once(url):

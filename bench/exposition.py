@@ -20,7 +20,7 @@ import huoyan
 from huoyan.client import process
 from huoyan.client.exposition import register, render
 from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS
 
 BOUNDS_S = [bound for bound in DEFAULT_CLASSIC_BOUNDS_S if bound <= 64]
 METHODS = ("GET", "POST", "PUT", "DELETE")

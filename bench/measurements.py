@@ -19,7 +19,7 @@ import huoyan
 from huoyan.client.measurements import Measurements
 from huoyan.client.process import Client, install
 from huoyan.client.settings import Settings
-from huoyan.signals.metrics import DB_QUERY_DURATION, HTTP_REQUESTS
+from huoyan.signals.metrics.application import DB_QUERY_DURATION, HTTP_REQUESTS
 
 TARGETS_US = {"observe": 0.25, "add": 0.1}
 

@@ -14,15 +14,14 @@ from huoyan.server.store.funnels import FunnelStore
 from huoyan.signals import Source
 from huoyan.signals.measured import Frame, Measured, Step, Values
 from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     DB_POOL_IN_USE,
     DB_QUERY_DURATION,
     FUNNEL_ENTERED,
     FUNNEL_REACHED,
-    HOST_DISK,
-    HOST_MEMORY,
     HTTP_REQUESTS,
 )
+from huoyan.signals.metrics.process import HOST_DISK, HOST_MEMORY
 from huoyan.testing.memory_source import MemorySource
 from tests.servers import migrated_sqlite
 

@@ -19,7 +19,7 @@ from huoyan.server.collect import Collector
 from huoyan.server.store import Store
 from huoyan.signals import CATALOGUE, Signal, Source, evaluate, evaluate_range
 from huoyan.signals.evaluate import Filter
-from huoyan.signals.metrics import TASK_DURATION, TASK_FAILURES, TASK_RETRIES, TASK_RUNS, TASK_WAIT, TASKS_ENQUEUED
+from huoyan.signals.metrics.work import TASK_DURATION, TASK_FAILURES, TASK_RETRIES, TASK_RUNS, TASK_WAIT, TASKS_ENQUEUED
 from huoyan.signals.spec import Quantile
 from huoyan.testing.memory_source import MemorySource
 from tests.servers import migrated_sqlite

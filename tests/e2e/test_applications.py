@@ -13,7 +13,7 @@ from huoyan.client.wire import encode_frame
 from huoyan.model.histogram import Histogram
 from huoyan.signals.measured import Frame, Measured
 from huoyan.signals.metric import Endpoint, Metric, MetricKind
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     BACKLOG,
     DB_POOL_IN_USE,
     DB_POOL_SIZE,
@@ -27,12 +27,11 @@ from huoyan.signals.metrics import (
     HTTP_REQUESTS,
     OPERATION_DURATION,
     OPERATIONS,
-    PROCESS_CPU,
-    PROCESS_RSS,
     REDIS_COMMAND_DURATION,
     SMTP_SEND_DURATION,
     SMTP_SEND_ERRORS,
 )
+from huoyan.signals.metrics.process import PROCESS_CPU, PROCESS_RSS
 from tests.servers import HuoyanServer, NodeExporterServer, PrometheusServer, wait_until
 
 REFUNDS = Metric("refunds_total", MetricKind.COUNTER, "Refunds.", ("reason",), endpoint=Endpoint.APPLICATION)

@@ -25,7 +25,7 @@ from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.signals.metric import Metric
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     DB_QUERY_DURATION,
     DB_QUERY_ERRORS,
     DEPENDENCY_LAST_SUCCESS,

@@ -8,7 +8,7 @@ import pytest
 import huoyan
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
-from huoyan.signals.metrics import DB_QUERY_DURATION, HTTP_REQUESTS
+from huoyan.signals.metrics.application import DB_QUERY_DURATION, HTTP_REQUESTS
 from tests.servers import wait_until
 from tests.servers.huoyan import HuoyanServer
 from tests.unit.client.conftest import installed

@@ -14,7 +14,7 @@ from huoyan.client.pool import Pool
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.errors import ConfigurationError
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS
 from tests.servers.prometheus import PrometheusServer
 from tests.servers.waiting import wait_until
 

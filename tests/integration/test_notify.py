@@ -16,7 +16,7 @@ from huoyan.server.notify.notifier import Notifier
 from huoyan.server.notify.receivers import parse_receivers
 from huoyan.server.periodic import Schedule
 from huoyan.server.store import Store
-from huoyan.signals.metrics import QUEUE_DEPTH, TASK_RUNS
+from huoyan.signals.metrics.work import QUEUE_DEPTH, TASK_RUNS
 from huoyan.testing.memory_source import MemorySource
 from tests.servers.migrated import migrated_sqlite
 from tests.servers.process import free_port

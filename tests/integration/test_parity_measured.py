@@ -12,7 +12,7 @@ from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.signals import CATALOGUE
-from huoyan.signals.metrics import DB_QUERY_DURATION, HTTP_REQUEST_DURATION, HTTP_REQUESTS
+from huoyan.signals.metrics.application import DB_QUERY_DURATION, HTTP_REQUEST_DURATION, HTTP_REQUESTS
 from huoyan.signals.promql import promql
 from tests.servers import PrometheusServer, wait_until
 from tests.servers.huoyan import HuoyanServer

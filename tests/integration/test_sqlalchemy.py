@@ -39,7 +39,7 @@ from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.model.event import EventKind
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     DB_POOL_IN_USE,
     DB_POOL_SIZE,
     DB_POOL_WAIT,

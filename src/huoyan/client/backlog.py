@@ -10,7 +10,7 @@ from huoyan.client.guard import guard, warn
 from huoyan.client.measurements import Measurements
 from huoyan.client.thread import start as start_thread
 from huoyan.model.labels import clean_label_value
-from huoyan.signals.metrics import BACKLOG
+from huoyan.signals.metrics.application import BACKLOG
 
 _WAIT_S = 0.2
 _OLDEST_S = 30.0

@@ -19,7 +19,8 @@ from huoyan.client.guard import guard, guarded, warn
 from huoyan.client.measurements import Counter, Distribution, Family, Gauge, Measurements
 from huoyan.model.labels import OTHER, clean_label_name, clean_label_value, looks_like_identifier
 from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
-from huoyan.signals.metrics import METRICS, OPERATION_DURATION, OPERATIONS
+from huoyan.signals.metrics import METRICS
+from huoyan.signals.metrics.application import OPERATION_DURATION, OPERATIONS
 
 MOST_DECLARED = 500
 _MAX_KNOWN = 2_000

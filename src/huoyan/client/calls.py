@@ -16,7 +16,7 @@ from huoyan.client import breakdown
 from huoyan.client.breakdown import Collector
 from huoyan.client.measurements import Counter, Distribution, Gauge
 from huoyan.signals.metric import Metric
-from huoyan.signals.metrics import DEPENDENCY_LAST_SUCCESS
+from huoyan.signals.metrics.application import DEPENDENCY_LAST_SUCCESS
 
 if TYPE_CHECKING:
     from huoyan.client.process import Client

@@ -19,7 +19,9 @@ from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.model.histogram import Histogram
 from huoyan.signals.exposition import Buckets, Exemplar, Family, Format, Key, ProtobufWriter, TextWriter, negotiate
 from huoyan.signals.metric import Metric, MetricKind
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, METRICS, TASK_FAILURES, TASK_RETRIES, TASKS_ENQUEUED
+from huoyan.signals.metrics import METRICS
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION
+from huoyan.signals.metrics.work import TASK_FAILURES, TASK_RETRIES, TASKS_ENQUEUED
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from huoyan.client.guard import guard
 from huoyan.client.measurements import Distribution, Measurements
 from huoyan.signals.metric import Metric
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.process import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
     GC_PAUSE,

@@ -11,7 +11,7 @@ from huoyan.client.business import MOST_DECLARED, measurements_now
 from huoyan.client.guard import guard, warn
 from huoyan.model.labels import clean_label_value
 from huoyan.signals.measured import Step
-from huoyan.signals.metrics import FUNNEL_ENTERED, FUNNEL_REACHED
+from huoyan.signals.metrics.application import FUNNEL_ENTERED, FUNNEL_REACHED
 
 _MAX_KEYS = 100_000
 

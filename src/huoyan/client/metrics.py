@@ -12,7 +12,7 @@ from huoyan.client.examples import Examples, Kept
 from huoyan.client.measurements import Counter, Distribution, Family, Measurements
 from huoyan.model.event import EventKind, TaskEvent
 from huoyan.model.labels import Budget, clean_label_value
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
 
 _MAX_EXCEPTIONS = 100
 _MAX_PENDING = 50_000

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from huoyan.client.attributes import bare_name
 from huoyan.client.calls import Call, Series, SeriesCache, series
 from huoyan.client.guard import warn
-from huoyan.signals.metrics import HTTP_CLIENT_ERRORS, HTTP_CLIENT_REQUEST_DURATION
+from huoyan.signals.metrics.application import HTTP_CLIENT_ERRORS, HTTP_CLIENT_REQUEST_DURATION
 
 if TYPE_CHECKING:
     from huoyan.client.process import Client

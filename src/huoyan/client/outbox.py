@@ -15,7 +15,7 @@ from huoyan.client.wire import encode_frame
 from huoyan.clock import Clock
 from huoyan.signals.measured import Frame, Measured, Values
 from huoyan.signals.metric import Across
-from huoyan.signals.metrics import FUNNEL_ENTERED, FUNNEL_REACHED
+from huoyan.signals.metrics.application import FUNNEL_ENTERED, FUNNEL_REACHED
 
 _MAX_FRAMES = 60
 _MERGED_WITHIN_S = 60.0

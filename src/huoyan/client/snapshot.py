@@ -13,10 +13,9 @@ from huoyan.client.measurements import Distribution, Gauge, Measurements
 from huoyan.client.metrics import TaskMetrics
 from huoyan.model.histogram import Histogram
 from huoyan.model.labels import OTHER
-from huoyan.signals import metrics as declared
 from huoyan.signals.exposition import Family, Key
 from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
-from huoyan.signals.metrics import METRICS
+from huoyan.signals.metrics import METRICS, work
 
 _MOST_SERIES = 5_000
 """Series of one metric that are added up; those of further ones share one. Processes that come and go may each bring
@@ -51,16 +50,16 @@ def tasks(counted: TaskMetrics) -> list[Family]:
     """Return what a process counts of its runs."""
     families = []
     for metric, counter in (
-        (declared.TASK_RUNS, counted.runs),
-        (declared.TASK_FAILURES, counted.failures),
-        (declared.TASK_RETRIES, counted.retries),
-        (declared.TASKS_ENQUEUED, counted.enqueued),
-        (declared.TASKS_ACTIVE, counted.active()),
+        (work.TASK_RUNS, counted.runs),
+        (work.TASK_FAILURES, counted.failures),
+        (work.TASK_RETRIES, counted.retries),
+        (work.TASKS_ENQUEUED, counted.enqueued),
+        (work.TASKS_ACTIVE, counted.active()),
     ):
         series = list(counter.items())
         if series:
             families.append(Family(metric, [key for key, _ in series], [float(count) for _, count in series]))
-    for metric, durations in ((declared.TASK_DURATION, counted.duration), (declared.TASK_WAIT, counted.wait)):
+    for metric, durations in ((work.TASK_DURATION, counted.duration), (work.TASK_WAIT, counted.wait)):
         observed = list(durations.items())
         if observed:
             histograms = [distribution.histogram() for _, distribution in observed]

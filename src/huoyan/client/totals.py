@@ -16,7 +16,7 @@ from huoyan.client import process, snapshot
 from huoyan.client.guard import guard, warn
 from huoyan.client.thread import start as start_thread
 from huoyan.signals.exposition import Family
-from huoyan.signals.metrics import HTTP_REQUESTS_IN_FLIGHT
+from huoyan.signals.metrics.application import HTTP_REQUESTS_IN_FLIGHT
 
 if TYPE_CHECKING:
     from huoyan.client.pool import Pool

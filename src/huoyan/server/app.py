@@ -40,13 +40,8 @@ from huoyan.server.occupancy import listen, occupy
 from huoyan.server.periodic import Schedule
 from huoyan.server.retention import ExampleRetention, IncidentRetention
 from huoyan.server.store import Store
-from huoyan.signals.metrics import (
-    ALERTS_FIRING,
-    BLIND,
-    INCIDENTS_OPEN,
-    LEDGER_DISCREPANCIES,
-    SCHEDULER_DEAD,
-)
+from huoyan.signals.metrics.server import ALERTS_FIRING, BLIND, INCIDENTS_OPEN
+from huoyan.signals.metrics.work import LEDGER_DISCREPANCIES, SCHEDULER_DEAD
 
 DRAIN_TIMEOUT_S = 8.0
 """How long a stopping server goes on storing what it has taken."""

@@ -20,7 +20,7 @@ from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.signals.metric import Across
-from huoyan.signals.metrics import BACKLOG, FUNNEL_ENTERED, FUNNEL_REACHED, OPERATION_DURATION, OPERATIONS
+from huoyan.signals.metrics.application import BACKLOG, FUNNEL_ENTERED, FUNNEL_REACHED, OPERATION_DURATION, OPERATIONS
 from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 from tests.unit.client.conftest import installed

@@ -17,7 +17,7 @@ from huoyan.client import breakdown, calls
 from huoyan.client.calls import SeriesCache, begin, claim, is_claimed, release, series
 from huoyan.client.outbound import OutboundRequests, host_label
 from huoyan.client.process import Client
-from huoyan.signals.metrics import DB_QUERY_DURATION, DB_QUERY_ERRORS, HTTP_CLIENT_REQUEST_DURATION
+from huoyan.signals.metrics.application import DB_QUERY_DURATION, DB_QUERY_ERRORS, HTTP_CLIENT_REQUEST_DURATION
 from tests.servers.http import HttpSink
 
 KEY = ("database", "SELECT", "orders")

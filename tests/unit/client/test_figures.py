@@ -14,7 +14,7 @@ from huoyan.client.measurements import Measurements
 from huoyan.client.process import Client
 from huoyan.client.reporter import Reporter
 from huoyan.model.event import EventKind, TaskEvent
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.process import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
     GC_PAUSE,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from huoyan.client.measurements import Counter, Distribution, Gauge, Measurements
 from huoyan.model.histogram import Histogram
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
 
 
 def test_the_same_labels_are_the_same_series() -> None:

@@ -16,7 +16,8 @@ from huoyan.client.settings import Settings
 from huoyan.model.event import EventKind, ExceptionInfo, TaskEvent
 from huoyan.model.labels import OTHER
 from huoyan.signals.metric import Endpoint, MetricKind
-from huoyan.signals.metrics import DB_QUERY_DURATION, DB_QUERY_ERRORS, METRICS
+from huoyan.signals.metrics import METRICS
+from huoyan.signals.metrics.application import DB_QUERY_DURATION, DB_QUERY_ERRORS
 from tests.unit.client.conftest import installed
 
 

@@ -8,7 +8,7 @@ from huoyan.client.outbox import Outbox
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
-from huoyan.signals.metrics import DB_POOL_IN_USE, DB_QUERY_DURATION, HTTP_REQUESTS
+from huoyan.signals.metrics.application import DB_POOL_IN_USE, DB_QUERY_DURATION, HTTP_REQUESTS
 from huoyan.testing import FakeClock
 
 

@@ -8,14 +8,14 @@ from huoyan.client import snapshot
 from huoyan.client.measurements import Measurements
 from huoyan.signals.exposition import Family
 from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
-from huoyan.signals.metrics import BACKLOG, DB_POOL_IN_USE
+from huoyan.signals.metrics.application import BACKLOG, DB_POOL_IN_USE
 
 PROGRAM = """
 import os, sys
 import huoyan
 from huoyan.client import process, totals
 from huoyan.client.exposition import register
-from huoyan.signals.metrics import DB_POOL_IN_USE, HTTP_REQUESTS
+from huoyan.signals.metrics.application import DB_POOL_IN_USE, HTTP_REQUESTS
 
 huoyan.configure(service="shop")
 register()
@@ -55,7 +55,7 @@ import os
 import huoyan
 from huoyan.client import process, totals
 from huoyan.client.exposition import register
-from huoyan.signals.metrics import HTTP_REQUESTS
+from huoyan.signals.metrics.application import HTTP_REQUESTS
 
 huoyan.configure(service="shop")
 register()

@@ -4,9 +4,9 @@ import pytest
 
 from huoyan.errors import InvalidQuery
 from huoyan.signals import CATALOGUE, Value, evaluate, evaluate_range
-from huoyan.signals.metrics import (
-    DB_QUERY_DURATION,
-    EVENTS_LOST,
+from huoyan.signals.metrics.application import DB_QUERY_DURATION
+from huoyan.signals.metrics.server import EVENTS_LOST
+from huoyan.signals.metrics.work import (
     QUEUE_DEPTH,
     TASK_DURATION,
     TASK_FAILURES,

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from huoyan.signals import CATALOGUE, Signal
-from huoyan.signals.metrics import TASK_RUNS, TASKS_ENQUEUED
+from huoyan.signals.metrics.work import TASK_RUNS, TASKS_ENQUEUED
 from huoyan.signals.promql import Buckets, duration, promql, quoted, recording_rule_name
 from huoyan.signals.spec import Difference, Increase, Panel, Unit, where
 from tests.servers import find_program

@@ -4,7 +4,8 @@ import pytest
 
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.metric import MetricKind
-from huoyan.signals.metrics import METRICS, QUEUE_DEPTH, TASK_DURATION, TASK_RUNS
+from huoyan.signals.metrics import METRICS
+from huoyan.signals.metrics.work import QUEUE_DEPTH, TASK_DURATION, TASK_RUNS
 from huoyan.signals.spec import (
     Expression,
     Increase,

@@ -24,7 +24,12 @@ from huoyan.client.outbound import OutboundRequests, host_label
 from huoyan.client.reporter import Reporter
 from huoyan.client.statement import OTHER, Statements
 from huoyan.signals.metric import Metric
-from huoyan.signals.metrics import DB_QUERY_DURATION, DB_QUERY_ERRORS, REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS
+from huoyan.signals.metrics.application import (
+    DB_QUERY_DURATION,
+    DB_QUERY_ERRORS,
+    REDIS_COMMAND_DURATION,
+    REDIS_COMMAND_ERRORS,
+)
 
 _MAX_OPEN = 10_000
 _MAX_LABEL_CHARS = 100

@@ -16,7 +16,7 @@ from huoyan.client.breakdown import MANY_CALLS, current
 from huoyan.client.calls import Call, Series, SeriesCache, begin, claim, release, series
 from huoyan.client.guard import guard, warn
 from huoyan.client.reporter import Reporter
-from huoyan.signals.metrics import REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS
+from huoyan.signals.metrics.application import REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS
 
 PIPELINE = "PIPELINE"
 """The command that a pipeline or transaction counts as."""

@@ -13,7 +13,7 @@ from huoyan.client.calls import Call, Series, SeriesCache, begin, series
 from huoyan.client.guard import warn
 from huoyan.client.originals import Originals
 from huoyan.client.reporter import Reporter
-from huoyan.signals.metrics import SMTP_SEND_DURATION, SMTP_SEND_ERRORS
+from huoyan.signals.metrics.application import SMTP_SEND_DURATION, SMTP_SEND_ERRORS
 
 _MAX_HOST_CHARS = 100
 _SEND = "sendmail"

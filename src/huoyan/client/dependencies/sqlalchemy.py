@@ -25,7 +25,7 @@ from huoyan.client.guard import guard, guarded, warn
 from huoyan.client.measurements import Distribution, Gauge, Measurements
 from huoyan.client.reporter import Reporter
 from huoyan.client.statement import Statements
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     DB_POOL_IN_USE,
     DB_POOL_SIZE,
     DB_POOL_WAIT,

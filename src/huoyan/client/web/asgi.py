@@ -19,7 +19,7 @@ from huoyan.client.measurements import Gauge
 from huoyan.client.metrics import RequestMetrics, RequestSeries
 from huoyan.client.reporter import Reporter
 from huoyan.client.routes import METHODS, OTHER_METHOD, has_route, template, trace_id
-from huoyan.signals.metrics import HTTP_WEBSOCKETS, HTTP_WEBSOCKETS_OPEN
+from huoyan.signals.metrics.application import HTTP_WEBSOCKETS, HTTP_WEBSOCKETS_OPEN
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

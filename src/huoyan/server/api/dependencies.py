@@ -13,7 +13,7 @@ from huoyan.server.api.schemas.dependency import (
     Kind,
 )
 from huoyan.signals.metric import Metric
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     DB_POOL_IN_USE,
     DB_POOL_SIZE,
     DB_POOL_WAIT,

@@ -11,7 +11,7 @@ from huoyan.server.collect.ledger import Account, Ledger, accounts
 from huoyan.server.store import RunFilters, Store
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import Filter, evaluate
-from huoyan.signals.metrics import TASK_RUNS, TASKS_ACTIVE
+from huoyan.signals.metrics.work import TASK_RUNS, TASKS_ACTIVE
 from huoyan.signals.source import Combination, Conditions, Key, Moments
 
 NOW_WINDOW_S = 300.0

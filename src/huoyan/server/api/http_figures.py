@@ -6,7 +6,7 @@ from huoyan.server.api.figures import Remembered
 from huoyan.server.api.schemas.endpoint import Endpoint, Service
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
 from huoyan.signals.source import Key, Moments, Source
 
 _BY_ENDPOINT = ("service", "method", "endpoint")

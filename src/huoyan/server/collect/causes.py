@@ -11,7 +11,7 @@ from huoyan.model.run import BAD_STATES, RunState, RunView, view
 from huoyan.server.collect.standouts import Seen, Standouts, of_requests, of_runs, weight
 from huoyan.server.store import RunFilters, Store
 from huoyan.signals.metric import Metric
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     DB_QUERY_DURATION,
     HTTP_CLIENT_REQUEST_DURATION,
     HTTP_REQUEST_DURATION,

@@ -12,7 +12,8 @@ from huoyan.model.event import ProcessReport
 from huoyan.server.store.deploys import DeployStore
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate
-from huoyan.signals.metrics import HTTP_REQUESTS, TASK_RUNS
+from huoyan.signals.metrics.application import HTTP_REQUESTS
+from huoyan.signals.metrics.work import TASK_RUNS
 from huoyan.signals.source import Conditions, Moments
 
 _LOG = logging.getLogger(__name__)

@@ -10,10 +10,9 @@ from huoyan.server.collect.measured import MeasuredGauges
 from huoyan.server.collect.metrics import Labels
 from huoyan.server.collect.registry import ALIVE, Registry
 from huoyan.server.store.source import STALE_S
-from huoyan.signals.metrics import (
-    BLIND,
+from huoyan.signals.metrics.server import BLIND, INGEST_LAG
+from huoyan.signals.metrics.work import (
     CLOCK_SKEW,
-    INGEST_LAG,
     LEDGER_DISCREPANCIES,
     QUEUE_DEPTH,
     QUEUE_OLDEST_AGE,

@@ -8,7 +8,7 @@ import psutil
 from huoyan.clock import Clock
 from huoyan.server.collect.measured import MeasuredGauges
 from huoyan.signals.measured import Frame, Measured
-from huoyan.signals.metrics import HOST_CPU, HOST_DISK, HOST_MEMORY
+from huoyan.signals.metrics.process import HOST_CPU, HOST_DISK, HOST_MEMORY
 
 SERVICE = "huoyan"
 

@@ -13,7 +13,7 @@ from huoyan.server.collect.settings import CollectorSettings
 from huoyan.server.store import Store
 from huoyan.server.store.gauges import GaugeSample
 from huoyan.server.store.search import TextIndex
-from huoyan.signals.metrics import TASKS_ACTIVE
+from huoyan.signals.metrics.work import TASKS_ACTIVE
 
 _LOG = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from huoyan.server.store.measured import HOUR_S, Amount, SeriesName, merged
 from huoyan.server.store.source import STALE_S, MeasuredRows
 from huoyan.signals.measured import Frame, Step, Values
 from huoyan.signals.metric import Across, Metric, MetricKind
-from huoyan.signals.metrics import FUNNEL_ENTERED, FUNNEL_REACHED
+from huoyan.signals.metrics.application import FUNNEL_ENTERED, FUNNEL_REACHED
 
 _LOG = logging.getLogger(__name__)
 

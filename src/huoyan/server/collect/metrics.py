@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 
 from huoyan.model.histogram import Histogram
 from huoyan.model.rollup import Fact, Rollup, Series
-from huoyan.signals.metrics import (
-    BLIND,
+from huoyan.signals.metrics.server import BLIND, EVENTS_LOST, EVENTS_RECEIVED, INGEST_LAG
+from huoyan.signals.metrics.work import (
     CLOCK_SKEW,
-    EVENTS_LOST,
-    EVENTS_RECEIVED,
-    INGEST_LAG,
     LEDGER_DISCREPANCIES,
     QUEUE_DEPTH,
     QUEUE_OLDEST_AGE,

@@ -12,7 +12,7 @@ from typing import Literal
 from huoyan.clock import Clock
 from huoyan.server.collect.metrics import Labels
 from huoyan.server.store.source import STALE_S
-from huoyan.signals.metrics import HOST_CPU, HOST_DISK, HOST_MEMORY
+from huoyan.signals.metrics.process import HOST_CPU, HOST_DISK, HOST_MEMORY
 
 OLDEST_S = 300.0
 """A node exporter that was scraped longer ago, in seconds, says nothing of now."""

@@ -44,7 +44,8 @@ from huoyan.server.collect.submission import Receipt, Submission
 from huoyan.server.collect.wedge import Wedge
 from huoyan.server.store import Store
 from huoyan.server.store.codec import decode_rollup
-from huoyan.signals.metrics import EVENTS_LOST, EVENTS_RECEIVED, TASKS_STUCK
+from huoyan.signals.metrics.server import EVENTS_LOST, EVENTS_RECEIVED
+from huoyan.signals.metrics.work import TASKS_STUCK
 
 __all__ = ["Collector", "CollectorSettings", "Receipt", "Service"]
 

@@ -10,7 +10,7 @@ from huoyan.model.schedule import Sighting, Slot, SlotVerdict
 from huoyan.server.collect.metrics import Labels
 from huoyan.server.collect.verdicts import SETTLE_S, is_too_fast, judge, patience_s
 from huoyan.server.store import Gap, KnownSchedule, Store, Worker
-from huoyan.signals.metrics import SCHEDULE_MISSED, SCHEDULE_TOO_FAST, SCHEDULE_TOO_OFTEN
+from huoyan.signals.metrics.work import SCHEDULE_MISSED, SCHEDULE_TOO_FAST, SCHEDULE_TOO_OFTEN
 
 INTERVAL_S = 2.0
 SILENT_S = 150.0

@@ -10,7 +10,7 @@ from huoyan.server.collect.recent import SLOT_S, Recent
 from huoyan.server.collect.samples import Samples
 from huoyan.server.store import Store
 from huoyan.server.store.source import MeasuredRows, Merges, Selection, StoreSource, Sums, combined, key_of, matches
-from huoyan.signals.metrics import SCHEDULE_MISSED, SCHEDULE_TOO_FAST, SCHEDULE_TOO_OFTEN
+from huoyan.signals.metrics.work import SCHEDULE_MISSED, SCHEDULE_TOO_FAST, SCHEDULE_TOO_OFTEN
 from huoyan.signals.source import Combination, Conditions, Key
 
 

@@ -9,7 +9,8 @@ from typing import Protocol
 from huoyan.model.histogram import Histogram
 from huoyan.signals.exposition import Family, Key
 from huoyan.signals.metric import Metric, MetricKind
-from huoyan.signals.metrics import METRICS, TASK_DUPLICATES, TASK_RETRIES, TASK_RUNS, TASKS_ACTIVE, TASKS_ENQUEUED
+from huoyan.signals.metrics import METRICS
+from huoyan.signals.metrics.work import TASK_DUPLICATES, TASK_RETRIES, TASK_RUNS, TASKS_ACTIVE, TASKS_ENQUEUED
 
 
 class Sample(Protocol):

@@ -7,7 +7,7 @@ from prometheus_client import ProcessCollector
 from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.server.export.families import Reading, Sample, gather
 from huoyan.signals.exposition import Buckets, Format, ProtobufWriter, TextWriter, negotiate
-from huoyan.signals.metrics import BUILD_INFO
+from huoyan.signals.metrics.server import BUILD_INFO
 
 
 class Exposition:

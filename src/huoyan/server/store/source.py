@@ -10,9 +10,8 @@ from huoyan.server.store.codec import rollup_parts
 from huoyan.server.store.measured import Amount, SeriesName
 from huoyan.server.store.pile import Pile
 from huoyan.server.store.rollups import HOUR_S, MINUTE_S, RollupTable
-from huoyan.signals.metrics import (
-    EVENTS_LOST,
-    EVENTS_RECEIVED,
+from huoyan.signals.metrics.server import EVENTS_LOST, EVENTS_RECEIVED
+from huoyan.signals.metrics.work import (
     TASK_DUPLICATES,
     TASK_DURATION,
     TASK_FAILURES,

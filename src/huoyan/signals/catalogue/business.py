@@ -1,6 +1,6 @@
 """What an application is there for: named operations, funnels, backlogs."""
 
-from huoyan.signals.metrics import BACKLOG, FUNNEL_ENTERED, FUNNEL_REACHED, OPERATION_DURATION, OPERATIONS
+from huoyan.signals.metrics.application import BACKLOG, FUNNEL_ENTERED, FUNNEL_REACHED, OPERATION_DURATION, OPERATIONS
 from huoyan.signals.spec import (
     Combine,
     Difference,

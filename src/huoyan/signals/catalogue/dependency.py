@@ -1,7 +1,7 @@
 """What an application waits for: databases, Redis, other services, the mail server."""
 
 from huoyan.signals.metric import Metric
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     DB_POOL_IN_USE,
     DB_POOL_WAIT,
     DB_QUERY_DURATION,

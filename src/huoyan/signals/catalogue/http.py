@@ -1,6 +1,6 @@
 """What a web application answers: how much, how fast, how well."""
 
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_IN_FLIGHT
 from huoyan.signals.spec import (
     Increase,
     Latest,

@@ -1,7 +1,7 @@
 """What processes and their hosts use."""
 
 from huoyan.signals.metric import Metric
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.process import (
     EVENT_LOOP_LAG,
     GC_COLLECTIONS,
     GC_PAUSE,

@@ -1,6 +1,6 @@
 """What waits."""
 
-from huoyan.signals.metrics import LEDGER_DISCREPANCIES, QUEUE_DEPTH, QUEUE_OLDEST_AGE
+from huoyan.signals.metrics.work import LEDGER_DISCREPANCIES, QUEUE_DEPTH, QUEUE_OLDEST_AGE
 from huoyan.signals.spec import Combine, Latest, Op, Panel, PanelKind, Signal, Thresholds, Unit
 
 _BY = ("service", "queue")

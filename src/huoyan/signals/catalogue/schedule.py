@@ -1,6 +1,6 @@
 """Whether what was due was done."""
 
-from huoyan.signals.metrics import SCHEDULE_MISSED, SCHEDULE_TOO_FAST, SCHEDULE_TOO_OFTEN, SCHEDULER_DEAD
+from huoyan.signals.metrics.work import SCHEDULE_MISSED, SCHEDULE_TOO_FAST, SCHEDULE_TOO_OFTEN, SCHEDULER_DEAD
 from huoyan.signals.spec import Increase, Latest, Op, Panel, PanelKind, Signal, Thresholds, Unit
 
 SCHEDULE_SIGNALS = (

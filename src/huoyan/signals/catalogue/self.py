@@ -1,6 +1,6 @@
 """How well Huoyan itself sees."""
 
-from huoyan.signals.metrics import BLIND, EVENTS_LOST, INGEST_LAG
+from huoyan.signals.metrics.server import BLIND, EVENTS_LOST, INGEST_LAG
 from huoyan.signals.spec import Combine, Increase, Latest, Op, Panel, PanelKind, Signal, Thresholds, Unit
 
 SELF_SIGNALS = (

@@ -1,7 +1,7 @@
 """What tasks do: how many, how well, how fast."""
 
 from huoyan.model.run import BAD_STATES, FINAL_STATES, RunState
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.work import (
     TASK_DUPLICATES,
     TASK_DURATION,
     TASK_FAILURES,

@@ -1,6 +1,6 @@
 """Who works."""
 
-from huoyan.signals.metrics import WORKER_UP, WORKER_WEDGED
+from huoyan.signals.metrics.work import WORKER_UP, WORKER_WEDGED
 from huoyan.signals.spec import Combine, Compare, Latest, Op, Over, Panel, PanelKind, Signal, Thresholds, Unit
 
 _UP = Latest(WORKER_UP, combine=Combine.MIN)

@@ -26,7 +26,7 @@ from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.client.web.asgi import Middleware
 from huoyan.errors import ConfigurationError
-from huoyan.signals.metrics import HTTP_WEBSOCKETS, HTTP_WEBSOCKETS_OPEN
+from huoyan.signals.metrics.application import HTTP_WEBSOCKETS, HTTP_WEBSOCKETS_OPEN
 from tests.unit.client.conftest import installed
 
 

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 import huoyan
 from huoyan.client.process import Client
 from huoyan.errors import ConfigurationError
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, HTTP_REQUESTS
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS
 
 
 def counted(client: Client) -> dict[tuple[str, ...], float]:

@@ -7,7 +7,7 @@ from huoyan.server.alert.rules import parse_rules
 from huoyan.server.alert.service import AlertService
 from huoyan.server.incident.service import IncidentService
 from huoyan.server.store import Store
-from huoyan.signals.metrics import TASK_RUNS
+from huoyan.signals.metrics.work import TASK_RUNS
 from huoyan.testing.memory_source import MemorySource
 
 START = 1_763_673_303.0

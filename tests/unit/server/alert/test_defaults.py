@@ -4,7 +4,8 @@ import pytest
 
 from huoyan.model.alert import Alert
 from huoyan.server.alert.defaults import DEFAULTS
-from huoyan.signals.metrics import EVENTS_LOST, INGEST_LAG, QUEUE_DEPTH, QUEUE_OLDEST_AGE, TASK_WAIT, WORKER_UP
+from huoyan.signals.metrics.server import EVENTS_LOST, INGEST_LAG
+from huoyan.signals.metrics.work import QUEUE_DEPTH, QUEUE_OLDEST_AGE, TASK_WAIT, WORKER_UP
 from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import MAIL, PAY, Scene
 

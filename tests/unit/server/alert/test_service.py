@@ -6,7 +6,7 @@ import pytest
 
 from huoyan.model.alert import AlertState, Level
 from huoyan.server.alert.service import BLINDNESS
-from huoyan.signals.metrics import QUEUE_DEPTH, TASK_FAILURES
+from huoyan.signals.metrics.work import QUEUE_DEPTH, TASK_FAILURES
 from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import BURST, MAIL, PAY, Scene
 

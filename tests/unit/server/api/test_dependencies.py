@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from huoyan.model.histogram import Histogram
 from huoyan.server.api.dependencies import dependency_figures, judge
 from huoyan.server.api.schemas.dependency import Dependency
-from huoyan.signals.metrics import (
+from huoyan.signals.metrics.application import (
     DB_POOL_IN_USE,
     DB_POOL_SIZE,
     DB_POOL_WAIT,

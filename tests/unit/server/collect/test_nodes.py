@@ -6,7 +6,7 @@ import pytest
 
 from huoyan.server.collect.metrics import Labels
 from huoyan.server.collect.nodes import Node, Nodes, host_of
-from huoyan.signals.metrics import HOST_CPU, HOST_DISK, HOST_MEMORY
+from huoyan.signals.metrics.process import HOST_CPU, HOST_DISK, HOST_MEMORY
 from huoyan.testing import FakeClock
 
 

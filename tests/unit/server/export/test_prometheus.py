@@ -10,7 +10,8 @@ from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.model.histogram import Histogram
 from huoyan.server.export import Exposition, Reading
 from huoyan.signals.exposition import Format, negotiate
-from huoyan.signals.metrics import METRICS, TASK_RUNS
+from huoyan.signals.metrics import METRICS
+from huoyan.signals.metrics.work import TASK_RUNS
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 PROMETHEUS_2_42 = (

@@ -7,7 +7,7 @@ import pytest
 from huoyan.model.incident import EntryKind, TimelineEntry
 from huoyan.server.incident import account, timeline
 from huoyan.server.incident.facts import TopFailure
-from huoyan.signals.metrics import WORKER_UP
+from huoyan.signals.metrics.work import WORKER_UP
 from tests.servers import migrated_sqlite
 from tests.unit.server.alert.scene import BURST, MAIL, PAY, Scene
 

@@ -7,7 +7,7 @@ import pytest
 
 from huoyan.model.histogram import Histogram
 from huoyan.server.ingest.batch import Decoded, decode
-from huoyan.signals.metrics import HTTP_REQUESTS
+from huoyan.signals.metrics.application import HTTP_REQUESTS
 
 AT = 1_795_209_308.0
 

@@ -10,7 +10,8 @@ from huoyan.model.histogram import Histogram
 from huoyan.server.api.context import Here
 from huoyan.server.api.parameters import OneService, OneTask, Since, Until, period
 from huoyan.server.api.schemas.buckets import BucketAdvice, advice
-from huoyan.signals.metrics import HTTP_REQUEST_DURATION, TASK_DURATION
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION
+from huoyan.signals.metrics.work import TASK_DURATION
 
 router = APIRouter(tags=["signals"])
 

@@ -25,7 +25,7 @@ from huoyan.server.api.schemas.measured import (
 from huoyan.server.collect.nodes import Nodes
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate_range
-from huoyan.signals.metrics import FUNNEL_REACHED
+from huoyan.signals.metrics.application import FUNNEL_REACHED
 
 router = APIRouter(tags=["measurements"])
 

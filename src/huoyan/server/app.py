@@ -32,6 +32,7 @@ from huoyan.server.incident.facts import failure_facts
 from huoyan.server.incident.service import IncidentService
 from huoyan.server.ingest.celery_doubts import CeleryDoubts
 from huoyan.server.ingest.celery_events import CeleryEventIngest
+from huoyan.server.ingest.celery_presence import CeleryPresence
 from huoyan.server.ingest.http import HttpIngest
 from huoyan.server.ingest.node_exporter import NodeExporters
 from huoyan.server.ingest.rq_poll import RqPollIngest
@@ -152,12 +153,12 @@ class Server:
         self.ingests = [*self._celery(collector), *self._rq(collector)]
         ledger = self._ledger(store, collector)
         parts.callback(ledger.close)
-        doubts = self._doubts()
-        for each in doubts:
+        asking: list[CeleryDoubts | CeleryPresence] = [*self._doubts(), *self._presence()]
+        for each in asking:
             parts.callback(each.close)
         nodes, exporters = self._nodes(collector, parts)
         deciding: list[Service] = [ledger, schedules, alerts, incidents, explainer, notifier, retention, forgetting]
-        schedule = Schedule([*collector.services(), *exporters, *doubts, *deciding], clock)
+        schedule = Schedule([*collector.services(), *exporters, *asking, *deciding], clock)
         schedule.start()
         parts.callback(schedule.stop)
         for ingest in self.ingests:
@@ -234,6 +235,10 @@ class Server:
             ingest.doubts(None if result is None else result.get_secret_value())
             for ingest, result in zip(ingests, results, strict=True)
         ]
+
+    def _presence(self) -> list[CeleryPresence]:
+        ingests = (ingest for ingest in self.ingests if isinstance(ingest, CeleryEventIngest))
+        return [presence for ingest in ingests if (presence := ingest.presence()) is not None]
 
     def _rq(self, collector: Collector) -> list[RqPollIngest]:
         return [

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Protocol
 
@@ -301,6 +301,14 @@ class Collector:
     def hosts(self) -> list[tuple[str, str]]:
         """Return service and host of every worker that is alive."""
         return [(worker.service, worker.host) for worker in self._registry.all() if worker.state in ALIVE]
+
+    def silent(self, framework: str) -> list[str]:
+        """Return the workers of a framework of which a report is overdue."""
+        return self._registry.silent(framework, self._clock.now())
+
+    def connected(self, workers: Iterable[str]) -> None:
+        """Take which silent workers their broker still has the connection of: they are given more time."""
+        self._registry.connected(workers, self._clock.now())
 
     def services(self) -> list[Service]:
         """Return the periodic services of collecting: liveness, gauges, search index, retention."""

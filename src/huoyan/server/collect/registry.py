@@ -13,8 +13,12 @@ ALIVE = frozenset({"up", "wedged"})
 """States of a worker that reports."""
 RECOVERY_S = 75.0
 """How long clients may take to find a server again that was away, in seconds: they try every 30 s at least."""
+CUT_OFF_S = 25.0
+"""How long a worker may be silent before it is down though its broker still has its connection, in seconds."""
 
 _BROKERED_S = 5.0
+_OVERDUE = 1.5
+_CONNECTED_FOR_S = 5.0
 _SHORTEST_INTERVAL_S = 0.5
 _LONGEST_INTERVAL_S = 3600.0
 _MOST_SERVICES = 50_000
@@ -53,6 +57,7 @@ class Registry:
         self._skew = skew
         self._missed_reports = missed_reports
         self._worked_at: dict[str, float] = {}
+        self._connected_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._workers: dict[str, Worker] = {}
         self._sources: dict[str, str] = {}
@@ -155,6 +160,8 @@ class Registry:
                 if worker.last_seen_at < self._grace_from and self._finds_us_itself(worker):
                     # It was not heard since we were away ourselves: it may not have found us again yet.
                     patience_s = max(patience_s, RECOVERY_S)
+                if now - self._connected_at.get(name, 0.0) < _CONNECTED_FOR_S:
+                    patience_s = max(patience_s, CUT_OFF_S)
                 if silence_s <= patience_s:
                     continue
                 self._leave(worker)
@@ -169,6 +176,23 @@ class Registry:
                 )
             departed, self._departures = self._departures, []
         return departed
+
+    def silent(self, framework: str, now: float) -> list[str]:
+        """Return the workers of a framework of which a report is overdue."""
+        with self._lock:
+            return [
+                name
+                for name, worker in self._workers.items()
+                if worker.framework == framework
+                and worker.state in ALIVE
+                and now - worker.last_seen_at > _OVERDUE * worker.interval_s
+            ]
+
+    def connected(self, workers: Iterable[str], now: float) -> None:
+        """Note that the broker has the connections of these workers, so that they may only be cut off from it."""
+        with self._lock:
+            known = {name: at for name, at in self._connected_at.items() if now - at < _CONNECTED_FOR_S}
+            self._connected_at = known | dict.fromkeys(workers, now)
 
     def gone(self, workers: Iterable[str]) -> None:
         """Take which processes are gone, because another one of their machine found what they left."""

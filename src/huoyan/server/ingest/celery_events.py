@@ -28,6 +28,7 @@ from huoyan.server.ingest.celery_control import CeleryControl
 from huoyan.server.ingest.celery_depths import AmqpDepths, Depths, RedisDepths
 from huoyan.server.ingest.celery_doubts import CeleryDoubts
 from huoyan.server.ingest.celery_holdings import CeleryHoldings
+from huoyan.server.ingest.celery_presence import CeleryPresence
 from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream
 from huoyan.server.ingest.celery_stream_redis import RedisEventStream, RedisMessages
@@ -201,6 +202,10 @@ class CeleryEventIngest:
         broker = self.holdings(result_url)
         self._doubts = CeleryDoubts(self._collector.store, broker, self._collector.take, self._clock)
         return self._doubts
+
+    def presence(self) -> CeleryPresence | None:
+        """Return the service that asks who is connected, None where the broker cannot tell."""
+        return CeleryPresence(self._address, FRAMEWORK, self._collector) if self._address.kind == "amqp" else None
 
     def status(self) -> IngestStatus:
         """Return how it is doing."""

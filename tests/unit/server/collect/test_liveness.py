@@ -71,6 +71,36 @@ def test_a_worker_is_down_after_three_missed_reports_and_what_it_executed_is_los
     assert state(collector, "other") == ("started", "reported")
 
 
+def test_a_silent_worker_whose_broker_has_its_connection_is_given_more_time_and_not_for_ever(collector, clock):
+    other = "celery@host-2"
+    collector.submit([started("a"), started("b", worker=other, pid=12)])
+    report(collector, framework="celery")
+    report(collector, framework="celery", worker=other, pid=12)
+    pass_time(collector, clock, 3)
+    assert collector.silent("celery") == []
+    pass_time(collector, clock, 1)
+    assert collector.silent("celery") == [W, other]
+    for _ in range(21):
+        collector.connected([W])
+        pass_time(collector, clock, 1)
+        assert (worker_state(collector), state(collector, "a")) == ("up", ("started", "reported"))
+    assert (worker_state(collector, other), state(collector, "b")) == ("down", ("lost", "inferred"))
+    assert collector.silent("celery") == [W]
+    collector.connected([W])
+    pass_time(collector, clock, 1)
+    assert (worker_state(collector), state(collector, "a")) == ("down", ("lost", "inferred"))
+
+
+def test_a_silent_worker_is_down_once_its_broker_has_its_connection_no_more(collector, clock):
+    report(collector, framework="celery")
+    for _ in range(9):
+        collector.connected([W])
+        pass_time(collector, clock, 1)
+    assert worker_state(collector) == "up"
+    pass_time(collector, clock, 6)
+    assert worker_state(collector) == "down"
+
+
 def test_a_worker_that_reports_stays_up_however_far_its_clock_is_off(collector, clock):
     collector.submit([started("a")])
     for _ in range(10):

@@ -12,7 +12,6 @@ by name.
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Protocol
@@ -28,6 +27,7 @@ from huoyan.server.collect.fold import Bounds
 from huoyan.server.collect.gauges import Gauges
 from huoyan.server.collect.host import Host
 from huoyan.server.collect.housekeeping import GaugeSampler, Retention, TextIndexer
+from huoyan.server.collect.intake import Intake
 from huoyan.server.collect.live import Bus
 from huoyan.server.collect.liveness import Liveness
 from huoyan.server.collect.measured import MeasurementAging, MeasurementCollector
@@ -85,11 +85,12 @@ class Collector:
         self.bus = bus if bus is not None else Bus()
         self.settings = settings if settings is not None else CollectorSettings()
         self._clock = clock
+        self._intake = Intake(self.settings)
         skew = SkewEstimator()
         self._registry = Registry(skew, self.settings.missed_reports)
         self._active = Active()
         self.measured = MeasurementCollector(store, clock, self.settings.measured_series)
-        self._gauges = Gauges(self._active, self._registry, clock, self._waiting_since, self.measured.gauges)
+        self._gauges = Gauges(self._active, self._registry, clock, self._intake.waiting_since, self.measured.gauges)
         self.metrics = Metrics(self._gauges.read)
         self._recent = Recent(clock.now())
         self._bounds = Bounds(self.settings.series_budget)
@@ -113,15 +114,7 @@ class Collector:
             Host(self.measured.gauges, clock),
             Retention(store, self._registry, clock, self.settings, self._active_changed),
         ]
-        self._lock = threading.Lock()
-        self._arrived = threading.Condition(self._lock)
-        self._moved = threading.Condition(self._lock)
-        self._pending: deque[Submission] = deque()
-        self._pending_events = 0
-        self._in_work: list[Submission] = []
         self._working = threading.Lock()
-        self._stopping = False
-        self._stop_at = float("inf")
         self._restored = False
         self._thread: threading.Thread | None = None
 
@@ -130,26 +123,19 @@ class Collector:
         with self._working:
             self._restore()
         if self._thread is None:
-            self._stopping = False
+            self._intake.open()
             self._thread = threading.Thread(target=self._run, name="huoyan-collector", daemon=True)
             self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Store what waits, then end the thread. What cannot be stored in time fails its future and counts as lost."""
-        with self._lock:
-            self._stopping = True
-            self._stop_at = time.monotonic() + timeout_s
-            self._arrived.notify_all()
-            self._moved.notify_all()
+        self._intake.close(timeout_s)
         if self._thread is not None:
             self._thread.join(timeout_s + 5.0)
             self._thread = None
         elif self._restored:
             self.run_once()
-        with self._lock:
-            left, self._pending = list(self._pending), deque()
-            self._pending_events = 0
-        for submission in left:
+        for submission in self._intake.clear():
             self._give_up(submission)
         self._announcer.flush()
         if self._restored:
@@ -184,17 +170,7 @@ class Collector:
             Unreachable: The bound was hit and nothing moved for `submit_timeout_s`, or the collector is stopping.
         """
         submission = self._submission(events, process, queues, received_at, sent_at, source, gaps, gone)
-        deadline = time.monotonic() + self.settings.submit_timeout_s
-        with self._lock:
-            while not self._room(submission):
-                left = deadline - time.monotonic()
-                if self._stopping or left <= 0:
-                    raise Unreachable(
-                        f"collector: expected room for {len(events)} events within "
-                        f"{self.settings.submit_timeout_s:g} s, got none: {self._pending_events} wait to be stored"
-                    )
-                self._moved.wait(left)
-            self._enqueue(submission)
+        self._intake.put(submission)
         return submission.future
 
     def offer(
@@ -209,11 +185,7 @@ class Collector:
     ) -> Future[Receipt] | None:
         """Do as `submit` but never block: None says that the bound was hit and nothing was taken."""
         submission = self._submission(events, process, queues, received_at, sent_at, source)
-        with self._lock:
-            if not self._room(submission):
-                return None
-            self._enqueue(submission)
-        return submission.future
+        return submission.future if self._intake.offer(submission) else None
 
     def _submission(
         self,
@@ -228,17 +200,6 @@ class Collector:
     ) -> Submission:
         at = self._clock.now() if received_at is None else received_at
         return Submission(events, process, queues, at, sent_at, source, gaps, gone)
-
-    def _room(self, submission: Submission) -> bool:
-        # A submission larger than the bound must get through all the same, alone.
-        return not self._stopping and (
-            not self._pending or self._pending_events + submission.weight <= self.settings.max_pending_events
-        )
-
-    def _enqueue(self, submission: Submission) -> None:
-        self._pending.append(submission)
-        self._pending_events += submission.weight
-        self._arrived.notify()
 
     def count_lost(self, events: int, source: str) -> None:
         """Count events that a source had to drop for good in `huoyan_events_lost_total`."""
@@ -256,7 +217,7 @@ class Collector:
         with self._working:
             self._restore()
             done = 0
-            while batch := self._take():
+            while batch := self._intake.take():
                 done += sum(len(submission.events) for submission in batch)
                 self._work(batch)
             self._announcer.flush()
@@ -271,8 +232,7 @@ class Collector:
         if self._thread is None:
             self.run_once()
             return
-        with self._lock:
-            last = self._pending[-1].future if self._pending else None
+        last = self._intake.last()
         deadline = time.monotonic() + timeout_s
         try:
             if last is not None:
@@ -317,7 +277,7 @@ class Collector:
     @property
     def pending_events(self) -> int:
         """How many events wait to be stored."""
-        return self._pending_events
+        return self._intake.events
 
     def _active_changed(self) -> None:
         """Read anew how many runs are being executed, after runs were deleted."""
@@ -348,62 +308,24 @@ class Collector:
 
     def _run(self) -> None:
         began = -self.settings.linger_s
-        while True:
-            with self._lock:
-                while not self._pending and not self._stopping:
-                    # Rows that were held back for the page go out even when nothing more comes.
-                    self._arrived.wait(self._announcer.due_in_s())
-                    if self._announcer.due_in_s() == 0.0:
-                        break
-                if self._stopping and not self._pending:
-                    return
-            self._linger(began)
+        # Rows that were held back for the page go out even when nothing more comes.
+        while self._intake.wait(self._announcer.due_in_s):
+            self._intake.linger(began)
             began = time.monotonic()
             with self._working:
-                batch = self._take()
+                batch = self._intake.take()
                 if batch:
                     self._work(batch)
             self._announcer.tell()
 
-    def _linger(self, began: float) -> None:
-        """Let company arrive while there is little to do: a transaction costs more than a few more rows in it."""
-        until = began + self.settings.linger_s
-        with self._lock:
-            while self._pending_events < self.settings.max_batch_events // 10 and not self._stopping:
-                left = until - time.monotonic()
-                if left <= 0:
-                    return
-                self._arrived.wait(left)
-
-    def _take(self) -> list[Submission]:
-        batch: list[Submission] = []
-        weight = 0
-        with self._lock:
-            while self._pending:
-                weight += self._pending[0].weight
-                if batch and weight > self.settings.max_batch_events:
-                    break
-                submission = self._pending.popleft()
-                self._pending_events -= submission.weight
-                batch.append(submission)
-            self._in_work = batch
-            self._moved.notify_all()
-        return batch
-
-    def _waiting_since(self) -> float | None:
-        """Return when the oldest of what is not stored yet was received."""
-        with self._lock:
-            first = next((s for s in (*self._in_work, *self._pending) if s.events), None)
-        return None if first is None else first.received_at
-
     def _work(self, batch: list[Submission]) -> None:
         try:
-            outcome = self._recorder.record(batch, self._may_try_again)
+            outcome = self._recorder.record(batch, self._intake.may_try_again)
         except Exception:  # noqa: BLE001 - a mistake of ours must not end the collector, nor leave anybody waiting
             _LOG.exception("a batch could not be stored")
             outcome = None
         if outcome is None:
-            self._in_work = []
+            self._intake.done()
             for submission in batch:
                 self._give_up(submission)
             return
@@ -419,7 +341,7 @@ class Collector:
             receipt = Receipt(len(submission.events) - len(rejected))
             receipt.rejected = rejected
             _settle(submission.future, receipt)
-        self._in_work = []
+        self._intake.done()
         self._announcer.note(outcome)
 
     def _believe(self, outcome: Outcome, now: float) -> None:
@@ -434,16 +356,6 @@ class Collector:
         self._gauges.readings(outcome.queues)
         self._liveness.told(outcome.gaps)
         self._recent.prune(now)
-
-    def _may_try_again(self, waited_s: float) -> bool:
-        """Return whether to go on trying to store, after waiting for the time that the back-off asks for."""
-        until = time.monotonic() + waited_s
-        with self._lock:
-            while (left := min(until, self._stop_at) - time.monotonic()) > 0:
-                self._arrived.wait(left)
-                if self._stopping and time.monotonic() >= self._stop_at:
-                    break
-            return not (self._stopping and time.monotonic() >= self._stop_at)
 
     def _give_up(self, submission: Submission) -> None:
         self.count_lost(len(submission.events), submission.source)

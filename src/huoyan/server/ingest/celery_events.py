@@ -19,7 +19,7 @@ from typing import Protocol
 
 from huoyan.clock import SYSTEM_CLOCK, Clock
 from huoyan.errors import HuoyanError, InvalidEvent
-from huoyan.model.event import ProcessReport, QueueReading, TaskEvent
+from huoyan.model.event import QueueReading, TaskEvent
 from huoyan.model.scrubbing import TextScrubber
 from huoyan.server.collect.pipeline import Collector
 from huoyan.server.ingest.celery_address import parse_address
@@ -33,7 +33,8 @@ from huoyan.server.ingest.celery_results import CeleryResults
 from huoyan.server.ingest.celery_stream_amqp import AmqpEventStream
 from huoyan.server.ingest.celery_stream_redis import RedisEventStream, RedisMessages
 from huoyan.server.ingest.celery_translate import FRAMEWORK, SOURCE, Translator, seconds
-from huoyan.server.ingest.celery_wire import JSON, CeleryEvent, decode_body, decode_envelope
+from huoyan.server.ingest.celery_wire import JSON, decode_body, decode_envelope
+from huoyan.server.ingest.celery_workers import CeleryWorkers
 from huoyan.server.ingest.complaints import Complaints
 from huoyan.server.ingest.feed import Feed
 from huoyan.server.ingest.handover import Handover, Item
@@ -43,10 +44,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_EVENTS = 2_000
 POLL_S = 0.2
-MAX_WORKERS = 10_000
 DRAIN_TIMEOUT_S = 10.0
-SAME_BREATH_S = 0.5
-"""A worker that greets anew first says what it could not say meanwhile; that is no earlier word of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +144,13 @@ class CeleryEventIngest:
         self._refused = 0
         self._last_event_at: float | None = None
         self._working_since: float | None = None
-        self._known: set[tuple[str, int]] = set()
-        # When each process spoke of itself, last and before that.
-        self._heard: dict[tuple[str, int], tuple[float, float]] = {}
+        self._workers = CeleryWorkers(
+            self._translator,
+            self._feed,
+            held_back=self._redis is None,
+            on_new=self._control.worker_appeared,
+            on_doubt=self._doubt,
+        )
         self._doubts: CeleryDoubts | None = None
         self._queues: set[str] = set()
 
@@ -256,7 +258,7 @@ class CeleryEventIngest:
             self._feed.cut(at, None)
         logger.info("%s: connected", self.source)
         self._control.worker_appeared()
-        self._doubt({worker for worker, _ in list(self._heard)}, at)
+        self._doubt(self._workers.names(), at)
 
     def _stream_cut(self, at: float, reason: str) -> None:
         with self._lock:
@@ -374,7 +376,7 @@ class CeleryEventIngest:
                     made.received_at = at
                     batch.append(made)
                 else:
-                    self._hear_worker(event, at)
+                    self._workers.hear(event, at)
         for made in self._translator.inferred:
             made.received_at = at
             batch.append(made)
@@ -387,43 +389,6 @@ class CeleryEventIngest:
         for name in self._translator.queues - self._queues:
             self._queues.add(name)
             self._control.add_queue(name)
-
-    def _hear_worker(self, event: CeleryEvent, at: float) -> None:
-        report = self._translator.process_report(event)
-        if report is None:
-            return
-        key = (report.worker, report.pid)
-        self._note_unheard(event, report, at)
-        if key not in self._known and not report.closing:
-            if len(self._known) >= MAX_WORKERS:
-                self._known.clear()
-            self._known.add(key)
-            self._control.worker_appeared()
-        elif report.closing:
-            self._known.discard(key)
-        # A subscription holds nothing back, so the delay of a heartbeat is the skew of a clock; a queue may.
-        sent_at = event.timestamp if self._redis is not None else None
-        self._feed.hand_over([], process=report, received_at=at, sent_at=sent_at)
-
-    def _note_unheard(self, event: CeleryEvent, report: ProcessReport, at: float) -> None:
-        """Note when not everything that a worker said was heard: it greets anew, or counts more than it told."""
-        key = (report.worker, report.pid)
-        before, heard_at = self._heard.get(key, (None, None))
-        if heard_at is None and len(self._heard) >= MAX_WORKERS:
-            self._heard.clear()
-        if heard_at is None or at - heard_at > SAME_BREATH_S:
-            before = heard_at
-        self._heard[key] = (at if before is None else before, at)
-        begun, done = self._translator.unheard(event, at)
-        if event.type == "worker-online" and before is not None:
-            self._feed.missed(
-                report.worker, before, at, "it had lost its broker, and what it said at that time is gone"
-            )
-        elif begun is not None:
-            self._feed.missed(report.worker, begun[1], at, f"{begun[0]} of the runs that it started were not heard of")
-        elif done is None:
-            return
-        self._doubt([report.worker], at)
 
     def _doubt(self, workers: Iterable[str], until: float) -> None:
         if self._doubts is not None:

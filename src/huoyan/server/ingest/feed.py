@@ -5,8 +5,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from huoyan.clock import Clock
-from huoyan.errors import HuoyanError, Unreachable
+from huoyan.errors import Unreachable
 from huoyan.model.event import ProcessReport, TaskEvent
 from huoyan.server.collect.pipeline import Collector, Receipt
 from huoyan.server.ingest.complaints import Complaints
@@ -111,8 +113,8 @@ class Feed:
         while self._gaps:
             try:
                 self._collector.store.gaps.note(*self._gaps[0])
-            except HuoyanError as error:
-                self._complaints.tell("gap", f"a gap could not be noted: {error.message}")
+            except SQLAlchemyError as error:
+                self._complaints.tell("gap", f"a gap could not be noted: {error}")
                 break
             self._gaps.popleft()
         while self._cuts:
@@ -122,8 +124,8 @@ class Feed:
                     self._collector.store.gaps.close(self._source, at)
                 else:
                     self._collector.store.gaps.open(self._source, at, reason)
-            except HuoyanError as error:
-                self._complaints.tell("gap", f"a cut could not be noted: {error.message}")
+            except SQLAlchemyError as error:
+                self._complaints.tell("gap", f"a cut could not be noted: {error}")
                 return
             with self._lock:
                 self._cuts.popleft()

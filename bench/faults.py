@@ -29,6 +29,7 @@ WAYS = {
     "celery": ("hooks", "stream"),
     "celery-late": ("hooks", "stream"),
     "celery-redis": ("hooks", "stream"),
+    "celery-redis-late": ("hooks", "stream"),
     "dramatiq": ("hooks",),
     "dramatiq-rabbitmq": ("hooks",),
     "huey": ("hooks",),
@@ -41,7 +42,9 @@ WAYS = {
     "background": ("hooks",),
 }
 OVER_RABBITMQ = frozenset({"celery", "celery-late", "dramatiq-rabbitmq"})
-OVER_REDIS = frozenset({"celery-redis", "dramatiq", "huey", "arq", "rq", "taskiq", "taskiq-stream"})
+OVER_REDIS = frozenset(
+    {"celery-redis", "celery-redis-late", "dramatiq", "huey", "arq", "rq", "taskiq", "taskiq-stream"}
+)
 SECONDS = 0.03
 """Slow enough that what happens while the server starts again fits into the 10,000 events that a process keeps."""
 
@@ -56,7 +59,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=900.0, help="seconds that each may take to settle")
     asked = parser.parse_args()
     names = ("runs", "faults", "lost", "found", "unheard", "untold", "unsure", "false", "recall", "took s", "settled s")
-    print(f"{'framework':<20}" + "".join(f"{name:>10}" for name in names))
+    print(f"{'framework':<30}" + "".join(f"{name:>10}" for name in names))
     for framework in asked.framework or WAYS:
         for way in [way for way in WAYS[framework] if not asked.way or way in asked.way]:
             began = time.monotonic()
@@ -106,7 +109,7 @@ def show(framework: str, way: str, outcome: Outcome, took_s: float) -> None:
     lists = (account.died, account.found, account.unheard, account.untold, account.unsure, account.false_losses)
     counts = (account.runs, outcome.faults, *map(len, lists))
     times = f"{account.recall:>10.1%}{took_s:>10.0f}{outcome.converged_s:>10.1f}"
-    print(f"{framework + ' by ' + way:<20}" + "".join(f"{count:>10}" for count in counts) + times, flush=True)
+    print(f"{framework + ' by ' + way:<30}" + "".join(f"{count:>10}" for count in counts) + times, flush=True)
     for name, ids in account.faults.items():
         print(f"    {name}: {len(ids)}, e.g. {', '.join(ids[:3])}")
 

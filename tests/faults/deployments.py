@@ -211,6 +211,7 @@ KINDS: Mapping[str, type[Deployment]] = {
     "celery": CeleryDeployment,
     "celery-late": LateCeleryDeployment,
     "celery-redis": CeleryDeployment,
+    "celery-redis-late": LateCeleryDeployment,
     "dramatiq": DramatiqDeployment,
     "dramatiq-rabbitmq": DramatiqDeployment,
     "huey": HueyDeployment,

@@ -275,8 +275,9 @@ class Registry:
     def _leave(self, worker: Worker) -> None:
         down = self._workers[worker.worker] = replace(worker, state="down", active=0)
         self._unsaved.add(worker.worker)
+        busy = self._successors()
         for other in self._workers.values():
-            if other.state in ALIVE and self._takes_over(other, worker):
+            if other.state in ALIVE and other.worker not in busy and self._takes_over(other, worker):
                 self._replace(down, other)
                 break
 
@@ -288,17 +289,19 @@ class Registry:
     def _close_a_predecessor(self, successor: Worker) -> None:
         """Let a new worker stand in for one that is down, so that a restarted process leaves no dead one behind."""
         down = [w for w in self._workers.values() if w.state == "down" and self._takes_over(successor, w)]
-        if down:
+        if down and successor.worker not in self._successors():
             self._replace(max(down, key=lambda worker: worker.last_seen_at), successor)
 
+    def _successors(self) -> set[str]:
+        return {worker.replaced_by for worker in self._workers.values()}
+
     def _takes_over(self, successor: Worker, worker: Worker) -> bool:
-        """Tell whether `successor` does the work of `worker`, came after it was last heard, and replaced none yet."""
+        """Tell whether `successor` does the work of `worker`, and came after it was last heard."""
         return (
             successor.worker != worker.worker
             and successor.first_seen_at > worker.last_seen_at
             and (successor.service, successor.framework) == (worker.service, worker.framework)
             and set(successor.queues) == set(worker.queues)
-            and all(other.replaced_by != successor.worker for other in self._workers.values())
         )
 
     def _replace(self, worker: Worker, successor: Worker) -> None:

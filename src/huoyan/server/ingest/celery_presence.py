@@ -53,7 +53,7 @@ class CeleryPresence:
         try:
             return list(self._with_mailbox(workers))
         except Exception as error:  # noqa: BLE001 - sockets and protocols break in any way
-            _LOG.info("%s could not be asked who is connected: %s", self._address.shown, error)
+            _LOG.debug("%s could not be asked who is connected: %s", self._address.shown, error)
             self.close()
             return []
 

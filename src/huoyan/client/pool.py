@@ -9,14 +9,13 @@ import fcntl
 import json
 import os
 import shutil
-import stat
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user alone is made in it
+from huoyan.client.ownership import is_held, is_own, own_folder
+
 _LOCK = ".lock"
 _DATA = ".json"
 _ALL = "all"
@@ -64,7 +63,7 @@ class Pool:
                 if name in (self._name, _ALL):
                     continue
                 data = _read(self.folder / f"{name}{_DATA}")
-                if _held(path):
+                if is_held(path):
                     living.append(data)
                 else:
                     dead[name] = data
@@ -116,16 +115,15 @@ def folder(root_pid: int) -> Path | None:
 
     Folders of processes that are gone are removed at the same time.
     """
-    base = (_MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())) / f"huoyan-{os.geteuid()}"
+    base = own_folder()
     base.mkdir(mode=0o700, exist_ok=True)
-    about = base.lstat()
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+    if not is_own(base):
         return None
     pools = base / "metrics"
     pools.mkdir(mode=0o700, exist_ok=True)
     for other in pools.iterdir():
         pid, _, began = other.name.partition("-")
-        if pid.isdigit() and _began(int(pid)) != began and not any(map(_held, other.glob(f"*{_LOCK}"))):
+        if pid.isdigit() and _began(int(pid)) != began and not any(map(is_held, other.glob(f"*{_LOCK}"))):
             shutil.rmtree(other, ignore_errors=True)
     return pools / f"{root_pid}-{_began(root_pid)}"
 
@@ -144,20 +142,6 @@ def _began(pid: int) -> str:
     except OSError:
         pass
     return "0"
-
-
-def _held(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _read(path: Path) -> bytes:

@@ -17,8 +17,6 @@ import fcntl
 import hashlib
 import os
 import re
-import stat
-import tempfile
 import time
 import uuid
 import zlib
@@ -30,12 +28,12 @@ from pathlib import Path
 from huoyan.client.buffer import Buffer, Pack
 from huoyan.client.guard import warn
 from huoyan.client.losses import Losses
+from huoyan.client.ownership import is_held, is_own, own_folder
 from huoyan.client.wire import decode_gap, encode_gap
 from huoyan.model.event import EventGap
 
 OFF = frozenset({"", "0", "off", "false", "no"})
 AUTO = "auto"
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user alone is made in it
 _SUFFIX = ".spool"
 _FORGOTTEN_S = 3 * 86_400.0
 _MOST_ORPHANS = 64
@@ -230,7 +228,7 @@ class Spool:
         """Return whether a process that is gone has left something for this server. Never raises."""
         try:
             for path in self._folder.glob(f"{self._mark}-*{_SUFFIX}"):
-                if path != self._path and path.stat().st_size and not _held(path):
+                if path != self._path and path.stat().st_size and not is_held(path):
                     return True
         except OSError:
             pass
@@ -325,29 +323,16 @@ def spool(setting: str, destination: str, most_bytes: int) -> Spool | None:
     """
     if setting.lower() in OFF:
         return None
-    folder = _own_folder() if setting == AUTO else Path(setting)
+    folder = own_folder() if setting == AUTO else Path(setting)
     try:
         folder.mkdir(mode=0o700, parents=setting != AUTO, exist_ok=True)
-        about = folder.lstat()
-        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+        if not is_own(folder):
             warn("spool", "huoyan: expected %s to be a folder that only this user writes to; nothing is kept", folder)
             return None
     except OSError as error:
         warn("spool", "huoyan: events are not kept for the case that this process is killed: %s", error)
         return None
     return Spool(folder, destination, most_bytes)
-
-
-def _held(path: Path) -> bool:
-    """Return whether a process lives that has this file."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _line(piece: Piece) -> bytes:
@@ -378,8 +363,3 @@ def _read(lines: Iterable[bytes]) -> Orphan:
         except (ValueError, zlib.error):
             continue  # It is not whole.
     return orphan
-
-
-def _own_folder() -> Path:
-    base = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-    return base / f"huoyan-{os.geteuid()}"

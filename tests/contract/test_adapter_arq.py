@@ -39,7 +39,8 @@ class Deployment:
     """A pool and a worker with functions of its own, both watched, for one test."""
 
     def __init__(self, redis: RedisServer) -> None:
-        self.settings = RedisSettings(port=redis.port)
+        # A connection that a busy machine does not make within the second of the default ends the worker.
+        self.settings = RedisSettings(port=redis.port, conn_timeout=60)
         self.queue = f"q{uuid.uuid4().hex[:8]}"
 
     def run(self, body: Body, *functions: Any, watch: bool = True, **options: Any) -> Any:
@@ -62,11 +63,17 @@ class Deployment:
             try:
                 return await body(pool, worker)
             finally:
-                if worker._pool is not None:
-                    await worker.close()
-                huoyan.unwatch(worker)
-                huoyan.unwatch(pool)
-                await pool.aclose()
+                try:
+                    if worker._pool is not None:
+                        await worker.close()
+                finally:
+                    # Also when arq could not close it: a thing that stays watched is of the next tests until it is
+                    # collected, whenever that is.
+                    huoyan.unwatch(worker)
+                    huoyan.unwatch(pool)
+                    if worker._pool is not None:
+                        await worker._pool.aclose(close_connection_pool=True)
+                    await pool.aclose()
 
         return asyncio.run(everything())
 

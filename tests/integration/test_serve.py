@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,8 @@ class TestRunning:
         assert refused.value.code == 401
         refused.value.close()
         assert "a-token-for-tests" not in server.process.log_path.read_text()
-        assert Stream(server).response.status == 401
+        with closing(Stream(server)) as stream:
+            assert stream.response.status == 401
 
     def test_many_clients_at_once_lose_nothing(self, huoyan_server: Start) -> None:
         server = huoyan_server()
@@ -179,6 +180,8 @@ class TestRunning:
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             text=True,
+            # Whoever started the tests in the background may have had it ignored, which children inherit.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         lines: list[tuple[str, str]] = []
         assert following.stdout is not None

@@ -25,7 +25,8 @@ class ArqAdapter(Base):
     carries: Carries = "pickle"
 
     def __init__(self, redis: RedisServer, queue: str = "") -> None:
-        self.settings = RedisSettings(port=redis.port)
+        # A connection that a busy machine does not make within the second of the default ends the worker.
+        self.settings = RedisSettings(port=redis.port, conn_timeout=60)
         self.queue = queue or new_queue()
         self.functions: dict[Any, Any] = {}
         self.enqueue: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []

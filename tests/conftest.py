@@ -5,11 +5,14 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 pytest_plugins = ["tests.servers"]
 
@@ -17,6 +20,12 @@ pytest_plugins = ["tests.servers"]
 os.environ.pop("COLUMNS", None)
 # What a killed process leaves behind is for the test that killed it, not for whoever uses the same machine.
 os.environ["HUOYAN_SPOOL"] = tempfile.mkdtemp(prefix="huoyan-spool-")
+
+# How long a draw takes tells of the load of the machine, on CI as anywhere else.
+hypothesis_settings.register_profile(
+    "unhurried", hypothesis_settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("unhurried")
 
 _HERE = Path(__file__).parent
 # The cheap ones first: what is broken shows within seconds.
@@ -69,7 +78,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(mark)
         if _kind(item) in _SECOND_ATTEMPT:
             item.add_marker(pytest.mark.flaky(reruns=1))
-    items.sort(key=lambda item: _ORDER.index(_kind(item)) if _kind(item) in _ORDER else len(_ORDER))
+    sizes = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        folder = _ORDER.index(_kind(item)) if _kind(item) in _ORDER else len(_ORDER)
+        # Of the last ones, those that take longest first: a worker that takes one up late is waited for by all others.
+        return folder, -sizes[item.path] if _kind(item) == _ORDER[-1] else 0
+
+    items.sort(key=place)
 
 
 def _kind(item: pytest.Item) -> str:

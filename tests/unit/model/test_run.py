@@ -2,7 +2,8 @@
 
 import copy
 import random
-from itertools import permutations
+from itertools import permutations, product
+from math import prod
 from typing import Any
 
 import pytest
@@ -16,58 +17,77 @@ RUN = "3f8a"
 WORKER = "celery@host-1"
 OTHER = "celery@host-2"
 
-_times = st.integers(min_value=0, max_value=40).map(lambda step: 1000.0 + step / 4)
-_texts = st.sampled_from(["", "a", "b", "orders.pay", "orders.pay2"])
-_payloads = st.none() | st.sampled_from(
-    [[], [1, 2], [1, 2, 3], "(1, 2)", {"a": 1}, {"a": 1, "b": [2]}, "cut…", 7, True]
+
+def _or_none(choices: list[Any]) -> list[Any]:
+    """Let as many choices be None as are not."""
+    return [None] * len(choices) + choices
+
+
+_TIMES = [1000.0 + step / 4 for step in range(41)]
+_TEXTS = ["", "a", "b", "orders.pay", "orders.pay2"]
+_PAYLOADS = _or_none([[], [1, 2], [1, 2, 3], "(1, 2)", {"a": 1}, {"a": 1, "b": [2]}, "cut…", 7, True])
+_EXECUTIONS = [None, f"0.1@{WORKER}#11", f"0.2@{OTHER}#12", f"1.1@{WORKER}#11"]
+_EXCEPTIONS = [
+    ExceptionInfo(kind, message, traceback)
+    for kind in ("ValueError", "shop.Declined")
+    for message in ("", "no", "no money")
+    for traceback in ("", "Traceback…", "Traceback… longer")
+]
+_PROGRESS = [Progress(at, done, note=note) for at in _TIMES for done in (None, 1.0, 2.0) for note in _TEXTS]
+_LABELS = [
+    {name: text for name, text in (("x", x), ("y", y)) if text is not None}
+    for x in (None, *_TEXTS)
+    for y in (None, *_TEXTS)
+]
+_DEPENDENTS = [{"pq"["xy".index(name)]: text for name, text in labels.items()} for labels in _LABELS]
+_FIELDS: tuple[dict[str, list[Any]], ...] = (
+    {"kind": list(EventKind), **dict.fromkeys(("task", "service", "framework", "queue", "reason"), _TEXTS)},
+    {
+        "at": _TIMES,
+        "eta": _or_none(_TIMES),
+        "attempt": [None, 1, 2],
+        "execution": _EXECUTIONS,
+        "worker": ["", WORKER, OTHER],
+        "evidence": list(Evidence),
+    },
+    {"args": _PAYLOADS, "kwargs": _PAYLOADS, "result": _PAYLOADS, "breakdown": _PAYLOADS},
+    {
+        "exception": _or_none(_EXCEPTIONS),
+        "progress": _or_none(_PROGRESS),
+        "labels": _or_none(_LABELS),
+        "heartbeat_s": _or_none([1.0, 30.0]),
+    },
+    {
+        "parent_id": _or_none(_TEXTS),
+        "root_id": _or_none(_TEXTS),
+        "group_id": _or_none(_TEXTS),
+        "source": ["celery", "celery-events", "client", "liveness"],
+        "expires": _or_none(_TIMES),
+    },
+    {
+        "duration_s": _or_none([-1.0, 0.0, 0.5, 2.0]),
+        "cpu_s": _or_none([-1.0, 0.0, 0.25, 1.5]),
+        "peak_memory_bytes": _or_none([0, 4096, 1 << 31]),
+        "dependents": _or_none(_DEPENDENTS),
+        "depends_on": _or_none([[], *(list(names) for length in (1, 2) for names in product("pq", repeat=length))]),
+    },
 )
-_workers = st.sampled_from(["", WORKER, OTHER])
-_executions = st.sampled_from([None, f"0.1@{WORKER}#11", f"0.2@{OTHER}#12", f"1.1@{WORKER}#11"])
-_exceptions = st.none() | st.builds(
-    ExceptionInfo,
-    type=st.sampled_from(["ValueError", "shop.Declined"]),
-    message=st.sampled_from(["", "no", "no money"]),
-    traceback=st.sampled_from(["", "Traceback…", "Traceback… longer"]),
-)
-_progress = st.none() | st.builds(Progress, at=_times, done=st.none() | st.sampled_from([1.0, 2.0]), note=_texts)
+"""What each field of an event may be. Hypothesis draws one number for each group of fields, since a draw costs more
+than what is done with it; it draws evenly from no more than 2**24 of them."""
 
 
 @st.composite
 def _events(draw: st.DrawFn) -> TaskEvent:
     """Draw any event at all, sensible or not."""
-    return TaskEvent(
-        kind=draw(st.sampled_from(EventKind)),
-        run_id=RUN,
-        at=draw(_times),
-        task=draw(_texts),
-        service=draw(_texts),
-        framework=draw(_texts),
-        queue=draw(_texts),
-        attempt=draw(st.sampled_from([None, 1, 2])),
-        execution=draw(_executions),
-        worker=draw(_workers),
-        args=draw(_payloads),
-        kwargs=draw(_payloads),
-        result=draw(_payloads),
-        exception=draw(_exceptions),
-        parent_id=draw(st.none() | _texts),
-        root_id=draw(st.none() | _texts),
-        group_id=draw(st.none() | _texts),
-        eta=draw(st.none() | _times),
-        expires=draw(st.none() | _times),
-        duration_s=draw(st.none() | st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
-        cpu_s=draw(st.none() | st.sampled_from([-1.0, 0.0, 0.25, 1.5])),
-        peak_memory_bytes=draw(st.none() | st.sampled_from([0, 4096, 1 << 31])),
-        progress=draw(_progress),
-        heartbeat_s=draw(st.none() | st.sampled_from([1.0, 30.0])),
-        labels=draw(st.none() | st.dictionaries(st.sampled_from("xy"), _texts, max_size=2)),
-        breakdown=draw(_payloads),
-        evidence=draw(st.sampled_from(Evidence)),
-        reason=draw(_texts),
-        source=draw(st.sampled_from(["celery", "celery-events", "client", "liveness"])),
-        dependents=draw(st.none() | st.dictionaries(st.sampled_from("pq"), _texts, max_size=2)),
-        depends_on=draw(st.none() | st.lists(st.sampled_from("pq"), max_size=2)),
-    )
+    drawn: dict[str, Any] = {}
+    for fields in _FIELDS:
+        combinations = prod(map(len, fields.values()))
+        assert combinations < 1 << 24
+        number = draw(st.integers(0, combinations - 1))
+        for name, choices in fields.items():
+            number, place = divmod(number, len(choices))
+            drawn[name] = choices[place]
+    return TaskEvent(run_id=RUN, **drawn)
 
 
 def _fold(events: list[TaskEvent]) -> Run:

@@ -68,7 +68,7 @@ def test_a_child_does_not_hold_the_place_of_its_parent(folder: Path) -> None:
 
 
 def test_folders_of_servers_that_are_gone_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "_MEMORY", tmp_path)
+    monkeypatch.setattr("huoyan.client.ownership._MEMORY", tmp_path)
     mine = pools.folder(os.getpid())
     assert mine is not None
     mine.mkdir()
@@ -81,7 +81,7 @@ def test_folders_of_servers_that_are_gone_are_removed(tmp_path: Path, monkeypatc
 
 
 def test_a_folder_that_others_may_write_to_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "_MEMORY", tmp_path)
+    monkeypatch.setattr("huoyan.client.ownership._MEMORY", tmp_path)
     base = tmp_path / f"huoyan-{os.geteuid()}"
     base.mkdir()
     base.chmod(0o777)

@@ -155,7 +155,9 @@ function ConnectionBadge({ connection }: { connection: "connecting" | "live" | "
       tt="none"
       data-testid="connection"
       data-connection={connection}
-      aria-live="polite"
+      role="status"
+      aria-label={t(`live.${connection}`)}
+      title={t(`live.${connection}`)}
       style={{ flexShrink: 0 }}
     >
       <Text component="span" inherit visibleFrom="sm">

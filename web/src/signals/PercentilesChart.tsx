@@ -51,6 +51,7 @@ export function PercentilesChart({ family, query, title }: { family: "http_laten
           marks={marks}
           from={data?.since}
           to={data?.until}
+          unit={data?.unit ?? "s"}
           format={(value) => quantity(value, data?.unit ?? "s")}
         />
       )}

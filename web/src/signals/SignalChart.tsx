@@ -81,6 +81,7 @@ export function SignalChart({ id, query, title, color, most = 6, unit }: SignalC
           marks={marks}
           from={data?.since}
           to={data?.until}
+          unit={unit ?? data?.unit ?? ""}
           format={(value) => quantity(value, unit ?? data?.unit ?? "")}
         />
       )}

@@ -1,6 +1,7 @@
 import { Group, Table, UnstyledButton } from "@mantine/core";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import type { ReactNode } from "react";
+import { useNarrow } from "./narrow";
 
 export interface Column<Key extends string = string> {
   key: Key;
@@ -38,9 +39,10 @@ export interface DataTableProps<Key extends string> {
 
 /** A table with headings, the same for every list of the page. */
 export function DataTable<Key extends string>({ columns, minWidth, name, order, spacing = 6, fixed = true, highlight = true, children }: DataTableProps<Key>) {
+  const narrow = useNarrow();
   return (
     <Table.ScrollContainer minWidth={minWidth} type="native">
-      <Table verticalSpacing={spacing} highlightOnHover={highlight} layout={fixed ? "fixed" : "auto"} data-testid={name}>
+      <Table verticalSpacing={spacing} horizontalSpacing={narrow ? 6 : undefined} highlightOnHover={highlight} layout={fixed ? "fixed" : "auto"} data-testid={name}>
         <Table.Thead>
           <Table.Tr>
             {columns.map((column) =>

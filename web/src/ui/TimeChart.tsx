@@ -5,6 +5,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { lonely } from "./lonely";
 import { labelPlaces } from "./markLabels";
+import { DURATION_STEPS } from "./steps";
 
 export interface Line {
   label: string;
@@ -37,6 +38,8 @@ export interface TimeChartProps {
   marks?: ChartMark[];
   height?: number;
   format: (value: number | null) => string;
+  /** Unit of the values; an axis of seconds is divided as clocks are. */
+  unit?: string;
   /** What the chart shows, for readers who cannot see it. */
   title: string;
   /** Times of the left and right edge, seconds; the data's own when absent. */
@@ -48,11 +51,12 @@ const NO_BANDS: ChartBand[] = [];
 const NO_MARKS: ChartMark[] = [];
 
 /** Lines over time. Redraws in place, so a chart that updates every second does not flicker. */
-export function TimeChart({ times, lines, bands = NO_BANDS, marks = NO_MARKS, height = 160, format, title, from, to }: TimeChartProps) {
+export function TimeChart({ times, lines, bands = NO_BANDS, marks = NO_MARKS, height = 160, format, unit, title, from, to }: TimeChartProps) {
   const { ref: sizer, width } = useElementSize();
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const dark = useComputedColorScheme("light") === "dark";
+  const duration = unit === "s" || unit === "seconds";
   const shape = lines.map((line) => `${line.label}|${line.color}|${line.filled ?? ""}`).join(";");
   const data = useMemo(() => [times, ...lines.map((line) => line.values)] as uPlot.AlignedData, [times, lines]);
   const latest = useRef({ format, from, to, data, bands, marks });
@@ -63,7 +67,7 @@ export function TimeChart({ times, lines, bands = NO_BANDS, marks = NO_MARKS, he
   useEffect(() => {
     if (!host.current || width === 0) return;
     const axis = {
-      stroke: dark ? "#909296" : "#868e96",
+      stroke: dark ? "#a6a7ab" : "#646c74",
       grid: { stroke: dark ? "rgba(255,255,255,.07)" : "rgba(0,0,0,.06)", width: 1 },
       ticks: { show: false },
       font: "11px system-ui",
@@ -81,7 +85,7 @@ export function TimeChart({ times, lines, bands = NO_BANDS, marks = NO_MARKS, he
         },
         axes: [
           { ...axis, space: 70, size: 28, values: (_u, splits) => splits.map((at) => hourMinute(at)) },
-          { ...axis, size: 62, values: (_u, splits) => splits.map((value) => latest.current.format(value)) },
+          { ...axis, size: 62, ...(duration ? { incrs: DURATION_STEPS } : {}), values: (_u, splits) => splits.map((value) => latest.current.format(value)) },
         ],
         series: [
           {},
@@ -107,7 +111,7 @@ export function TimeChart({ times, lines, bands = NO_BANDS, marks = NO_MARKS, he
     };
     // `shape` stands for the lines' looks; their values arrive through setData below.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [shape, dark, height, width]);
+  }, [shape, dark, duration, height, width]);
 
   useEffect(() => {
     plot.current?.setData(data);

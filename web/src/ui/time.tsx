@@ -1,7 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
-import { ageSeconds, clock, roughAge } from "./format";
+import { ageSeconds, clock, roughAge, seconds } from "./format";
 
 const listeners = new Set<() => void>();
 let now = Date.now();
@@ -31,6 +31,18 @@ export function Ago({ at }: { at: string | null | undefined }) {
   return (
     <Tooltip label={clock(at, i18n.language)} openDelay={300}>
       <span className="num">{text}</span>
+    </Tooltip>
+  );
+}
+
+/** How long something has lasted that began then: "1 min 20 s", ticking. */
+export function Elapsed({ since }: { since: string | null | undefined }) {
+  const { i18n } = useTranslation();
+  const current = useNow();
+  if (!since) return <>–</>;
+  return (
+    <Tooltip label={clock(since, i18n.language)} openDelay={300}>
+      <span className="num">{seconds(Math.floor(ageSeconds(since, current)))}</span>
     </Tooltip>
   );
 }

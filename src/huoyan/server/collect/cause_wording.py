@@ -57,6 +57,8 @@ def named(cause: Cause) -> tuple[str, str]:
     """Return what the time went into, in English and in Chinese."""
     if cause.component == "event_loop" and cause.target:
         return f"waiting while {cause.target} held the event loop", f"等待被 {cause.target} 占住的事件循环"
+    if cause.component == "pool" and cause.target:
+        return f"waiting for a connection to {cause.target}", f"等待到 {cause.target} 的连接"
     if cause.component in _NAMES:
         return _NAMES[cause.component]
     what, target = cause.operation or cause.component, cause.target

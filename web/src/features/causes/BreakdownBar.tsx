@@ -117,6 +117,7 @@ export function partName(slice: Pick<Slice, "component" | "operation" | "target"
   const { component, operation, target } = slice;
   if (component === "database" && operation) return [operation, target].filter(Boolean).join(" ");
   if (component === "event_loop" && target) return t("breakdown.heldBy", { holder: target });
+  if (component === "pool" && target) return t("breakdown.connectionTo", { target });
   const name = t(`breakdown.components.${component}`, { defaultValue: component });
-  return [name, component === "queue" ? "" : operation, target].filter(Boolean).join(" ");
+  return [name, component === "queue" || component === "pool" ? "" : operation, target].filter(Boolean).join(" ");
 }

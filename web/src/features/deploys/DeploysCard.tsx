@@ -49,7 +49,8 @@ function Effect({ deploy, of }: { deploy: Deploy; of: DeploysCardProps["of"] }) 
       {sides.length > 0 && (
         <DataTable
           name="deploy-effect"
-          minWidth={480}
+          minWidth={320}
+          fixed={false}
           spacing={3}
           highlight={false}
           columns={[

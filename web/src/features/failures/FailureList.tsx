@@ -2,6 +2,7 @@ import { Badge, Group, Stack, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { FailureGroup } from "../../api/queries";
 import { count, shortType } from "../../ui/format";
+import { useNarrow } from "../../ui/narrow";
 import { Ago } from "../../ui/time";
 import { Spark } from "../../ui/Spark";
 
@@ -10,6 +11,7 @@ type ListedGroup = Omit<FailureGroup, "per_minute"> & { per_minute: number[][] }
 
 /** Failure groups, the most frequent first: what, how often, where, since when. */
 export function FailureList({ groups }: { groups: ListedGroup[] }) {
+  const narrow = useNarrow();
   return (
     <Stack gap={2} data-testid="failure-list">
       {groups.map((group) => (
@@ -21,19 +23,19 @@ export function FailureList({ groups }: { groups: ListedGroup[] }) {
           style={{ padding: "6px 0" }}
         >
           <Group wrap="nowrap" gap="sm">
-            <Badge color="red" variant="light" size="lg" radius="sm" className="num" miw={52} style={{ flexShrink: 0 }}>
+            <Badge color="red" variant="light" size="lg" radius="sm" className="num" miw={60} style={{ flexShrink: 0 }}>
               {count(group.count)}
             </Badge>
             <div style={{ flex: 1, minWidth: 0 }}>
-              <Text size="sm" fw={600} truncate title={group.title}>
+              <Text size="sm" fw={600} lineClamp={narrow ? 2 : 1} style={{ overflowWrap: "anywhere" }} title={group.title}>
                 {headline(group)}
               </Text>
               <Text size="xs" c="dimmed" truncate>
                 {group.tasks.join(", ")}
               </Text>
             </div>
-            <Spark points={group.per_minute} width={72} />
-            <Text size="xs" c="dimmed" w={76} ta="right" style={{ flexShrink: 0 }}>
+            {!narrow && <Spark points={group.per_minute} width={72} />}
+            <Text size="xs" c="dimmed" w={narrow ? undefined : 88} ta="right" style={{ flexShrink: 0 }}>
               <Ago at={group.last_seen_at} />
             </Text>
           </Group>

@@ -1,10 +1,11 @@
-import { Badge, Group, Loader, SegmentedControl, Stack, Table, Text, Title } from "@mantine/core";
+import { Badge, Box, Group, Loader, SegmentedControl, Stack, Table, Text, Title } from "@mantine/core";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { STATE_COLOR } from "../../app/theme";
 import { useIncidents, type Incident } from "../../api/queries";
 import { Card } from "../../ui/Card";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { useNarrow } from "../../ui/narrow";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
@@ -14,6 +15,7 @@ import { useSaid } from "./language";
 export function IncidentsPage() {
   const { t } = useTranslation();
   const said = useSaid();
+  const narrow = useNarrow();
   const { show } = useSearch({ from: "/incidents" });
   const navigate = useNavigate({ from: "/incidents" });
   const incidents = useIncidents(show === "all" ? [] : ["open", "acknowledged"]);
@@ -25,6 +27,7 @@ export function IncidentsPage() {
         </Title>
         <SegmentedControl
           size="xs"
+          aria-label={t("incidents.which")}
           value={show ?? "open"}
           onChange={(value) => void navigate({ search: value === "all" ? { show: "all" } : {} })}
           data={[
@@ -45,33 +48,50 @@ export function IncidentsPage() {
         ) : (
           <Table verticalSpacing="xs" highlightOnHover data-testid="incident-table">
             <Table.Tbody>
-              {incidents.data.items.map((incident) => (
-                <Table.Tr key={incident.id} data-incident={incident.id}>
-                  <Table.Td w={96}>
-                    <Badge color={STATE_COLOR[incident.level]} tt="none">
-                      {t(`state.${incident.level}`)}
-                    </Badge>
-                  </Table.Td>
-                  <Table.Td>
-                    <Link to="/incidents/$incidentId" params={{ incidentId: String(incident.id) }}>
-                      <Text size="sm" fw={600}>
-                        {said(incident, "title")}
+              {incidents.data.items.map((incident) => {
+                const level = (
+                  <Badge color={STATE_COLOR[incident.level]} tt="none" style={{ flexShrink: 0 }}>
+                    {t(`state.${incident.level}`)}
+                  </Badge>
+                );
+                const opened = (
+                  <Text size="sm" c="dimmed" component="span" style={{ whiteSpace: "nowrap" }}>
+                    <Ago at={incident.opened_at} />
+                  </Text>
+                );
+                return (
+                  <Table.Tr key={incident.id} data-incident={incident.id}>
+                    {!narrow && <Table.Td w={96}>{level}</Table.Td>}
+                    <Table.Td style={{ overflowWrap: "anywhere" }}>
+                      {narrow && (
+                        <Group gap="xs" mb={4} wrap="nowrap">
+                          {level}
+                          <StateBadge state={incident.state} />
+                          <Box ml="auto">{opened}</Box>
+                        </Group>
+                      )}
+                      <Link to="/incidents/$incidentId" params={{ incidentId: String(incident.id) }}>
+                        <Text size="sm" fw={600}>
+                          {said(incident, "title")}
+                        </Text>
+                      </Link>
+                      <Text size="xs" c="dimmed">
+                        {said(incident, "summary")}
                       </Text>
-                    </Link>
-                    <Text size="xs" c="dimmed">
-                      {said(incident, "summary")}
-                    </Text>
-                  </Table.Td>
-                  <Table.Td w={120}>
-                    <StateBadge state={incident.state} />
-                  </Table.Td>
-                  <Table.Td w={140} ta="right">
-                    <Text size="sm" c="dimmed" component="span">
-                      <Ago at={incident.opened_at} />
-                    </Text>
-                  </Table.Td>
-                </Table.Tr>
-              ))}
+                    </Table.Td>
+                    {!narrow && (
+                      <>
+                        <Table.Td w={120}>
+                          <StateBadge state={incident.state} />
+                        </Table.Td>
+                        <Table.Td w={140} ta="right">
+                          {opened}
+                        </Table.Td>
+                      </>
+                    )}
+                  </Table.Tr>
+                );
+              })}
             </Table.Tbody>
           </Table>
         )}

@@ -2,7 +2,8 @@ import { Box, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import type { BucketAdvice } from "../../api/queries";
 import { seconds } from "../../ui/format";
-import { axisOf } from "./scale";
+import { useNarrow } from "../../ui/narrow";
+import { axisOf, spaced } from "./scale";
 
 const WIDTH = 1000;
 const BARS = 90;
@@ -11,6 +12,7 @@ const ROW = 22;
 /** What was observed, as bars over a logarithmic axis, with the bounds of both kinds below it. */
 export function BoundsPicture({ advice }: { advice: BucketAdvice }) {
   const { t } = useTranslation();
+  const narrow = useNarrow();
   const axis = axisOf(advice.shape, [...advice.present.bounds, ...advice.proposed.bounds]);
   if (axis === null) return null;
   const most = Math.max(1, ...advice.shape.map((bucket) => bucket[2] ?? 0));
@@ -37,13 +39,13 @@ export function BoundsPicture({ advice }: { advice: BucketAdvice }) {
             value !== null && value > 0 && <line key={name} x1={x(value)} x2={x(value)} y1={0} y2={BARS} stroke="#e03131" strokeWidth={1.5} strokeDasharray="4 3" vectorEffect="non-scaling-stroke" />,
         )}
         {rows.map(([name, bounds, color], index) =>
-          bounds.map((bound) => (
+          bounds.filter((bound) => bound >= axis.low && bound <= axis.high).map((bound) => (
             <line key={`${name} ${bound}`} x1={x(bound)} x2={x(bound)} y1={BARS + index * ROW + 4} y2={BARS + (index + 1) * ROW - 3} stroke={color} strokeWidth={2} vectorEffect="non-scaling-stroke" />
           )),
         )}
       </svg>
       <Box pos="relative" h={16} aria-hidden>
-        {axis.ticks
+        {(narrow ? spaced(axis, 0.22) : axis.ticks)
           .filter((tick) => axis.at(tick) > 0.03 && axis.at(tick) < 0.97)
           .map((tick) => (
           <Text key={tick} size="xs" c="dimmed" className="num" pos="absolute" style={{ left: `${100 * axis.at(tick)}%`, transform: "translateX(-50%)", whiteSpace: "nowrap" }}>

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { axisOf, readBounds, worstOf, written } from "./scale";
+import { axisOf, readBounds, spaced, worstOf, written } from "./scale";
 
 it("lays values out by their logarithm and leaves out bounds that are far from all that was seen", () => {
   const axis = axisOf([[0.1, 1, 5]], [0.2, 3600]);
@@ -8,6 +8,15 @@ it("lays values out by their logarithm and leaves out bounds that are far from a
   expect(axis?.high).toBeCloseTo(1.3);
   expect(axis?.at(3600)).toBe(1);
   expect(axis?.ticks).toEqual([0.1, 1]);
+});
+
+it("keeps the labels of a narrow axis apart", () => {
+  const axis = axisOf([[0.0001, 100, 5]], []);
+  if (axis === null) throw new Error("expected an axis");
+  expect(axis.ticks).toHaveLength(7);
+  const places = spaced(axis, 0.3).map((tick) => axis.at(tick));
+  expect(places.length).toBeGreaterThan(1);
+  for (const [index, place] of places.slice(1).entries()) expect(place - (places[index] ?? 0)).toBeGreaterThanOrEqual(0.3);
 });
 
 it("has no axis without a value", () => {

@@ -22,6 +22,17 @@ export function axisOf(shape: readonly (readonly number[])[], bounds: readonly n
   return { low, high, at: (value) => Math.max(0, Math.min(1, Math.log(value / low) / length)), ticks };
 }
 
+/** The ticks of an axis that lie at least so far apart, as a share of its length: where labels would run into each other. */
+export function spaced(axis: Axis, apart: number): number[] {
+  let last = -Infinity;
+  return axis.ticks.filter((tick) => {
+    const place = axis.at(tick);
+    if (place - last < apart) return false;
+    last = place;
+    return true;
+  });
+}
+
 /** Bounds as `HUOYAN_BUCKETS` and Prometheus clients take them. */
 export function written(bounds: readonly number[]): string {
   return bounds.map((bound) => String(Number(bound.toPrecision(6)))).join(",");

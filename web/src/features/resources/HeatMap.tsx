@@ -2,6 +2,7 @@ import { Box, Group, Text, UnstyledButton } from "@mantine/core";
 import { memo, useId, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { clock } from "../../ui/format";
+import { Name } from "../../ui/Name";
 import { fullOf, moved, strength, type HostMeasure, type Place, type ProcessMeasure, type Row } from "./scale";
 
 export interface HeatMapProps {
@@ -120,7 +121,7 @@ const Line = memo(function Line({ id, index, row, full, chosen, column, onPoint,
       <div role="rowheader" style={{ minWidth: 0 }}>
         <UnstyledButton onClick={() => onChoose(chosen ? undefined : row.name)} aria-expanded={chosen} style={{ maxWidth: "100%", display: "block" }}>
           <Text size="xs" fw={chosen ? 700 : 500} lh={1.15} lineClamp={2} style={{ overflowWrap: "anywhere" }} title={row.note ? `${row.name} · ${row.note}` : row.name}>
-            {row.name}
+            <Name of={row.name} />
           </Text>
         </UnstyledButton>
       </div>

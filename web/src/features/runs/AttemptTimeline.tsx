@@ -5,12 +5,14 @@ import { STATE_COLOR } from "../../app/theme";
 import type { Attempt, Run } from "../../api/queries";
 import { bytes, clock, seconds } from "../../ui/format";
 import { StateBadge } from "../../ui/StateBadge";
+import { useNarrow } from "../../ui/narrow";
 import { useNow } from "../../ui/time";
 
 /** Every attempt as a bar on one scale, from being enqueued to the last end, with the waits between them. */
 export function AttemptTimeline({ run }: { run: Run }) {
   const { t, i18n } = useTranslation();
   const nowMs = useNow();
+  const narrow = useNarrow();
   const attempts = run.attempts;
   const times = [run.enqueued_at, run.started_at, ...attempts.flatMap((a) => [a.started_at, a.finished_at])]
     .filter((at): at is string => Boolean(at))
@@ -26,11 +28,11 @@ export function AttemptTimeline({ run }: { run: Run }) {
         const { start, end } = bounds(attempt, from, nowMs);
         const left = place(start);
         return (
-          <Group key={attempt.number} gap="sm" wrap="nowrap">
+          <Group key={attempt.number} gap={narrow ? "2px sm" : "sm"} wrap={narrow ? "wrap" : "nowrap"}>
             <Text size="xs" c="dimmed" w={84} style={{ flexShrink: 0 }}>
               {t("run.attempt", { number: attempt.number })}
             </Text>
-            <Box style={{ position: "relative", flex: 1, height: 22, minWidth: 32 }}>
+            <Box style={{ position: "relative", flex: narrow ? "1 0 100%" : 1, order: narrow ? 1 : 0, height: 22, minWidth: 32 }}>
               <Box style={{ position: "absolute", inset: "10px 0", borderTop: "1px dashed light-dark(#dee2e6, #373a40)" }} />
               <Tooltip
                 label={`${clock(new Date(start).toISOString(), i18n.language)} · ${seconds(attempt.duration_s ?? (end - start) / 1000)} · ${attempt.worker}${taken(attempt, t)}`}
@@ -52,11 +54,11 @@ export function AttemptTimeline({ run }: { run: Run }) {
                 />
               </Tooltip>
             </Box>
-            <Box w={{ base: 170, sm: 330 }} style={{ flexShrink: 0 }}>
+            <Box w={narrow ? undefined : 330} style={{ flexShrink: 0 }}>
               <Group gap={6} wrap="nowrap">
                 <StateBadge state={attempt.state} evidence={attempt.evidence} />
                 <Text size="xs" className="num">
-                  {seconds(attempt.duration_s)}
+                  {seconds(attempt.duration_s ?? (attempt.state === "started" ? Math.floor((end - start) / 1000) : null))}
                 </Text>
                 {attempt.duplicate && (
                   <Badge size="xs" color="orange" variant="light" tt="none" style={{ flexShrink: 0 }}>
@@ -71,7 +73,7 @@ export function AttemptTimeline({ run }: { run: Run }) {
           </Group>
         );
       })}
-      <Group justify="space-between" pl={96} pr={{ base: 182, sm: 342 }}>
+      <Group justify="space-between" pl={narrow ? 0 : 96} pr={narrow ? 0 : 342} wrap="nowrap">
         <Text size="xs" c="dimmed" className="num">
           {clock(new Date(from).toISOString(), i18n.language)}
         </Text>

@@ -9,7 +9,7 @@ import { seconds, share } from "../../ui/format";
 import { JsonView } from "../../ui/JsonView";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
-import { Ago, Clock } from "../../ui/time";
+import { Ago, Clock, Elapsed } from "../../ui/time";
 import { AttemptTimeline } from "./AttemptTimeline";
 import { BreakdownBar, BreakdownTable } from "../causes/BreakdownBar";
 import { breakdownOf, wholeOf } from "../causes/breakdown";
@@ -47,7 +47,7 @@ export function RunPage() {
       </Group>
       {data.reason && (
         <Text c="dimmed">
-          {t("run.reason")}: {reasonText(t, data)}
+          {t("run.because", { reason: reasonText(t, data) })}
         </Text>
       )}
       {data.stuck && (
@@ -55,14 +55,7 @@ export function RunPage() {
           {t("run.stuckSince")} <Clock at={data.stuck_since} /> (<Ago at={data.stuck_since} />)
         </Text>
       )}
-      {data.progress && data.progress.total ? (
-        <Card title={t("run.progress")}>
-          <Progress value={share(data.progress)} animated={data.state === "started" && !data.stuck} />
-          <Text size="sm" c="dimmed" mt={4}>
-            {data.progress.done} / {data.progress.total} {data.progress.note}
-          </Text>
-        </Card>
-      ) : null}
+      {data.progress && <Advance progress={data.progress} moving={data.state === "started" && !data.stuck} />}
       <Card>
         <Facts run={data} />
       </Card>
@@ -108,6 +101,22 @@ export function RunPage() {
         </Card>
       )}
     </Stack>
+  );
+}
+
+/** How far it is: a bar where the whole is known, otherwise what it said of itself. */
+function Advance({ progress, moving }: { progress: NonNullable<Run["progress"]>; moving: boolean }) {
+  const { t } = useTranslation();
+  const { done, total, note } = progress;
+  const far = total ? `${done ?? 0} / ${total}` : done !== null ? String(done) : "";
+  if (!far && !note) return null;
+  return (
+    <Card title={t("run.progress")}>
+      {total ? <Progress value={share(progress)} animated={moving} aria-label={t("run.progress")} mb={4} /> : null}
+      <Text size="sm" c="dimmed" style={{ overflowWrap: "anywhere" }} data-testid="progress-words">
+        {[far, note].filter(Boolean).join(" · ")}
+      </Text>
+    </Card>
   );
 }
 
@@ -179,7 +188,7 @@ function Facts({ run }: { run: Run }) {
     [t("run.started"), <Clock key="s" at={run.started_at} />],
     [t("run.finished"), run.finished_at ? <Clock key="f" at={run.finished_at} /> : "–"],
     [t("run.wait"), seconds(run.wait_s)],
-    [t("run.duration"), run.state === "started" ? <Ago key="a" at={run.started_at} /> : seconds(run.duration_s)],
+    [t("run.duration"), run.state === "started" ? <Elapsed key="a" since={run.started_at} /> : seconds(run.duration_s)],
     [t("run.attempts"), run.attempt_count],
     ...(run.redelivery ? ([[t("run.redelivery"), t(`run.redeliveries.${run.redelivery}`)]] as [string, ReactNode][]) : []),
     ...(run.heartbeat_s ? ([[t("run.promised"), seconds(run.heartbeat_s)]] as [string, ReactNode][]) : []),

@@ -4,25 +4,29 @@ import { useTranslation } from "react-i18next";
 import type { Run } from "../../api/queries";
 import { DataTable, Figure } from "../../ui/DataTable";
 import { seconds, share, shortType } from "../../ui/format";
+import { useNarrow } from "../../ui/narrow";
+import { Name } from "../../ui/Name";
 import { StateBadge } from "../../ui/StateBadge";
-import { Ago } from "../../ui/time";
+import { Ago, Elapsed } from "../../ui/time";
 
-/** Runs, one a row. `compact` leaves out what the first screen has no room for. */
+/** Runs, one a row. `compact` leaves out what the first screen has no room for; on a phone no row has to be scrolled to be read. */
 export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boolean }) {
   const { t } = useTranslation();
   const navigate = useNavigate();
+  const narrow = useNarrow();
+  const full = !compact && !narrow;
   return (
     <DataTable
       name="run-table"
-      minWidth={compact ? 520 : 760}
+      minWidth={narrow ? 0 : compact ? 520 : 760}
       columns={[
-        { key: "state", title: t("run.state"), width: 108 },
+        { key: "state", title: t("run.state"), width: narrow ? 88 : 108 },
         { key: "task", title: t("run.task") },
-        !compact && { key: "service", title: t("run.service"), width: 110 },
-        !compact && { key: "queue", title: t("run.queue"), width: 120 },
-        { key: "duration", title: t("run.duration"), width: 96, right: true },
-        !compact && { key: "attempts", title: t("run.attempts"), width: 84, right: true },
-        { key: "when", title: t("run.when"), width: 128, right: true },
+        full && { key: "service", title: t("run.service"), width: 96 },
+        full && { key: "queue", title: t("run.queue"), width: 104 },
+        !narrow && { key: "duration", title: t("run.duration"), width: 96, right: true },
+        full && { key: "attempts", title: t("run.attempts"), width: 92, right: true },
+        { key: "when", title: t("run.when"), width: narrow ? 84 : 112, right: true },
       ]}
     >
       {runs.map((run) => (
@@ -37,10 +41,15 @@ export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boo
           </Table.Td>
           <Table.Td>
             <Link to="/runs/$runId" params={{ runId: run.id }} onClick={(event) => event.stopPropagation()}>
-              <Text size="sm" fw={500} truncate>
-                {run.task || run.id}
+              <Text size="sm" fw={500} {...(narrow ? { style: { overflowWrap: "anywhere" } } : { truncate: true })}>
+                <Name of={run.task || run.id} />
               </Text>
             </Link>
+            {narrow && !compact && (
+              <Text size="xs" c="dimmed" truncate>
+                {[run.service, run.queue].filter(Boolean).join(" · ")}
+              </Text>
+            )}
             {run.state === "started" && run.progress?.total ? (
               <Progress
                 size={4}
@@ -57,31 +66,39 @@ export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boo
               </Text>
             )}
           </Table.Td>
-          {!compact && (
+          {full && (
             <Table.Td>
               <Text size="sm" c="dimmed" truncate>
                 {run.service}
               </Text>
             </Table.Td>
           )}
-          {!compact && (
+          {full && (
             <Table.Td>
               <Text size="sm" c="dimmed" truncate>
                 {run.queue || "–"}
               </Text>
             </Table.Td>
           )}
-          <Figure>{seconds(run.duration_s)}</Figure>
-          {!compact && (
-            <Figure>{run.attempt_count}</Figure>
-          )}
+          {!narrow && <Figure><Took run={run} /></Figure>}
+          {full && <Figure>{run.attempt_count}</Figure>}
           <Table.Td ta="right">
             <Text size="sm" c="dimmed" component="span">
               <Ago at={run.started_at ?? run.enqueued_at ?? run.updated_at} />
             </Text>
+            {narrow && (
+              <Text size="xs" className="num">
+                <Took run={run} />
+              </Text>
+            )}
           </Table.Td>
         </Table.Tr>
       ))}
     </DataTable>
   );
+}
+
+/** How long it took, or has taken so far. */
+function Took({ run }: { run: Run }) {
+  return run.state === "started" ? <Elapsed since={run.started_at} /> : <>{seconds(run.duration_s)}</>;
 }

@@ -137,6 +137,7 @@ function SearchBox({ value, onChange }: { value: string; onChange: (value: strin
         text ? (
           <CloseButton
             size="sm"
+            aria-label={t("runs.forget")}
             onClick={() => {
               setText("");
               onChange("");

@@ -7,6 +7,7 @@ import { useSchedule, type ScheduleDetail } from "../../api/queries";
 import { Card } from "../../ui/Card";
 import { DataTable, Figure } from "../../ui/DataTable";
 import { seconds } from "../../ui/format";
+import { useNarrow } from "../../ui/narrow";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { Ago, Clock } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
@@ -95,50 +96,66 @@ function Facts({ schedule }: { schedule: ScheduleDetail }) {
 
 function Slots({ schedule }: { schedule: ScheduleDetail }) {
   const { t } = useTranslation();
+  const narrow = useNarrow();
   if (schedule.slots.length === 0) return <EmptyNote>{t("schedule.noSlots")}</EmptyNote>;
   return (
     <DataTable
       name="slot-table"
-      minWidth={640}
+      minWidth={narrow ? 0 : 640}
       spacing={4}
       highlight={false}
       columns={[
-        { key: "due", title: t("schedule.dueAt"), width: 170 },
-        { key: "verdict", title: t("schedule.verdict"), width: 160 },
-        { key: "late", title: t("schedule.lateBy"), width: 90, right: true },
+        { key: "due", title: t("schedule.dueAt"), width: narrow ? 92 : 150 },
+        { key: "verdict", title: t("schedule.verdict"), width: narrow ? undefined : 190 },
+        !narrow && { key: "late", title: t("schedule.lateBy"), width: 90, right: true },
         { key: "took", title: t("schedule.took"), width: 100, right: true },
-        { key: "reason", title: t("run.reason") },
-        { key: "run", title: t("run.title"), width: 140 },
+        !narrow && { key: "reason", title: t("run.reason") },
+        !narrow && { key: "run", title: t("run.title"), width: 140 },
       ]}
     >
       {schedule.slots.map((slot) => (
         <Table.Tr key={slot.at} data-verdict={slot.verdict}>
           <Table.Td>
-            <Clock at={slot.at} />
+            {narrow && slot.run_id ? (
+              <Link to="/runs/$runId" params={{ runId: slot.run_id }} style={{ textDecoration: "underline" }}>
+                <Clock at={slot.at} />
+              </Link>
+            ) : (
+              <Clock at={slot.at} />
+            )}
           </Table.Td>
           <Table.Td>
             <Text size="sm" c={slot.verdict === "ok" ? undefined : VERDICT_COLOR[slot.verdict]}>
               {t(`schedule.states.${slot.verdict}`)}
             </Text>
+            {narrow && (
+              <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
+                {reasonText(t, slot)}
+              </Text>
+            )}
           </Table.Td>
-          <Figure>{seconds(slot.late_s)}</Figure>
+          {!narrow && <Figure>{seconds(slot.late_s)}</Figure>}
           <Figure>
             <Text size="sm" component="span" c={slot.too_fast ? "red" : undefined} title={slot.too_fast ? t("schedule.tooFast") : undefined}>
               {seconds(slot.duration_s)}
             </Text>
           </Figure>
-          <Table.Td>
-            <Text size="sm" c="dimmed" truncate title={reasonText(t, slot)}>
-              {reasonText(t, slot)}
-            </Text>
-          </Table.Td>
-          <Table.Td>
-            {slot.run_id && (
-              <Link to="/runs/$runId" params={{ runId: slot.run_id }} className="mono" title={slot.run_id}>
-                {slot.run_id.slice(0, 12)}
-              </Link>
-            )}
-          </Table.Td>
+          {!narrow && (
+            <>
+              <Table.Td>
+                <Text size="sm" c="dimmed" truncate title={reasonText(t, slot)}>
+                  {reasonText(t, slot)}
+                </Text>
+              </Table.Td>
+              <Table.Td>
+                {slot.run_id && (
+                  <Link to="/runs/$runId" params={{ runId: slot.run_id }} className="mono" title={slot.run_id}>
+                    {slot.run_id.slice(0, 12)}
+                  </Link>
+                )}
+              </Table.Td>
+            </>
+          )}
         </Table.Tr>
       ))}
     </DataTable>

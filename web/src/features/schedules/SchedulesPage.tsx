@@ -5,6 +5,8 @@ import { useSchedules, type Schedule } from "../../api/queries";
 import { Card } from "../../ui/Card";
 import { DataTable } from "../../ui/DataTable";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { Name } from "../../ui/Name";
+import { useNarrow } from "../../ui/narrow";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
@@ -63,17 +65,18 @@ function isWrong(schedule: Schedule): boolean {
 function ScheduleTable({ schedules }: { schedules: Schedule[] }) {
   const { t, i18n } = useTranslation();
   const navigate = useNavigate();
+  const narrow = useNarrow();
   return (
     <DataTable
       name="schedule-table"
-      minWidth={900}
+      minWidth={narrow ? 0 : 900}
       columns={[
-        { key: "state", title: t("run.state"), width: 146 },
+        { key: "state", title: t("run.state"), width: narrow ? 92 : 146 },
         { key: "name", title: t("schedule.name") },
-        { key: "due", title: t("schedule.due"), width: 160 },
-        { key: "next", title: t("schedule.next"), width: 120 },
-        { key: "last", title: t("schedule.last"), width: 140 },
-        { key: "history", title: t("schedule.history"), width: 216 },
+        !narrow && { key: "due", title: t("schedule.due"), width: 150 },
+        { key: "next", title: t("schedule.next"), width: narrow ? 84 : 110 },
+        !narrow && { key: "last", title: t("schedule.last"), width: 168 },
+        !narrow && { key: "history", title: t("schedule.history"), width: 216 },
       ]}
     >
       {schedules.map((schedule) => (
@@ -88,38 +91,45 @@ function ScheduleTable({ schedules }: { schedules: Schedule[] }) {
           </Table.Td>
           <Table.Td>
             <Link to="/schedules/$service/$framework/$scheduleId" params={params(schedule)} onClick={(event) => event.stopPropagation()}>
-              <Text size="sm" fw={500} truncate>
-                {schedule.name}
+              <Text size="sm" fw={500} {...(narrow ? { style: { overflowWrap: "anywhere" } } : { truncate: true })}>
+                <Name of={schedule.name} />
               </Text>
             </Link>
+            {narrow && <Text size="xs">{words(schedule, t, i18n.language)}</Text>}
             <Text size="xs" c="dimmed" truncate>
               {[schedule.service, schedule.task !== schedule.name ? schedule.task : "", schedule.framework].filter(Boolean).join(" · ")}
             </Text>
           </Table.Td>
-          <Table.Td>
-            <Text size="sm" truncate title={schedule.expression}>
-              {words(schedule, t, i18n.language)}
-            </Text>
-            <Text size="xs" c="dimmed" truncate>
-              {schedule.timezone || (schedule.kind === "cron" ? "UTC" : "")}
-            </Text>
-          </Table.Td>
+          {!narrow && (
+            <Table.Td>
+              <Text size="sm" truncate title={schedule.expression}>
+                {words(schedule, t, i18n.language)}
+              </Text>
+              <Text size="xs" c="dimmed" truncate>
+                {schedule.timezone || (schedule.kind === "cron" ? "UTC" : "")}
+              </Text>
+            </Table.Td>
+          )}
           <Table.Td>
             <Text size="sm">{schedule.enabled ? <Due at={schedule.next_due_at} /> : "–"}</Text>
           </Table.Td>
-          <Table.Td>
-            <Group gap={6} wrap="nowrap">
-              {schedule.last_state && <StateBadge state={schedule.last_state} size="xs" />}
-              <Text size="sm" c="dimmed" style={{ whiteSpace: "nowrap" }}>
-                <Ago at={schedule.last_run_at} />
-              </Text>
-            </Group>
-          </Table.Td>
-          <Table.Td>
-            <Box style={{ overflow: "hidden" }}>
-              <SlotStrip slots={schedule.recent} />
-            </Box>
-          </Table.Td>
+          {!narrow && (
+            <>
+              <Table.Td>
+                <Group gap={6} wrap="nowrap">
+                  {schedule.last_state && <StateBadge state={schedule.last_state} size="xs" />}
+                  <Text size="sm" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+                    <Ago at={schedule.last_run_at} />
+                  </Text>
+                </Group>
+              </Table.Td>
+              <Table.Td>
+                <Box style={{ overflow: "hidden" }}>
+                  <SlotStrip slots={schedule.recent} />
+                </Box>
+              </Table.Td>
+            </>
+          )}
         </Table.Tr>
       ))}
     </DataTable>

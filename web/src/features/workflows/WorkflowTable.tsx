@@ -26,7 +26,7 @@ export function WorkflowTable({ since, service }: { since: string | undefined; s
           { key: "service", title: t("run.service"), width: 110 },
           { key: "progress", title: t("run.progress"), width: 180 },
           { key: "runs", title: t("workflow.runs"), width: 120, right: true },
-          { key: "failed", title: t("state.failed"), width: 80, right: true },
+          { key: "failed", title: t("workflow.failed"), width: 80, right: true },
           { key: "when", title: t("run.when"), width: 128, right: true },
         ]}
       >

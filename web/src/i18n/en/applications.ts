@@ -57,6 +57,7 @@ export const applications = {
       pool: "waiting for a connection",
       event_loop: "waiting for the event loop",
     },
+    connectionTo: "waiting for a connection to {{target}}",
     heldBy: "waiting while {{holder}} held the event loop",
   },
   causes: {

@@ -5,6 +5,7 @@ export const incidents = {
     noneOpen: "No incident is open.",
     times_one: "{{count}} time",
     times_other: "{{count}} times",
+    which: "Which incidents are shown",
     open: "open",
     all: "all",
     level: "Level",

@@ -31,6 +31,7 @@ export const runs = {
     labels: "Labels",
     progress: "Progress",
     reason: "Why",
+    because: "Why: {{reason}}",
     timeline: "Attempts on a time line",
     waiting: "waiting",
     notFound: "There is no run with this id (any more).",
@@ -56,6 +57,7 @@ export const runs = {
     incomplete: "There are so many runs that not all are drawn.",
     none: "No runs that belong together in this period.",
     runs: "Runs",
+    failed: "Failed",
     notExact: "Only the newest runs of the period were looked at, there are too many.",
   },
   runs: {
@@ -66,6 +68,7 @@ export const runs = {
     count_other: "{{formatted}} runs",
     none: "No run matches.",
     clear: "Clear filters",
+    forget: "Clear the search",
     more: "Load more",
     failure: "Failure group {{fingerprint}}",
     any: "any",

@@ -59,6 +59,7 @@ export const applications: typeof english = {
       pool: "等待数据库连接",
       event_loop: "等待事件循环",
     },
+    connectionTo: "等待到 {{target}} 的连接",
     heldBy: "等待被 {{holder}} 占住的事件循环",
   },
   causes: {

@@ -7,6 +7,7 @@ export const incidents: typeof english = {
     noneOpen: "没有未解决的事件。",
     times_one: "{{count}} 次",
     times_other: "{{count}} 次",
+    which: "显示哪些事件",
     open: "未解决",
     all: "全部",
     level: "级别",

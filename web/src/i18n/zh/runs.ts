@@ -33,6 +33,7 @@ export const runs: typeof english = {
     labels: "标签",
     progress: "进度",
     reason: "原因",
+    because: "原因：{{reason}}",
     timeline: "各次尝试的时间线",
     waiting: "等待",
     notFound: "没有这个 ID 的运行（或已被清理）。",
@@ -58,6 +59,7 @@ export const runs: typeof english = {
     incomplete: "运行过多，图中未全部画出。",
     none: "此时段内没有相互关联的运行。",
     runs: "运行数",
+    failed: "失败",
     notExact: "运行过多，只统计了此时段内最新的部分。",
   },
   runs: {
@@ -68,6 +70,7 @@ export const runs: typeof english = {
     count_other: "{{formatted}} 次运行",
     none: "没有匹配的运行。",
     clear: "清除筛选",
+    forget: "清除搜索",
     more: "加载更多",
     failure: "失败分组 {{fingerprint}}",
     any: "不限",

@@ -60,6 +60,15 @@ def test_in_chinese_an_incident_is_chinese_on_every_screen(chinese: Page, server
     assert "failure ratio" not in chinese.locator("main").inner_text()
 
 
+def test_on_a_phone_an_incident_says_how_bad_it_is_within_the_screen(chinese: Page, server: HuoyanServer) -> None:
+    chinese.set_viewport_size({"width": 390, "height": 800})
+    chinese.goto(f"{server.url}/incidents")
+    level = chinese.get_by_test_id("incident-table").get_by_text("严重", exact=True)
+    expect(level).to_be_visible()
+    assert chinese.evaluate("document.documentElement.scrollWidth") <= 390
+    assert level.evaluate("text => text.scrollWidth <= text.clientWidth"), "expected the level to be told, not cut off"
+
+
 def test_the_choice_of_language_is_followed_at_once(page: Page, server: HuoyanServer) -> None:
     (incident,) = server.get("/incidents")["items"]
     page.goto(f"{server.url}/incidents/{incident['id']}")

@@ -40,9 +40,10 @@ export function Elapsed({ since }: { since: string | null | undefined }) {
   const { i18n } = useTranslation();
   const current = useNow();
   if (!since) return <>–</>;
+  const passed = ageSeconds(since, current);
   return (
     <Tooltip label={clock(since, i18n.language)} openDelay={300}>
-      <span className="num">{seconds(Math.floor(ageSeconds(since, current)))}</span>
+      <span className="num">{passed < 1 ? "< 1 s" : seconds(Math.floor(passed))}</span>
     </Tooltip>
   );
 }

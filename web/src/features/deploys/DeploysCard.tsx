@@ -54,10 +54,10 @@ function Effect({ deploy, of }: { deploy: Deploy; of: DeploysCardProps["of"] }) 
           spacing={3}
           highlight={false}
           columns={[
-            { key: "side", title: "", width: 90 },
-            { key: "count", title: t(of.task === undefined ? "deploys.requests" : "deploys.runs"), right: true },
+            { key: "side", title: "" },
+            { key: "count", title: t(of.task === undefined ? "deploys.requests" : "deploys.runs"), width: 110, right: true },
             ...percentiles(),
-            { key: "bad", title: of.task === undefined ? "5xx" : t("deploys.failed"), right: true },
+            { key: "bad", title: of.task === undefined ? "5xx" : t("deploys.failed"), width: 96, right: true },
           ]}
         >
           {sides.map(([name, side]) => (

@@ -262,7 +262,7 @@ def _stands_out(part: _Seen, population: int) -> bool:
         return part.slow_s >= LEAST_GROWTH * sum(usual) / len(usual)
     if part.slow_s < LEAST_GROWTH * part.typical_s:
         return False
-    beyond = any(tail.beyond(slow[place - 1], place, population) for place in places)
+    beyond = any(tail.beyond(slow[:place], population) for place in places)
     return beyond or not tail.known or _is_made_by_slow_ones(part)
 
 

@@ -9,11 +9,16 @@ Of a power law the logarithms of the values between two quantiles say how steep 
 approach to inference about the tail of a distribution"; by Rényi 1953 the distances of neighbours, each times its place
 from the top, are independent and exponential). The steepness is read between several pairs of quantiles, because what
 is sought stands among the usual values, too: a cause in 2 % of the requests spoils what lies above the 98th percentile.
+How steep it is at its very end the slow ones say themselves, which are its greatest values: those of a cause lie close
+together, far above the rest, and no tail that reaches so far ends so abruptly. Between a quantile and its end even the
+tail of exponential times, where the steepness at a share p is 1 / ln(1/p), flattens no more than by the ratio of the
+logarithms.
 Everything estimated is taken at a bound that chance exceeds in a quarter of a percent of the cases.
 """
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 LEAST_VALUES = 8
 """With fewer nothing is said about how far they reach."""
@@ -24,6 +29,8 @@ _STEEPEST = 0.7
 limit), is believed only when it is seen, not for want of values."""
 _Z = 2.8
 """Of a bound that chance exceeds in 0.25 % of the cases."""
+_Z_OF_END = 3.3
+"""Of the bound on how steep the end is: the slow ones are looked at several times, so each may err in 0.05 %."""
 _GAP_LEVEL = 0.00025
 _LEAST_GAP = 1.2
 """A group of values begins at this many times the greatest one below it, at least."""
@@ -46,15 +53,15 @@ class Tail:
         """Whether there were enough values to say something about."""
         return len(self._values) >= LEAST_VALUES
 
-    def beyond(self, value: float, place: int, population: int) -> bool:
-        """Tell whether `value` is beyond the reach of the tail.
+    def beyond(self, greatest: Sequence[float], population: int) -> bool:
+        """Tell whether values are beyond the reach of the tail.
 
         Args:
-            value: The greatest but for `place - 1` of those that are in question.
-            place: How many of them are as great or greater, at least 1.
+            greatest: Those in question, at least one, the greatest first.
             population: Of how many they are the greatest.
         """
-        if value > self.reach(_fewest(place) / max(1, population)):
+        value, place = greatest[-1], len(greatest)
+        if value > self.reach(_fewest(place) / max(1, population), _steepness(greatest)):
             return True
         # As many of the sample itself may already be beyond, and of far fewer than the whole population.
         greater = 2
@@ -65,17 +72,18 @@ class Tail:
             greater += max(1, greater // 2)
         return False
 
-    def reach(self, share: float) -> float:
+    def reach(self, share: float, at_end: float = math.inf) -> float:
         """Return how much the greatest `share` of all may amount to, at least, by chance.
 
         Args:
             share: More than 0, of all that the sample is one of, those without any included.
+            at_end: How steep the tail is among them, at most.
         """
         if not self._values:
             return 0.0
         among = share * self._size / len(self._values)
-        reaches = (value * max(1.0, above / among) ** steepness for value, above, steepness in self._anchors)
-        return min(reaches, default=0.0)
+        end = math.log(max(1.0, 1.0 / among))
+        return min((anchor.reach(among, at_end, end) for anchor in self._anchors), default=0.0)
 
     def group(self) -> float | None:
         """Return from where on the greatest ones are a group of their own; None when there is no such group.
@@ -99,8 +107,29 @@ class Tail:
         return found
 
 
-def _anchors(values: Sequence[float]) -> list[tuple[float, float, float]]:
-    """Return points of the tail: the value, the share of all above it at most, and how steep it is there at most."""
+class _Anchor(NamedTuple):
+    """A point of the tail.
+
+    Args:
+        value: Of a quantile.
+        share: How many are above it, of all.
+        most: How many are at most.
+        steepness: Of the tail there, at most.
+    """
+
+    value: float
+    share: float
+    most: float
+    steepness: float
+
+    def reach(self, among: float, at_end: float, end: float) -> float:
+        """Return what the greatest share amounts to; `end` is the logarithm of its inverse, see `Tail.reach`."""
+        flattens = max(1.0, end / -math.log(self.share))
+        steepness = min(self.steepness, at_end * flattens)
+        return self.value * max(1.0, self.most / among) ** steepness
+
+
+def _anchors(values: Sequence[float]) -> list[_Anchor]:
     size = len(values)
     anchors = []
     for low, high in _PAIRS if size >= LEAST_VALUES else ():
@@ -110,8 +139,17 @@ def _anchors(values: Sequence[float]) -> list[tuple[float, float, float]]:
         value = values[int(high * size)]
         seen = math.log(value / values[int(low * size)]) / math.log((1.0 - low) / (1.0 - high))
         steepest = seen * between / _fewest(between)
-        anchors.append((value, _most(above) / size, max(seen, min(_STEEPEST, steepest))))
+        anchors.append(_Anchor(value, 1.0 - high, _most(above) / size, max(seen, min(_STEEPEST, steepest))))
     return anchors
+
+
+def _steepness(greatest: Sequence[float]) -> float:
+    """Return how steep a tail is at its end, at most, by its greatest values (Hill 1975); without bound for one."""
+    distances = len(greatest) - 1
+    if distances < 1 or greatest[-1] <= 0.0:
+        return math.inf
+    seen = sum(math.log(value / greatest[-1]) for value in greatest[:-1]) / distances
+    return seen * distances / _fewest(distances, _Z_OF_END)
 
 
 def _most(count: float) -> float:
@@ -119,10 +157,10 @@ def _most(count: float) -> float:
     return count * (1.0 - 1.0 / (9.0 * count) + _Z / (3.0 * math.sqrt(count))) ** 3
 
 
-def _fewest(count: float) -> float:
+def _fewest(count: float, z: float = _Z) -> float:
     """Return how many there may be expected where `count` are seen, at least.
 
     Both are quantiles of the gamma distribution (Wilson and Hilferty 1931, "The distribution of chi-square"); the
     approximation errs to the cautious side where there are few.
     """
-    return max(0.001, count * max(0.0, 1.0 - 1.0 / (9.0 * count) - _Z / (3.0 * math.sqrt(count))) ** 3)
+    return max(0.001, count * max(0.0, 1.0 - 1.0 / (9.0 * count) - z / (3.0 * math.sqrt(count))) ** 3)

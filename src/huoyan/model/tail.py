@@ -126,7 +126,7 @@ class _Anchor(NamedTuple):
         """Return what the greatest share amounts to; `end` is the logarithm of its inverse, see `Tail.reach`."""
         flattens = max(1.0, end / -math.log(self.share))
         steepness = min(self.steepness, at_end * flattens)
-        return self.value * max(1.0, self.most / among) ** steepness
+        return self.value * math.pow(max(1.0, self.most / among), steepness)
 
 
 def _anchors(values: Sequence[float]) -> list[_Anchor]:

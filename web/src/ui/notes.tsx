@@ -2,6 +2,7 @@ import { Alert, Button, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
+import { Problem } from "../api/client";
 
 export function ErrorNote({ error, retry }: { error: Error; retry?: () => void }) {
   const { t } = useTranslation();
@@ -17,6 +18,13 @@ export function ErrorNote({ error, retry }: { error: Error; retry?: () => void }
       </Stack>
     </Alert>
   );
+}
+
+/** For a page of one thing that could not be loaded: that there is none, or what went wrong. */
+export function MissingNote({ error, none, retry }: { error: Error; none: string; retry: () => void }) {
+  // A number that is none is told as invalid: 422.
+  const missing = error instanceof Problem && [404, 422].includes(error.status);
+  return missing ? <EmptyNote>{none}</EmptyNote> : <ErrorNote error={error} retry={retry} />;
 }
 
 export function EmptyNote({ children }: { children: ReactNode }) {

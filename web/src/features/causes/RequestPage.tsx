@@ -1,12 +1,11 @@
-import { Code, CopyButton, Group, Loader, SimpleGrid, Stack, Text, Title, UnstyledButton } from "@mantine/core";
+import { Code, CopyButton, Group, Loader, Stack, Text, Title, UnstyledButton } from "@mantine/core";
 import { Link, useParams } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { Problem } from "../../api/client";
 import { useKeptRequest, type KeptRequest } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { Facts, type Fact } from "../../ui/Facts";
 import { seconds } from "../../ui/format";
-import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { MissingNote } from "../../ui/notes";
 import { Ago, Clock } from "../../ui/time";
 import { BreakdownBar, BreakdownTable } from "./BreakdownBar";
 import { breakdownOf, wholeOf } from "./breakdown";
@@ -17,11 +16,7 @@ export function RequestPage() {
   const { requestId } = useParams({ from: "/requests/$requestId" });
   const request = useKeptRequest(Number(requestId));
   if (request.isPending) return <Loader size="sm" />;
-  if (request.isError) {
-    // A number that is none is told as invalid: 422.
-    const missing = request.error instanceof Problem && [404, 422].includes(request.error.status);
-    return missing ? <EmptyNote>{t("request.notFound")}</EmptyNote> : <ErrorNote error={request.error} retry={() => void request.refetch()} />;
-  }
+  if (request.isError) return <MissingNote error={request.error} none={t("request.notFound")} retry={() => void request.refetch()} />;
   const data = request.data;
   const slices = wholeOf(data.breakdown, data.duration_s, 0);
   const calls = breakdownOf(data.breakdown)?.slices ?? [];
@@ -37,7 +32,7 @@ export function RequestPage() {
         </Text>
       </div>
       <Card>
-        <Facts request={data} />
+        <RequestFacts request={data} />
       </Card>
       <Card title={t("breakdown.title")} aside={<Text size="sm" className="num">{seconds(data.duration_s)}</Text>}>
         <Stack gap="xs">
@@ -68,9 +63,9 @@ function EndpointLink({ request }: { request: KeptRequest }) {
   );
 }
 
-function Facts({ request }: { request: KeptRequest }) {
+function RequestFacts({ request }: { request: KeptRequest }) {
   const { t } = useTranslation();
-  const facts: [string, ReactNode][] = [
+  const facts: Fact[] = [
     [
       t("run.service"),
       <Link key="service" to="/services/$service" params={{ service: request.service }} style={{ textDecoration: "underline" }}>
@@ -86,23 +81,10 @@ function Facts({ request }: { request: KeptRequest }) {
       </span>,
     ],
     [t("request.kept"), t(`request.why.${request.kept}`, { count: request.among })],
-    ...Object.entries(request.labels).map(([name, value]): [string, ReactNode] => [name, value]),
-    ...(request.trace_id ? [[t("request.trace"), <Copied key="trace" value={request.trace_id} />] as [string, ReactNode]] : []),
+    ...Object.entries(request.labels).map(([name, value]): Fact => [name, value]),
+    ...(request.trace_id ? [[t("request.trace"), <Copied key="trace" value={request.trace_id} />] as Fact] : []),
   ];
-  return (
-    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="sm" data-testid="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <Text size="xs" c="dimmed">
-            {name}
-          </Text>
-          <Text size="sm" component="div" style={{ overflowWrap: "anywhere" }}>
-            {value}
-          </Text>
-        </div>
-      ))}
-    </SimpleGrid>
-  );
+  return <Facts facts={facts} name="facts" />;
 }
 
 function Copied({ value }: { value: string }) {

@@ -1,11 +1,10 @@
 import { Badge, Group, Loader, SimpleGrid, Stack, Table, Text, Timeline, Title } from "@mantine/core";
 import { useParams } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { Problem } from "../../api/client";
 import { useIncident, type IncidentDetail } from "../../api/queries";
 import { STATE_COLOR } from "../../app/theme";
 import { Card } from "../../ui/Card";
-import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { EmptyNote, MissingNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock } from "../../ui/time";
 import { RunTable } from "../runs/RunTable";
@@ -24,14 +23,7 @@ export function IncidentPage() {
   const { incidentId } = useParams({ from: "/incidents/$incidentId" });
   const incident = useIncident(Number(incidentId));
   if (incident.isPending) return <Loader size="sm" />;
-  if (incident.isError) {
-    const missing = incident.error instanceof Problem && [404, 422].includes(incident.error.status);
-    return missing ? (
-      <EmptyNote>{t("incidents.notFound")}</EmptyNote>
-    ) : (
-      <ErrorNote error={incident.error} retry={() => void incident.refetch()} />
-    );
-  }
+  if (incident.isError) return <MissingNote error={incident.error} none={t("incidents.notFound")} retry={() => void incident.refetch()} />;
   const data = incident.data;
   return (
     <Stack>

@@ -1,13 +1,12 @@
 import { Anchor, Code, CopyButton, Group, Loader, Progress, SimpleGrid, Stack, Text, Title, UnstyledButton } from "@mantine/core";
 import { Link, useParams } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { Problem } from "../../api/client";
 import { useRun, useRunChildren, type Run } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { Facts, type Fact } from "../../ui/Facts";
 import { seconds, share } from "../../ui/format";
 import { JsonView } from "../../ui/JsonView";
-import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { EmptyNote, MissingNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock, Elapsed } from "../../ui/time";
 import { AttemptTimeline } from "./AttemptTimeline";
@@ -24,10 +23,7 @@ export function RunPage() {
   const run = useRun(runId);
   const children = useRunChildren(runId);
   if (run.isPending) return <Loader size="sm" />;
-  if (run.isError) {
-    const missing = run.error instanceof Problem && run.error.status === 404;
-    return missing ? <EmptyNote>{t("run.notFound")}</EmptyNote> : <ErrorNote error={run.error} retry={() => void run.refetch()} />;
-  }
+  if (run.isError) return <MissingNote error={run.error} none={t("run.notFound")} retry={() => void run.refetch()} />;
   const data = run.data;
   return (
     <Stack>
@@ -57,7 +53,7 @@ export function RunPage() {
       )}
       {data.progress && <Advance progress={data.progress} moving={data.state === "started" && !data.stuck} />}
       <Card>
-        <Facts run={data} />
+        <RunFacts run={data} />
       </Card>
       <WorkflowCard runId={runId} />
       {data.attempts.length > 0 && (
@@ -176,36 +172,23 @@ function Arguments({ run }: { run: Run }) {
   );
 }
 
-function Facts({ run }: { run: Run }) {
+function RunFacts({ run }: { run: Run }) {
   const { t } = useTranslation();
-  const facts: [string, ReactNode][] = [
+  const facts: Fact[] = [
     [t("run.service"), run.service],
     [t("run.framework"), run.framework],
     [t("run.queue"), run.queue || "–"],
     [t("run.worker"), run.worker || "–"],
     [t("run.enqueued"), <Clock key="e" at={run.enqueued_at} />],
-    ...(run.eta ? ([[t("run.due"), <Clock key="d" at={run.eta} />]] as [string, ReactNode][]) : []),
+    ...(run.eta ? ([[t("run.due"), <Clock key="d" at={run.eta} />]] as Fact[]) : []),
     [t("run.started"), <Clock key="s" at={run.started_at} />],
     [t("run.finished"), run.finished_at ? <Clock key="f" at={run.finished_at} /> : "–"],
     [t("run.wait"), seconds(run.wait_s)],
     [t("run.duration"), run.state === "started" ? <Elapsed key="a" since={run.started_at} /> : seconds(run.duration_s)],
     [t("run.attempts"), run.attempt_count],
-    ...(run.redelivery ? ([[t("run.redelivery"), t(`run.redeliveries.${run.redelivery}`)]] as [string, ReactNode][]) : []),
-    ...(run.heartbeat_s ? ([[t("run.promised"), seconds(run.heartbeat_s)]] as [string, ReactNode][]) : []),
-    ...Object.entries(run.labels).map(([name, value]) => [name, value] as [string, ReactNode]),
+    ...(run.redelivery ? ([[t("run.redelivery"), t(`run.redeliveries.${run.redelivery}`)]] as Fact[]) : []),
+    ...(run.heartbeat_s ? ([[t("run.promised"), seconds(run.heartbeat_s)]] as Fact[]) : []),
+    ...Object.entries(run.labels).map(([name, value]) => [name, value] as Fact),
   ];
-  return (
-    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="sm">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <Text size="xs" c="dimmed">
-            {name}
-          </Text>
-          <Text size="sm" component="div" style={{ overflowWrap: "anywhere" }}>
-            {value}
-          </Text>
-        </div>
-      ))}
-    </SimpleGrid>
-  );
+  return <Facts facts={facts} />;
 }

@@ -1,14 +1,13 @@
-import { Group, Loader, SimpleGrid, Stack, Table, Text, Title } from "@mantine/core";
+import { Group, Loader, Stack, Table, Text, Title } from "@mantine/core";
 import { Link, useParams } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { Problem } from "../../api/client";
 import { useSchedule, type ScheduleDetail } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { Facts, type Fact } from "../../ui/Facts";
 import { DataTable, Figure } from "../../ui/DataTable";
 import { seconds } from "../../ui/format";
 import { useNarrow } from "../../ui/narrow";
-import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { EmptyNote, MissingNote } from "../../ui/notes";
 import { Ago, Clock } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { GapNote } from "../gaps/GapNote";
@@ -26,10 +25,7 @@ export function SchedulePage() {
   const key = useParams({ from: "/schedules/$service/$framework/$scheduleId" });
   const schedule = useSchedule(key.service, key.framework, key.scheduleId);
   if (schedule.isPending) return <Loader size="sm" />;
-  if (schedule.isError) {
-    const missing = schedule.error instanceof Problem && schedule.error.status === 404;
-    return missing ? <EmptyNote>{t("schedule.notFound")}</EmptyNote> : <ErrorNote error={schedule.error} retry={() => void schedule.refetch()} />;
-  }
+  if (schedule.isError) return <MissingNote error={schedule.error} none={t("schedule.notFound")} retry={() => void schedule.refetch()} />;
   const data = schedule.data;
   return (
     <Stack>
@@ -41,7 +37,7 @@ export function SchedulePage() {
       </Group>
       <BlindBanner />
       <Card>
-        <Facts schedule={data} />
+        <ScheduleFacts schedule={data} />
       </Card>
       <Card title={t("schedule.slots")} aside={<SlotStrip slots={data.recent} />}>
         <Slots schedule={data} />
@@ -54,10 +50,10 @@ export function SchedulePage() {
   );
 }
 
-function Facts({ schedule }: { schedule: ScheduleDetail }) {
+function ScheduleFacts({ schedule }: { schedule: ScheduleDetail }) {
   const { t, i18n } = useTranslation();
   const said = words(schedule, t, i18n.language);
-  const facts: [string, ReactNode][] = [
+  const facts: Fact[] = [
     [
       t("run.task"),
       schedule.task ? (
@@ -78,20 +74,7 @@ function Facts({ schedule }: { schedule: ScheduleDetail }) {
     [t("schedule.missedCount"), schedule.missed_count],
     [t("schedule.lastMissed"), schedule.last_missed_at ? <Clock key="missed" at={schedule.last_missed_at} /> : "–"],
   ];
-  return (
-    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="sm">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <Text size="xs" c="dimmed">
-            {name}
-          </Text>
-          <Text size="sm" component="div" style={{ overflowWrap: "anywhere" }}>
-            {value}
-          </Text>
-        </div>
-      ))}
-    </SimpleGrid>
-  );
+  return <Facts facts={facts} />;
 }
 
 function Slots({ schedule }: { schedule: ScheduleDetail }) {

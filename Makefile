@@ -17,12 +17,13 @@ demo: ## Show it at work: two applications, faults to inject (HUOYAN_PORT=8650)
 	@scripts/setup demo
 	@$(BIN)/huoyan demo
 
+# Where bytecode is switched off, as in many images, each of the hundreds of processes that tests start would compile Huoyan anew.
 test: ## Check everything, the cheap things first (what CI runs)
 	@scripts/setup
 	@scripts/servers
 	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) types web-checks lint docs-check
 	@echo "== tests"
-	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --maxfail 10 --max-suite-reruns 5 -rR --durations 10
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --maxfail 10 --max-suite-reruns 5 -rR --durations 10
 
 lint: ## Style, formatting and the import rules
 	@echo "== lint"

@@ -7,6 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
+import celery
+
 from tests.servers import HuoyanServer, ServerProcess, wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -91,12 +93,13 @@ class Deployment:
         """Wait until what the worker does is heard: it has to be asked for its events first."""
 
         numbers = count()
+        with celery.Celery("warm", broker=self.env["TEST_BROKER"], set_as_current=False) as app:
 
-        def heard() -> bool:
-            self.publish(f"warm-{next(numbers)}", 1)
-            return bool(self.server.get("/runs", state="succeeded")["items"])
+            def heard() -> bool:
+                app.send_task("orders.work", ("ok", 0), task_id=f"warm-{next(numbers)}")
+                return bool(self.server.get("/runs", state="succeeded")["items"])
 
-        wait_until(heard, 40.0, lambda: f"the worker to be heard; {self.worker.log_tail()}", interval_s=0.5)
+            wait_until(heard, 40.0, lambda: f"the worker to be heard; {self.worker.log_tail()}", interval_s=0.5)
 
     def _command(self) -> list[str | Path]:
         return [

@@ -21,8 +21,8 @@ from huoyan.client.process import Client
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.errors import ConfigurationError
 from huoyan.model.event import EventKind as K
-from huoyan.model.run import Run, RunState, RunView
-from tests.contract.adapters.contract import only, runs, states
+from huoyan.model.run import RunState
+from tests.contract.adapters.contract import by_task, only, runs, states
 from tests.contract.adapters.dramatiq import BROKERS, DramatiqAdapter, Picky, make
 from tests.servers import RedisServer, wait_until
 
@@ -41,11 +41,6 @@ def stub(client: Client) -> Iterator[DramatiqAdapter]:
     started = DramatiqAdapter(StubBroker())
     yield started
     started.close()
-
-
-def by_task(transport: MemoryTransport) -> dict[str, tuple[RunView, Run]]:
-    """Return the runs by the name of their actor, without its number."""
-    return {shown.task.rpartition("_")[0]: (shown, run) for shown, run in runs(transport)}
 
 
 def test_a_run_has_its_actor_its_queue_and_its_wait(adapter: DramatiqAdapter, transport: MemoryTransport) -> None:

@@ -105,6 +105,11 @@ class AdapterUnderTest(Protocol):
         """End everything."""
 
 
+def by_task(transport: MemoryTransport) -> dict[str, tuple[RunView, Run]]:
+    """Return the runs by the name of their function, without its module and its number."""
+    return {shown.task.rpartition(".")[2].rpartition("_")[0]: (shown, run) for shown, run in runs(transport)}
+
+
 class Base:
     """What drivers have in common: what can be done is what the table of capabilities says of the framework."""
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
-from huoyan.client import breakdown, process
+from huoyan.client import breakdown, process, routes
 from huoyan.client.exposition import answer, register
 from huoyan.client.guard import guard, warn
 from huoyan.client.metrics import RequestMetrics
 from huoyan.client.reporter import Reporter
-from huoyan.client import routes
 from huoyan.client.routes import METHODS, OTHER_METHOD, UNMATCHED, trace_id
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from huoyan.client import guard, process, totals, watch
+from huoyan.client.emitter import Emitter
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
@@ -48,6 +49,15 @@ def local_client() -> Iterator[Client]:
     """Install a client without a server, which counts in the process."""
     with installed(Client(Settings(service="shop"))) as new:
         yield new
+
+
+@pytest.fixture
+def emitters() -> Iterator[list[Emitter]]:
+    """Close what a test opens."""
+    opened: list[Emitter] = []
+    yield opened
+    for emitter in opened:
+        emitter.close(1)
 
 
 class installed:  # noqa: N801 - reads like a function

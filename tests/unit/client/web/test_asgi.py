@@ -1,4 +1,4 @@
-"""Requests of FastAPI and Starlette applications: counted by template, timed without their background, never disturbed."""
+"""Requests of FastAPI and Starlette applications: counted by template, timed without background, never disturbed."""
 
 import asyncio
 import time
@@ -12,11 +12,8 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, WebSocke
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route
 from starlette.websockets import WebSocketDisconnect
 
@@ -25,30 +22,9 @@ from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.client.web.asgi import Middleware
-from huoyan.errors import ConfigurationError
 from huoyan.signals.metrics.application import HTTP_WEBSOCKETS, HTTP_WEBSOCKETS_OPEN
 from tests.unit.client.conftest import installed
-
-
-def watched(app: Any, **options: Any) -> Any:
-    return huoyan.watch(app, registry=CollectorRegistry(), **options)
-
-
-def requests_to(app: Any, *paths: str, method: str = "GET") -> list[int]:
-    async def run() -> list[int]:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
-            return [(await http.request(method, path)).status_code for path in paths]
-
-    return asyncio.run(run())
-
-
-def counted(client: Client) -> dict[tuple[str, str, int], int]:
-    return {
-        (method, endpoint, status): int(counter.value)
-        for (method, endpoint), series in client.metrics.requests.series.items()
-        for status, counter in series.statuses.items()
-    }
+from tests.unit.client.web.asking import counted, hello, ignore, nothing, requests_to, watched
 
 
 def test_requests_are_counted_by_template_method_and_status(local_client: Client) -> None:
@@ -95,7 +71,7 @@ def test_prefixes_of_routers_and_mounts_are_part_of_the_template(local_client: C
     sub = FastAPI()
     sub.get("/items/{item}")(item)
     app.mount("/sub", sub)
-    plain = Starlette(routes=[Route("/{name}", _hello), Mount("/deep", routes=[Route("/{name}", _hello)])])
+    plain = Starlette(routes=[Route("/{name}", hello), Mount("/deep", routes=[Route("/{name}", hello)])])
     app.mount("/plain", plain)
     watched(app)
     paths = ["/eu/shop/v1/items/1", "/v1/items/1", "/sub/items/1", "/plain/ann", "/plain/deep/ann", "/sub/none/at/all"]
@@ -111,11 +87,13 @@ def test_prefixes_of_routers_and_mounts_are_part_of_the_template(local_client: C
 
 
 def test_the_parameters_of_mounts_stay_names(local_client: Client) -> None:
-    deep = Mount("/shops/{shop:int}", routes=[Route("/", _hello), Route("/{name}", _hello)])
-    tenant = Starlette(routes=[Route("/{name}", _hello), Mount("/plain", routes=[Route("/", _hello)]), deep])
-    hosted = Host("{anything:path}", Starlette(routes=[Mount("/at/{place}", routes=[Route("/{name}", _hello)])]))
+    deep = Mount("/shops/{shop:int}", routes=[Route("/", hello), Route("/{name}", hello)])
+    tenant = Starlette(routes=[Route("/{name}", hello), Mount("/plain", routes=[Route("/", hello)]), deep])
+    hosted = Host("{anything:path}", Starlette(routes=[Mount("/at/{place}", routes=[Route("/{name}", hello)])]))
     app = watched(Starlette(routes=[Mount("/tenants/{tenant}", tenant), hosted]))
-    paths = [f"/tenants/t{number}/{end}" for number in range(20) for end in ("ann", "plain/", "shops/7/ann", "shops/7/")]
+    paths = [
+        f"/tenants/t{number}/{end}" for number in range(20) for end in ("ann", "plain/", "shops/7/ann", "shops/7/")
+    ]
     assert requests_to(app, *paths, "/tenants/t1/none/at/all", "/at/here/ann") == [200] * 80 + [404, 200]
     assert {endpoint: count for (_, endpoint, _), count in counted(local_client).items()} == {
         "/tenants/{tenant}/{name}": 20,
@@ -125,10 +103,6 @@ def test_the_parameters_of_mounts_stay_names(local_client: Client) -> None:
         "/tenants/{tenant}/{path}": 1,
         "/at/{place}/{name}": 1,
     }
-
-
-async def _hello(request: Request) -> Response:
-    return PlainTextResponse("hello")
 
 
 def test_a_root_path_is_no_part_of_the_template(local_client: Client) -> None:
@@ -147,7 +121,7 @@ def test_a_root_path_is_no_part_of_the_template(local_client: Client) -> None:
 
 
 def test_plain_starlette_applications_are_measured(local_client: Client) -> None:
-    app = watched(Starlette(routes=[Route("/hello/{name}", _hello)]))
+    app = watched(Starlette(routes=[Route("/hello/{name}", hello)]))
     assert requests_to(app, "/hello/ann", "/hello/bob", "/bye") == [200, 200, 404]
     assert counted(local_client) == {("GET", "/hello/{name}", 200): 2, ("GET", "unmatched", 404): 1}
 
@@ -184,7 +158,7 @@ def test_a_cancelled_request_is_counted_and_no_longer_in_flight(local_client: Cl
 
     async def run() -> None:
         scope = {"type": "http", "method": "GET", "path": "/slow", "headers": [], "query_string": b""}
-        request = asyncio.create_task(app(scope, _nothing, _ignore))
+        request = asyncio.create_task(app(scope, nothing, ignore))
         await begun.wait()
         assert local_client.metrics.requests.in_flight == 1
         request.cancel()
@@ -194,14 +168,6 @@ def test_a_cancelled_request_is_counted_and_no_longer_in_flight(local_client: Cl
     asyncio.run(run())
     assert counted(local_client) == {("GET", "/slow", 499): 1}
     assert local_client.metrics.requests.in_flight == 0
-
-
-async def _nothing() -> dict[str, Any]:
-    await asyncio.sleep(60)
-    return {}
-
-
-async def _ignore(message: Any) -> None: ...
 
 
 def test_the_time_of_a_request_excludes_its_background_tasks(local_client: Client) -> None:
@@ -250,7 +216,7 @@ def test_only_the_last_part_of_the_body_ends_a_request(local_client: Client) -> 
     app = huoyan.asgi(hinted, registry=CollectorRegistry())
 
     async def run() -> None:
-        await app({"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, _ignore)
+        await app({"type": "http", "method": "GET", "path": "/", "headers": []}, nothing, ignore)
 
     asyncio.run(run())
     assert in_flight == [1, 0]
@@ -271,7 +237,7 @@ def test_an_example_belongs_to_the_trace_that_opentelemetry_is_in(local_client: 
     headers = [(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")]
 
     async def run() -> None:
-        await app({"type": "http", "method": "GET", "path": "/", "headers": headers}, _nothing, _ignore)
+        await app({"type": "http", "method": "GET", "path": "/", "headers": headers}, nothing, ignore)
 
     asyncio.run(run())
     (example,) = local_client.examples.traced()["GET", "unmatched"]
@@ -292,84 +258,6 @@ def test_endpoints_are_bounded(local_client: Client) -> None:
         series.status(200).add()
     assert len(requests.series) <= 1001
     assert sum(series.statuses[200].value for series in requests.series.values()) == 2000
-
-
-def test_monitoring_paths_do_not_measure_themselves(local_client: Client) -> None:
-    app = FastAPI()
-    app.get("/health")(lambda: "ok")
-    app.get("/ready")(lambda: "ok")
-    watched(app, exclude=["/ready"])
-    assert requests_to(app, "/health", "/metrics", "/favicon.ico", "/ready") == [200, 200, 404, 200]
-    assert counted(local_client) == {}
-
-
-def test_metrics_are_served_and_not_part_of_the_api_description(local_client: Client) -> None:
-    app = FastAPI()
-    app.get("/hello")(lambda: "hello")
-    watched(app)
-    http = TestClient(app)
-    http.get("/hello")
-    exposed = http.get("/metrics").text
-    assert 'http_requests_total{method="GET",endpoint="/hello",http_status="200"} 1.0' in exposed
-    assert "/metrics" not in app.openapi()["paths"]
-
-
-def test_a_route_for_everything_does_not_hide_the_metrics(local_client: Client) -> None:
-    app = watched(FastAPI())
-    app.get("/{path:path}")(lambda path: "page")
-    http = TestClient(app)
-    assert "http_requests_in_flight" in http.get("/metrics").text
-    assert http.get("/other").json() == "page"
-
-
-def test_no_request_has_to_come_by_the_metrics_route(local_client: Client) -> None:
-    app = watched(FastAPI())
-    app.get("/hello")(lambda: "hello")
-    app.host("other.example", Starlette())
-    http = TestClient(app)
-    assert "http_requests" in http.get("/metrics", headers={"host": "other.example"}).text
-    paths = [getattr(route, "path", None) for route in app.router.routes]
-    assert paths.index("/hello") < paths.index("/metrics") == len(paths) - 2
-
-
-def test_a_metrics_route_of_the_application_stays_in_charge(local_client: Client) -> None:
-    app = watched(FastAPI())
-    app.get("/metrics")(lambda: "my own")
-    assert TestClient(app).get("/metrics").json() == "my own"
-    mounted = watched(FastAPI())
-    mounted.mount("/metrics", make_asgi_app(CollectorRegistry()))
-    assert "http_requests" not in TestClient(mounted).get("/metrics").text
-
-
-def test_the_metrics_path_can_be_moved_or_left_out(local_client: Client) -> None:
-    moved = watched(FastAPI(), metrics_path="/internal/metrics")
-    assert requests_to(moved, "/metrics", "/internal/metrics") == [404, 200]
-    without = watched(FastAPI(), metrics_path=None)
-    assert requests_to(without, "/metrics") == [404]
-
-
-def test_the_metrics_route_stands_behind_the_applications_own_middleware(local_client: Client) -> None:
-    app = FastAPI()
-
-    async def only_with_key(request: Request, call_next: Any) -> Response:
-        return await call_next(request) if request.headers.get("x-key") == "k" else Response(status_code=403)
-
-    app.add_middleware(BaseHTTPMiddleware, dispatch=only_with_key)
-    watched(app)
-    http = TestClient(app)
-    assert http.get("/metrics").status_code == 403
-    assert http.get("/metrics", headers={"x-key": "k"}).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"metrics_path": "metrics"}, {"metrics_path": 5}, {"exclude": "/x"}, {"exclude": ["x"]}, {"registry": 5}],
-)
-def test_wrong_options_are_refused(local_client: Client, options: dict[str, Any]) -> None:
-    app = FastAPI()
-    with pytest.raises(ConfigurationError):
-        huoyan.watch(app, **options)
-    assert requests_to(app, "/metrics") == [404]
 
 
 def test_an_application_that_runs_already_can_be_watched(local_client: Client) -> None:
@@ -445,7 +333,7 @@ def test_websockets_are_counted_apart_from_requests(local_client: Client) -> Non
     watched(app)
     total = local_client.measurements.counter(HTTP_WEBSOCKETS)
     still_open = local_client.measurements.gauge(HTTP_WEBSOCKETS_OPEN)
-    with pytest.raises(ZeroDivisionError), TestClient(app).websocket_connect("/rooms/7") as connection:
+    with pytest.raises(ZeroDivisionError), TestClient(app).websocket_connect("/rooms/7") as connection:  # noqa: PT012
         assert {key: child.value for key, child in still_open.series()} == {("/rooms/{room}",): 1}
         connection.send_text("hello")
         connection.receive_text()

@@ -1,7 +1,8 @@
 """A store on SQLite and on PostgreSQL, empty and full."""
 
 import random
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -38,9 +39,42 @@ def store(url, clock) -> Iterator[Store]:
     opened.close()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def opened(request, tmp_path_factory) -> Iterator[Callable[[], Store]]:
+    """Give a function that opens an empty store for all tests of a module that only read what is filled in once."""
+    stores: list[Store] = []
+    names: list[str] = []
+
+    def open_one() -> Store:
+        if request.param == "sqlite":
+            url = migrated_sqlite(tmp_path_factory.mktemp("store") / "huoyan.db")
+        else:
+            names.append(f"read_{uuid.uuid4().hex[:12]}")
+            url = request.getfixturevalue("postgres_server").make_migrated(names[-1])
+        stores.append(Store.open(url, StandingClock()))
+        return stores[-1]
+
+    yield open_one
+    for store in stores:
+        store.close()
+    for name in names:
+        request.getfixturevalue("postgres_server").give_back(name)
+
+
 @pytest.fixture
 def crowd(store, clock) -> dict[str, RunView]:
     """Store 400 runs of several services, tasks, queues, workers and states; return what they look like by id."""
+    return _fill(store, clock)
+
+
+@pytest.fixture(scope="module")
+def full(opened) -> tuple[Store, dict[str, RunView]]:
+    """Give a store with the same, and what they look like by id, to tests that only read."""
+    store = opened()
+    return store, _fill(store, store.clock)
+
+
+def _fill(store: Store, clock: StandingClock) -> dict[str, RunView]:
     rng = random.Random(2)
     events: list[TaskEvent] = []
     for number in range(400):

@@ -55,7 +55,8 @@ def _meets(seen: RunView, filters: RunFilters) -> bool:
 
 
 @pytest.mark.parametrize("filters", _FILTERS, ids=repr)
-def test_pages_hold_every_run_that_meets_the_filters_once_and_newest_first(store, crowd, filters):
+def test_pages_hold_every_run_that_meets_the_filters_once_and_newest_first(full, filters):
+    store, crowd = full
     expected = [seen for seen in crowd.values() if _meets(seen, filters)]
     found = all_ids(store, filters, 17)
     assert sorted(found) == sorted(seen.id for seen in expected)
@@ -65,7 +66,8 @@ def test_pages_hold_every_run_that_meets_the_filters_once_and_newest_first(store
 
 
 @pytest.mark.parametrize("filters", _FILTERS, ids=repr)
-def test_counts_are_of_every_run_and_each_facet_ignores_its_own_filter(store, crowd, filters):
+def test_counts_are_of_every_run_and_each_facet_ignores_its_own_filter(full, filters):
+    store, crowd = full
     counts = store.runs.counts(filters)
     assert counts.exact
     assert counts.total == sum(_meets(seen, filters) for seen in crowd.values())
@@ -77,7 +79,8 @@ def test_counts_are_of_every_run_and_each_facet_ignores_its_own_filter(store, cr
         assert counts[facet] == dict(expected), facet
 
 
-def test_active_and_ended_at_once_is_nothing(store, crowd):
+def test_active_and_ended_at_once_is_nothing(full):
+    store, _ = full
     filters = RunFilters(active_only=True, state=("failed",))
     assert store.runs.page(filters).items == []
     assert store.runs.counts(filters).total == 0
@@ -140,14 +143,16 @@ def test_what_is_said_twice_changes_nothing(store, clock):
     assert (store.runs.get("a"), store.runs.counts(RunFilters()), store.failures.page()) == before
 
 
-@pytest.fixture
-def library(store, clock) -> Store:
+@pytest.fixture(scope="module")
+def library(opened) -> Store:
+    """Give a store with three runs that hold text; its tests only read."""
+    store = opened()
     events = [
         *life("a1b2c3d4", T - 90, args=[4711, "Anna@example.com"], kwargs={"note": "schöne Grüße 100%_sure"}),
         *life("b", T - 80, args="('Bob', 'quote \" here')", task="mail.send"),
         *life("c", T - 70, EventKind.FAILED, kwargs={"card": "visa"}),
     ]
-    record(store, events, clock)
+    record(store, events, store.clock)
     store.texts.index()
     return store
 

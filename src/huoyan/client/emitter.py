@@ -362,7 +362,15 @@ class Emitter:
                 batch.examples = self._take_examples()
             # Frames stay in the outbox, and what is in it is what is sent, whatever batch they go with.
             batch.measurements = outbox.take() if outbox is not None else []
-            told = (batch.events, batch.queues, batch.schedules, batch.measurements, batch.examples, batch.gaps)
+            told = (
+                batch.events,
+                batch.queues,
+                batch.schedules,
+                batch.measurements,
+                batch.examples,
+                batch.gaps,
+                batch.gone,
+            )
             if not any(told) and batch.process is None:
                 self._urgent = False
                 self._first_at = None

@@ -76,7 +76,7 @@ def task(
         client = process.client()
         if not client.settings.enabled:
             return decorated
-        client.inherit(client.settings.service if service is None else service, FRAMEWORK)
+        client.inherit()
         return _Watch(decorated, name or task_name(decorated), queue, service, checked_labels, heartbeat_s).wrapper()
 
     return decorate if function is None else decorate(function)

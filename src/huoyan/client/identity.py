@@ -27,6 +27,7 @@ class Process:
         self._given = ""
         self._reports = True
         self._children = False
+        self.settled = True
         self._tally: Tally | None = None
         self._begin()
 
@@ -37,10 +38,11 @@ class Process:
 
     @property
     def worker(self) -> str:
-        """`service@host:pid`, or the name that a framework gave."""
-        if not self._worker:
-            self._worker = self._given or f"{self._service or self.framework or 'python'}@{self.host}:{self.pid}"
-        return self._worker
+        """`service@host:pid`, or the name that a framework gave. Once it was said, it stays, if it was settled."""
+        name = self._worker or self._given or f"{self._service or self.framework or 'python'}@{self.host}:{self.pid}"
+        if self.settled:
+            self._worker = name
+        return name
 
     @property
     def name(self) -> str:

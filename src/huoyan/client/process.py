@@ -66,7 +66,7 @@ class Client:
         self._active: set[tuple[str, str]] = set()
         self._reporting = False
         self._ends_with_child = False
-        self._heir: tuple[str, str] | None = None
+        self._heir = False
         self.measurements = Measurements()
         self.examples = Examples()
         self.metrics = Metrics(self.measurements, self.examples)
@@ -89,8 +89,8 @@ class Client:
             old.close(self.settings.exit_timeout_s)
         if self.emitter is not None and self._reporting:
             self.emitter.ensure_started()
-        elif self._heir is not None:
-            self.inherit(*self._heir)
+        elif self._heir:
+            self.inherit()
 
     def _apply(self, settings: Settings, transport: Transport | None) -> None:
         self.settings = settings
@@ -175,22 +175,24 @@ class Client:
         """Begin to report: something in this process is watched."""
         with guard("watched"):
             self.process.belongs_to(reporter.service, reporter.framework)
+            self.process.settled = True
             self._reporting = True
             if not self._ends_with_child and _is_child_of_multiprocessing():
                 self._end_with_child()
             if self.emitter is not None:
                 self.emitter.ensure_started()
 
-    def inherit(self, service: str, framework: str) -> None:
-        """Begin to report before anything runs, if a process that was killed left something to send.
+    def inherit(self) -> None:
+        """Begin to send before anything runs, if a process that was killed left something.
 
         Functions are decorated while modules are imported, and a thread that nobody needs has no place there: it stays
         behind when the host forks. So it starts only when there is something for it to do.
         """
         with guard("inherit"):
-            self._heir = (service, framework)
+            self._heir = True
             if self.emitter is not None and not self._reporting and self.emitter.has_heritage:
-                self.process.belongs_to(service, framework)
+                # What is watched later in the import may say whose process it is: until then it has no name of its own.
+                self.process.settled = False
                 self.emitter.ensure_started()
 
     @property
@@ -265,6 +267,8 @@ class Client:
         return self.process.worker, [run_id for run_id, _ in list(self._active)] if known else None
 
     def _report(self, dropped: int, closing: bool) -> ProcessReport | None:
+        if not self.process.settled:
+            return None
         return self.process.report(self.settings, len(self._active), dropped, closing=closing)
 
 

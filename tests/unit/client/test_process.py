@@ -38,6 +38,17 @@ def test_without_a_service_the_first_thing_watched_names_it() -> None:
     assert Process("", SYSTEM_CLOCK).worker.startswith("python@")
 
 
+def test_a_name_that_is_not_settled_gives_way_to_the_first_thing_watched() -> None:
+    heir = Process("", SYSTEM_CLOCK)
+    heir.settled = False
+    assert heir.worker.startswith("python@")
+    heir.belongs_to("orders", "fastapi")
+    heir.settled = True
+    assert heir.worker == f"orders@{heir.host}:{os.getpid()}"
+    heir.belongs_to("later", "celery")
+    assert heir.worker.startswith("orders@")
+
+
 def test_a_framework_may_name_the_process_and_its_queues(client: Client, transport: MemoryTransport) -> None:
     reporter = Reporter(client, "celery", "shop")
     reporter.identify("celery@host-1", queues=["high", "low"])

@@ -3,21 +3,17 @@ die."""
 
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.integration.broker_deployment import FINAL, BrokerDeployment
 from tests.integration.dramatiq_app import KINDS
-from tests.servers import HuoyanServer, RabbitmqServer, RedisServer, ServerProcess, wait_until
+from tests.servers import HuoyanServer, RabbitmqServer, RedisServer, wait_until
 
-ROOT = Path(__file__).parents[2]
 COUNT = 300
-FINAL = {"succeeded", "failed", "revoked", "rejected", "dead", "lost"}
 
 EXPECTED = {
     "ok": ("succeeded", ["succeeded"]),
@@ -30,21 +26,11 @@ EXPECTED = {
 }
 
 
-class Deployment:
-    """A worker, and programs that send, watched by a Huoyan server."""
+class Deployment(BrokerDeployment):
+    """A worker of Dramatiq, and programs that send."""
 
     def __init__(self, server: HuoyanServer, broker: str) -> None:
-        self.server = server
-        self.worker = ServerProcess("dramatiq")
-        self.record = self.worker.folder / "record"
-        self.gate = self.worker.folder / "gate"
-        self.env = {
-            "TEST_BROKER": broker,
-            "TEST_RECORD": str(self.record),
-            "HUOYAN_URL": server.url,
-            "HUOYAN_REPORT_INTERVAL_S": "0.5",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-        }
+        super().__init__("dramatiq", server, broker)
 
     def work(self, processes: int) -> None:
         """Start the worker and return when all its processes work."""
@@ -52,32 +38,6 @@ class Deployment:
         command = [sys.executable, "-m", "dramatiq", "tests.integration.dramatiq_app"]
         options = [*("--processes", str(processes)), *("--threads", "4"), "--worker-shutdown-timeout", "5000"]
         self.worker.run([*command, *options], lambda: self._log().count(" works") == before + processes, env=self.env)
-
-    def python(self, *words: str) -> None:
-        """Run a program with the application in reach."""
-        done = subprocess.run(
-            [sys.executable, *words],
-            env={**os.environ, **self.env},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-
-    def executions(self) -> dict[str, list[int]]:
-        """Return the processes that executed each task, as the tasks themselves noted it."""
-        found: dict[str, list[int]] = {}
-        for line in self.record.read_text().splitlines() if self.record.exists() else []:
-            run_id, pid = line.split()
-            found.setdefault(run_id, []).append(int(pid))
-        return found
-
-    def run(self, run_id: str) -> dict[str, Any]:
-        """Return one run."""
-        found: dict[str, Any] = self.server.get(f"/runs/{run_id}")
-        return found
 
     def _log(self) -> str:
         return self.worker.log_path.read_text() if self.worker.log_path.exists() else ""
@@ -94,8 +54,7 @@ def deployment(request: pytest.FixtureRequest, huoyan_server: Callable[..., Huoy
         address = rabbitmq.make_virtual_host(f"dramatiq-{os.urandom(4).hex()}")
     made = Deployment(huoyan_server(), address)
     yield made
-    made.worker.kill()
-    made.worker.close()
+    made.close()
 
 
 def kind_of(run_id: str) -> str:

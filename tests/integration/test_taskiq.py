@@ -3,21 +3,17 @@ workers die."""
 
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.integration.broker_deployment import FINAL, BrokerDeployment
 from tests.integration.taskiq_app import KINDS
 from tests.servers import HuoyanServer, RedisServer, ServerProcess, wait_until
 
-ROOT = Path(__file__).parents[2]
 COUNT = 300
-FINAL = {"succeeded", "failed", "revoked", "rejected", "dead", "lost"}
 
 EXPECTED = {
     "ok": ("succeeded", ["succeeded"]),
@@ -32,23 +28,12 @@ EXPECTED = {
 }
 
 
-class Deployment:
-    """A worker, a scheduler, and programs that send, watched by a Huoyan server."""
+class Deployment(BrokerDeployment):
+    """A worker of Taskiq, a scheduler, and programs that send."""
 
     def __init__(self, server: HuoyanServer, broker: str, kind: str) -> None:
-        self.server = server
-        self.worker = ServerProcess("taskiq")
+        super().__init__("taskiq", server, broker, TEST_KIND=kind)
         self.scheduler = ServerProcess("taskiq-scheduler")
-        self.record = self.worker.folder / "record"
-        self.gate = self.worker.folder / "gate"
-        self.env = {
-            "TEST_BROKER": broker,
-            "TEST_KIND": kind,
-            "TEST_RECORD": str(self.record),
-            "HUOYAN_URL": server.url,
-            "HUOYAN_REPORT_INTERVAL_S": "0.5",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-        }
 
     def work(self, processes: int) -> None:
         """Start the worker and return when all its processes listen."""
@@ -70,35 +55,13 @@ class Deployment:
 
     def send(self, *words: str) -> None:
         """Run the program that sends."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.taskiq_app", *words],
-            env={**os.environ, **self.env},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-
-    def executions(self) -> dict[str, list[int]]:
-        """Return the processes that executed each task, as the tasks themselves noted it."""
-        found: dict[str, list[int]] = {}
-        for line in self.record.read_text().splitlines() if self.record.exists() else []:
-            run_id, pid = line.split()
-            found.setdefault(run_id, []).append(int(pid))
-        return found
-
-    def run(self, run_id: str) -> dict[str, Any]:
-        """Return one run."""
-        found: dict[str, Any] = self.server.get(f"/runs/{run_id}")
-        return found
+        self.python("-m", "tests.integration.taskiq_app", *words)
 
     def close(self) -> None:
         """End everything at once."""
-        for process in (self.scheduler, self.worker):
-            process.kill()
-            process.close()
+        self.scheduler.kill()
+        self.scheduler.close()
+        super().close()
 
 
 @pytest.fixture

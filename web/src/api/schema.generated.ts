@@ -6238,6 +6238,10 @@ export interface operations {
     listRuns: {
         parameters: {
             query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next` of the page before; absent for the first page. */
+                cursor?: string | null;
                 /** @description State of the run, see the schema of `Run`; or `stuck` alone: started, and owing a sign of life. Comma separated or repeated: any of them. */
                 state?: (components["schemas"]["RunState"] | "stuck")[];
                 /** @description Task name. Comma separated or repeated: any of them. */
@@ -6260,10 +6264,6 @@ export interface operations {
                 q?: string | null;
                 /** @description Only runs that are not finished. */
                 active_only?: boolean;
-                /** @description How many items at most. */
-                limit?: number;
-                /** @description `next` of the page before; absent for the first page. */
-                cursor?: string | null;
             };
             header?: never;
             path?: never;

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from huoyan.errors import InvalidQuery, NotFound
 from huoyan.model.run import Run as ModelRun
@@ -36,8 +36,7 @@ Failure = Annotated[str | None, Query(description="Fingerprint of a failure grou
 ActiveOnly = Annotated[bool, Query(description="Only runs that are not finished.")]
 
 
-@router.get("/runs", operation_id="listRuns", summary="List runs, newest first")
-def list_runs(
+def _filters(
     here: Here,
     state: States = [],
     task: Tasks = [],
@@ -50,32 +49,40 @@ def list_runs(
     until: Until = None,
     q: Search = None,
     active_only: ActiveOnly = False,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> RunPage:
+) -> RunFilters:
+    start, end = period(since, until, here.clock.now())
+    stuck = STUCK in state
+    if stuck and len(state) > 1:
+        raise InvalidQuery(f"state: expected stuck alone or states of runs, got {','.join(state)}")
+    return RunFilters(
+        state=("started",) if stuck else tuple(s.value for s in state if isinstance(s, RunState)),
+        stuck=stuck,
+        task=tuple(task),
+        queue=tuple(queue),
+        worker=tuple(worker),
+        service=tuple(service),
+        framework=tuple(framework),
+        failure=failure or None,
+        since=start,
+        until=end,
+        q=(q or "").strip() or None,
+        active_only=active_only,
+    )
+
+
+Filters = Annotated[RunFilters, Depends(_filters)]
+
+
+@router.get("/runs", operation_id="listRuns", summary="List runs, newest first")
+def list_runs(here: Here, filters: Filters, limit: Limit = 50, cursor: Cursor = None) -> RunPage:
     """List runs that match every filter given. The page after is asked for with `cursor`."""
-    filters = _filters(here, state, task, queue, worker, service, framework, failure, since, until, q, active_only)
     page = here.store.runs.page(filters, limit, cursor)
     return RunPage(items=_documents(here, page.items), next=page.next)
 
 
 @router.get("/runs/counts", operation_id="countRuns", summary="Count runs per value of each facet")
-def count_runs(
-    here: Here,
-    state: States = [],
-    task: Tasks = [],
-    queue: Queues = [],
-    worker: Workers = [],
-    service: Services = [],
-    framework: Frameworks = [],
-    failure: Failure = None,
-    since: Since = None,
-    until: Until = None,
-    q: Search = None,
-    active_only: ActiveOnly = False,
-) -> RunCounts:
+def count_runs(here: Here, filters: Filters) -> RunCounts:
     """Count the runs behind each choice of a filter; every facet ignores its own filter, so that it can be widened."""
-    filters = _filters(here, state, task, queue, worker, service, framework, failure, since, until, q, active_only)
     counts = here.store.runs.counts(filters)
     stuck = len(here.store.truth.stuck())
     return RunCounts(stuck=stuck, total=counts.total, exact=counts.exact, **counts)
@@ -128,37 +135,3 @@ def _documents(here: Context, runs: list[ModelRun]) -> list[Run]:
 
 def _unknown(run_id: str) -> NotFound:
     return NotFound(f"expected the id of a stored run, got {run_id[:200]!r}")
-
-
-def _filters(
-    here: Context,
-    state: States,
-    task: list[str],
-    queue: list[str],
-    worker: list[str],
-    service: list[str],
-    framework: list[str],
-    failure: str | None,
-    since: str | None,
-    until: str | None,
-    q: str | None,
-    active_only: bool,
-) -> RunFilters:
-    start, end = period(since, until, here.clock.now())
-    stuck = STUCK in state
-    if stuck and len(state) > 1:
-        raise InvalidQuery(f"state: expected stuck alone or states of runs, got {','.join(state)}")
-    return RunFilters(
-        state=("started",) if stuck else tuple(s.value for s in state if isinstance(s, RunState)),
-        stuck=stuck,
-        task=tuple(task),
-        queue=tuple(queue),
-        worker=tuple(worker),
-        service=tuple(service),
-        framework=tuple(framework),
-        failure=failure or None,
-        since=start,
-        until=end,
-        q=(q or "").strip() or None,
-        active_only=active_only,
-    )

@@ -12,6 +12,7 @@ export const theme = createTheme({
     'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif',
   fontFamilyMonospace: 'ui-monospace, "JetBrains Mono", "SF Mono", Menlo, Consolas, "Noto Sans Mono CJK SC", monospace',
   respectReducedMotion: true,
+  autoContrast: true,
   defaultRadius: "md",
   headings: { fontWeight: "650" },
 });

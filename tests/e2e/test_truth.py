@@ -77,7 +77,7 @@ def test_a_stuck_run_is_offered_as_a_filter_and_says_since_when(seen: Page):
     expect(seen.locator("[data-run=stuck] [data-state=stuck]")).to_be_visible()
     seen.goto("/runs/stuck")
     expect(seen.get_by_test_id("stuck-since")).to_contain_text("nothing was heard of it since")
-    expect(seen.get_by_text("30 / 120 parts.csv")).to_be_visible()
+    expect(seen.get_by_text("30 / 120 · parts.csv")).to_be_visible()
 
 
 def test_progress_is_a_bar_in_the_list(seen: Page):

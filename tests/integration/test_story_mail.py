@@ -81,8 +81,10 @@ class Story:
         return f"http://127.0.0.1:{self.port}"
 
     def start_consumer(self) -> None:
-        """Begin to send what waits."""
-        command = [sys.executable, "-m", "huey.bin.huey_consumer", "examples.mail.delivery.queue", "--workers", "3"]
+        """Begin to send what waits, one after the other; nothing when it has begun."""
+        if self._consumer.running:
+            return
+        command = [sys.executable, "-m", "huey.bin.huey_consumer", "examples.mail.delivery.queue", "--workers", "1"]
         env = {**self._env, "HUOYAN_METRICS_PORT": str(self.consumer_metrics)}
         quick = [*command, "--delay", "0.05", "--max-delay", "0.1", "--scheduler-interval", "1"]
         self._consumer.run(quick, lambda: "is ready" in self._consumer.log_path.read_text(), env=env)
@@ -208,7 +210,7 @@ def test_mails_are_counted_by_client_status_region_template_and_priority(story: 
         ("web", "normal", "cn", "success", "welcome"): 3.0,
         ("unknown", "low", "us", "success", "welcome"): float(UNURGENT),
     }
-    wait_until(lambda: story.metrics(story.consumer_metrics)["mails_sent_total"] == expected, 10, interval_s=0.2)
+    wait_until(lambda: story.metrics(story.consumer_metrics)["mails_sent_total"] == expected, 60, interval_s=0.2)
     metrics = story.metrics(story.consumer_metrics)
     assert metrics["mail_send_seconds_count"] == {("app",): 2.0, ("web",): 3.0, ("unknown",): float(UNURGENT)}
     # Bounds from 0.1 to 10 s are among the classic buckets.
@@ -259,7 +261,12 @@ def test_a_newsletter_is_counted_in_batches_and_ids_in_its_campaign_are_refused(
         story.post("/newsletters", {"recipients": readers[:1], "campaign": f"ada{number}@customers.example"}, "web")
     wait_until(lambda: len(smtp.messages) == before + 57, 40, lambda: f"{len(smtp.messages) - before} of 57 mails")
     whole = ("web", "low", "eu", "success", "newsletter")
-    wait_until(lambda: story.metrics(story.consumer_metrics)["mails_sent_total"].get(whole) == 57.0, 10, interval_s=0.2)
+    wait_until(
+        lambda: story.metrics(story.consumer_metrics)["mails_sent_total"].get(whole) == 57.0,
+        60,
+        lambda: f"57 mails counted: {story.metrics(story.consumer_metrics)['mails_sent_total']}",
+        interval_s=0.2,
+    )
     metrics = story.metrics(story.consumer_metrics)
     assert metrics["newsletter_mails_total"] == {("spring teas",): 45.0, ("other",): 12.0}
     own = [name for name in metrics if name.startswith(("mail", "newsletter")) and not name.endswith("_bucket")]
@@ -269,7 +276,8 @@ def test_a_newsletter_is_counted_in_batches_and_ids_in_its_campaign_are_refused(
         items = story.server.get("/cardinality", service="mail")["items"]
         return next((one for one in items if one["metric"] == "newsletter_mails_total"), {})
 
-    assert wait_until(named, 20)["advice"] == {"campaign": "an e-mail address"}
+    # What was refused is told by the process's report, maybe by one after that in which the label first counts.
+    assert wait_until(lambda: named().get("advice"), 20) == {"campaign": "an e-mail address"}
     assert named()["samples"][0]["campaign"].endswith("@customers.example")
     batches = story.server.wait_for_runs(lambda runs: len(runs) == 15, task="mail.send_batch", state="succeeded")
     assert max(run["progress"]["total"] for run in batches) == 20

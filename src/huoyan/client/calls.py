@@ -46,7 +46,7 @@ class Series:
         key: Component, operation and target in breakdowns.
     """
 
-    __slots__ = ("errors", "key", "last_success", "observe")
+    __slots__ = ("distribution", "errors", "key", "last_success", "observe")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Series:
         last_success: Gauge | None,
         key: breakdown.Key,
     ) -> None:
+        self.distribution = distribution
         self.observe = None if distribution is None else distribution.observe
         self.errors = errors
         self.last_success = last_success

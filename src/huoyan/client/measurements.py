@@ -20,7 +20,7 @@ from huoyan.signals.metric import Metric, MetricKind
 SCALE = 2.0**DEFAULT_SCHEMA
 """Buckets per doubling of a value."""
 
-_MOST_HELD = 64
+MOST_HELD = 64
 
 
 class Counter:
@@ -64,26 +64,31 @@ class Distribution:
 
     They are held, a few at a time, and put into buckets together: between two pieces of other work a logarithm costs
     ten times of what it costs in a loop, more than all else that is done for a call (`bench/dependency_overhead.py`).
+
+    Attributes:
+        held: Observations that are in no bucket yet. A hook for which each call counts appends to it itself, and calls
+            `sort` once there are `MOST_HELD`.
     """
 
-    __slots__ = ("_buckets", "_held", "_total", "_zeros")
+    __slots__ = ("_buckets", "_total", "_zeros", "held")
 
     def __init__(self) -> None:
-        self._held: list[float] = []
+        self.held: list[float] = []
         self._buckets: dict[int, int] = {}
         self._zeros = 0
         self._total = 0.0
 
     def observe(self, value: float) -> None:
         """Count one observation; below zero counts as zero, and what is no finite number counts nothing."""
-        held = self._held
+        held = self.held
         held.append(value)
-        if len(held) >= _MOST_HELD:
-            self._sort()
+        if len(held) >= MOST_HELD:
+            self.sort()
 
-    def _sort(self) -> None:
+    def sort(self) -> None:
+        """Put what is held into buckets."""
         # Nobody appends to a list taken away: there is no call between looking it up and appending.
-        held, self._held = self._held, []
+        held, self.held = self.held, []
         buckets = self._buckets
         for value in held:
             if ZERO_THRESHOLD < value <= LARGEST:
@@ -101,19 +106,19 @@ class Distribution:
     @property
     def buckets(self) -> dict[int, int]:
         """Index of the bucket at the default schema → observations in it."""
-        self._sort()
+        self.sort()
         return self._buckets
 
     @property
     def zeros(self) -> int:
         """Observations of zero, or too small to be told from it."""
-        self._sort()
+        self.sort()
         return self._zeros
 
     @property
     def total(self) -> float:
         """Sum of all observations."""
-        self._sort()
+        self.sort()
         return self._total
 
     @property

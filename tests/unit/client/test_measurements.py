@@ -113,6 +113,6 @@ def test_observations_are_held_a_few_at_a_time() -> None:
     distribution = Distribution()
     for number in range(1_000):
         distribution.observe(1.0 + number)
-        assert len(distribution._held) < 64
+        assert len(distribution.held) < 64
     assert distribution.count == 1_000
-    assert not distribution._held
+    assert not distribution.held

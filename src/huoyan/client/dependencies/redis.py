@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError, WatchError
 from huoyan.client.breakdown import MANY_CALLS, current
 from huoyan.client.calls import Call, Series, SeriesCache, begin, claim, release, series
 from huoyan.client.guard import guard, warn
+from huoyan.client.measurements import MOST_HELD
 from huoyan.client.reporter import Reporter
 from huoyan.signals.metrics.application import REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS
 
@@ -50,8 +51,9 @@ class _Watch:
         thing.pipeline = self._piping(thing.pipeline)
 
     def _wrapped(self, execute: Callable[..., Any]) -> Callable[..., Any]:
-        # Both do what `begin`, `Series.finish` and `Collector.add` do without calling them, and without sharing it: a
-        # command takes some 25 µs of CPU time, and each call less is a good part of what this adds.
+        # Both do what `begin`, `Series.finish`, `Distribution.observe` and `Collector.add` do without calling them, and
+        # without sharing it: a command takes some 25 µs of CPU time, and each call less is a good part of what this
+        # adds.
         fail, get = self._finish, self._series.get
 
         if iscoroutinefunction(execute):
@@ -69,10 +71,13 @@ class _Watch:
                 ended = perf_counter()
                 try:
                     found = get(args[0])
-                    if found is None or found.observe is None or found.last_success is None:
+                    if found is None or found.distribution is None or found.last_success is None:
                         fail((collector, started), args, None)
                         return result
-                    found.observe(ended - started)
+                    held = found.distribution.held
+                    held.append(ended - started)
+                    if len(held) >= MOST_HELD:
+                        found.distribution.sort()
                     found.last_success.value = time()
                     if collector is not None:
                         collector.open -= 1
@@ -99,10 +104,13 @@ class _Watch:
             ended = perf_counter()
             try:
                 found = get(args[0])
-                if found is None or found.observe is None or found.last_success is None:
+                if found is None or found.distribution is None or found.last_success is None:
                     fail((collector, started), args, None)
                     return result
-                found.observe(ended - started)
+                held = found.distribution.held
+                held.append(ended - started)
+                if len(held) >= MOST_HELD:
+                    found.distribution.sort()
                 found.last_success.value = time()
                 if collector is not None:
                     collector.open -= 1

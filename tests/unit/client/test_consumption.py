@@ -1,6 +1,7 @@
 """CPU time and peak memory of an execution: told where they are its own, absent where they are not."""
 
 import asyncio
+import importlib
 import multiprocessing
 import threading
 import time
@@ -58,7 +59,7 @@ def test_an_end_told_by_another_thread_tells_no_cpu_time() -> None:
 
 
 def test_greenlets_take_turns_too() -> None:
-    greenlet = pytest.importorskip("greenlet")
+    greenlet = importlib.import_module("greenlet")
     found = greenlet.greenlet(lambda: Meter().read()).switch()
     assert found.cpu_s is None
 

@@ -34,7 +34,7 @@ from sqlalchemy.pool import NullPool
 
 import huoyan
 from huoyan.client import breakdown
-from huoyan.client.dependencies.sqlalchemy import target_of
+from huoyan.client.dependencies.sqlalchemy.integration import target_of
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
@@ -149,14 +149,16 @@ def test_statements_are_counted_by_operation_and_table(client: Client, engine: E
         connection.execute(delete(lines))
         connection.execute(text("SELECT * FROM lines l JOIN orders o ON o.id = l.order_id WHERE o.id = :id"), {"id": 1})
         connection.exec_driver_sql("SELECT count(*) FROM orders")
+        connection.execute(text("SELECT id, sku FROM lines").columns(lines.c.id, lines.c.sku))
+        connection.execute(select(func.count()).select_from(text("lines")))
     told = counted(client)
     assert told.pop(("COMMIT", "")) == 1
     assert told == {
         ("INSERT", "orders"): 1,
         ("INSERT", "lines"): 1,
-        ("SELECT", "lines"): 3,
-        ("SELECT", "orders"): 4,
-        ("SELECT", ""): 2,
+        ("SELECT", "lines"): 5,
+        ("SELECT", "orders"): 5,
+        ("SELECT", ""): 1,
         ("UPDATE", "orders"): 1,
         ("DELETE", "lines"): 1,
     }
@@ -166,6 +168,15 @@ def test_statements_are_counted_by_operation_and_table(client: Client, engine: E
     assert client.measurements.gauge(DEPENDENCY_LAST_SUCCESS).child(target).value == pytest.approx(
         client.clock.now(), abs=60
     )
+
+
+def test_long_texts_are_counted_and_not_kept(client: Client, engine: Engine) -> None:
+    with engine.begin() as connection:
+        for first in range(0, 6000, 3000):
+            rows = ", ".join(f"({number}, 'new')" for number in range(first + 1, first + 3001))
+            connection.exec_driver_sql(f"INSERT INTO orders (id, state) VALUES {rows}")
+    assert counted(client)["INSERT", "orders"] == 2
+    assert max(len(str(key)) for key in vars(engine.dialect)["_huoyan_watch"]._series) < 1000
 
 
 def test_the_orm_is_counted_like_what_it_sends(client: Client, engine: Engine) -> None:
@@ -221,13 +232,20 @@ def test_a_run_tells_its_statements(client: Client, transport: MemoryTransport, 
     }
 
 
+def pools(client: Client) -> dict[str, tuple[float | None, float | None]]:
+    """Return how many connections each pool lends out now and at most, as a report or scrape tells."""
+    measurements = client.outbox.read()
+    most = {values[0]: child.value for values, child in measurements.gauge(DB_POOL_SIZE).series()}
+    lent = {values[0]: child.value for values, child in measurements.gauge(DB_POOL_IN_USE).series()}
+    return {name: (value, most.get(name)) for name, value in lent.items() if value is not None}
+
+
 def test_the_pool_tells_its_size_use_and_waits(client: Client, postgres_database: str) -> None:
     engine = huoyan.watch(create_engine(postgres_database, pool_size=1, max_overflow=1, pool_timeout=0.05))
-    labels = (postgres_database.rpartition("@")[2],)
-    in_use = client.measurements.gauge(DB_POOL_IN_USE).child(labels)
+    name = postgres_database.rpartition("@")[2]
+    assert pools(client) == {}
     first, second = engine.connect(), engine.connect()
-    assert in_use.value == 2
-    assert client.measurements.gauge(DB_POOL_SIZE).child(labels).value == 2
+    assert pools(client) == {name: (2, 2)}
     entry = breakdown.enter("request")
     with pytest.raises(PoolTimeout):
         engine.connect()
@@ -236,15 +254,37 @@ def test_the_pool_tells_its_size_use_and_waits(client: Client, postgres_database
     assert told["parts"][0]["errors"] == 1
     assert errors(client) == {("CONNECT", ""): 1}
     first.close()
-    assert in_use.value == 1
+    assert pools(client) == {name: (1, 2)}
+    second.detach()
+    assert pools(client) == {name: (0, 2)}
     second.close()
-    assert in_use.value == 0
-    assert client.measurements.distribution(DB_POOL_WAIT).child(labels).count == 2
+    assert client.measurements.distribution(DB_POOL_WAIT).child((name,)).count == 2
     engine.dispose()
     with engine.connect():
-        assert in_use.value == 1
-    assert client.measurements.distribution(DB_POOL_WAIT).child(labels).count == 3
+        assert pools(client) == {name: (1, 2)}
+    assert client.measurements.distribution(DB_POOL_WAIT).child((name,)).count == 3
     engine.dispose()
+
+
+def test_the_pools_of_one_database_are_told_together_and_go_with_their_engines(
+    client: Client, postgres_database: str
+) -> None:
+    name = postgres_database.rpartition("@")[2]
+    writing = huoyan.watch(create_engine(postgres_database, pool_size=1, max_overflow=0))
+    reading = huoyan.watch(create_engine(postgres_database, pool_size=3, max_overflow=2))
+    with writing.connect(), reading.connect(), reading.connect():
+        assert pools(client) == {name: (3, 6)}
+    assert pools(client) == {name: (0, 6)}
+    unlimited = huoyan.watch(create_engine(postgres_database, poolclass=NullPool))
+    with writing.connect(), unlimited.connect() as one, unlimited.connect():
+        assert pools(client) == {name: (3, None)}
+        one.detach()
+        assert pools(client) == {name: (2, None)}
+    assert pools(client) == {name: (0, None)}
+    for engine in (writing, reading, unlimited):
+        huoyan.unwatch(engine)
+        engine.dispose()
+    assert pools(client) == {}
 
 
 def test_a_wait_for_a_connection_is_part_of_the_breakdown(client: Client, postgres_database: str) -> None:
@@ -356,9 +396,8 @@ def test_listeners_of_the_program_go_on(client: Client, engine: Engine) -> None:
 def test_a_pool_without_a_limit_has_no_size(client: Client, tmp_path: Path) -> None:
     engine = huoyan.watch(create_engine(f"sqlite:///{tmp_path}/plain.db", poolclass=NullPool))
     with engine.connect():
-        assert client.measurements.gauge(DB_POOL_IN_USE).child(("plain.db",)).value == 1
-    assert client.measurements.gauge(DB_POOL_IN_USE).child(("plain.db",)).value == 0
-    assert client.measurements.gauge(DB_POOL_SIZE).child(("plain.db",)).value is None
+        assert pools(client) == {"plain.db": (1, None)}
+    assert pools(client) == {"plain.db": (0, None)}
 
 
 ENDLESS = """

@@ -23,10 +23,10 @@ _INTERVAL_S = 60.0
 
 _OPERATIONS = frozenset(
     {
-        *("ALTER", "ANALYZE", "BEGIN", "CALL", "COMMIT", "COPY", "CREATE", "DELETE", "DROP", "EXECUTE", "EXPLAIN"),
-        *("GRANT", "INSERT", "LISTEN", "LOCK", "MERGE", "NOTIFY", "PRAGMA", "REFRESH", "REINDEX", "RELEASE"),
-        *("REPLACE", "REVOKE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW", "TRUNCATE", "UPDATE", "USE"),
-        *("VACUUM", "VALUES"),
+        *("ALTER", "ANALYZE", "BEGIN", "CALL", "CLOSE", "COMMENT", "COMMIT", "COPY", "CREATE", "DECLARE", "DELETE"),
+        *("DESCRIBE", "DO", "DROP", "EXEC", "EXECUTE", "EXPLAIN", "FETCH", "GRANT", "INSERT", "LISTEN", "LOCK"),
+        *("MERGE", "NOTIFY", "PRAGMA", "PREPARE", "REFRESH", "REINDEX", "RELEASE", "REPLACE", "REVOKE", "ROLLBACK"),
+        *("SAVEPOINT", "SELECT", "SET", "SHOW", "TRUNCATE", "UPDATE", "USE", "VACUUM", "VALUES"),
     }
 )
 _PARSED = frozenset({"DELETE", "INSERT", "MERGE", "REPLACE", "SELECT", "UPDATE", "WITH"})
@@ -53,9 +53,12 @@ _NAME = r"((?:[\w$]+|\"[^\"]+\"|`[^`]+`|\[[^\]]+\])(?:\s*\.\s*(?:[\w$]+|\"[^\"]+
 _NAMED_FIRST = re.compile(
     r"[\s(;]*(?:INSERT\s+(?:OR\s+\w+\s+|IGNORE\s+)?INTO|REPLACE\s+INTO|MERGE\s+INTO|DELETE\s+FROM(?:\s+ONLY)?"
     r"|UPDATE(?:\s+ONLY)?|TRUNCATE(?:\s+TABLE)?|COPY|LOCK(?:\s+TABLE)?"
-    r"|(?:CREATE(?:\s+(?:TEMP|TEMPORARY|UNLOGGED))?|ALTER|DROP)\s+TABLE(?:\s+IF\s+(?:NOT\s+)?EXISTS)?)\s+" + _NAME,
+    r"|(?:CREATE(?:\s+(?:TEMP|TEMPORARY|UNLOGGED))?|ALTER|DROP)\s+TABLE(?:\s+IF\s+(?:NOT\s+)?EXISTS)?"
+    r"|CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:[^\s(]+\s+){0,5}?ON(?:\s+ONLY)?)\s+" + _NAME,
     re.IGNORECASE,
 )
+_READ_FIRST = re.compile(r"(?<!\bDISTINCT )\bFROM (?:ONLY )?" + _NAME + r"(?=[\s,;)])(?!\s*\()", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"\([^()]*+\)")
 
 _DIALECTS = {
     "postgresql": "postgres",
@@ -97,7 +100,7 @@ class Statements:
         short = len(text) <= _MAX_PARSED_CHARS
         bare = skeleton(text if short else text[:_MAX_HEAD_CHARS])
         if not short:
-            return _from_head(bare)
+            return _from_beginning(bare)
         found = self._told.get(bare)
         if found is None:
             head = _from_head(bare)
@@ -111,7 +114,8 @@ class Statements:
         if self._sqlglot is None or not self._may_parse():
             return head
         try:
-            tree = self._sqlglot.parse_one(bare, read=self._dialect)
+            # Of several statements the first is told.
+            tree = self._sqlglot.parse(bare, read=self._dialect)[0]
             return _Tree(self._sqlglot.exp).describe(tree)
         except Exception:  # noqa: BLE001 - sqlglot raises errors of its own, and RecursionError
             return head
@@ -156,6 +160,20 @@ def _from_head(bare: str) -> tuple[str, str]:
     return operation, OTHER if keyword in _PARSED or operation == OTHER else ""
 
 
+def _from_beginning(bare: str) -> tuple[str, str]:
+    """Return what the beginning of a statement says that is too long to be parsed: of a query the table it reads first,
+    when that is not within brackets."""
+    operation, table = _from_head(bare)
+    if operation == "SELECT" and table == OTHER:
+        for _ in range(_MAX_DEPTH):
+            bare, replaced = _IN_BRACKETS.subn("{}", bare)
+            if not replaced:
+                break
+        match = _READ_FIRST.search(bare.partition("(")[0])
+        table = _plain_name(match[1]) if match is not None else table
+    return operation, table
+
+
 def _plain_name(written: str) -> str:
     parts = re.findall(r"\"[^\"]+\"|`[^`]+`|\[[^\]]+\]|[\w$]+", written)
     return ".".join(part[1:-1] if part[0] in '"`[' else part.lower() for part in parts)[:_MAX_NAME_CHARS]
@@ -174,7 +192,7 @@ class _Tree:
         while isinstance(tree, exp.Subquery | exp.Paren):
             tree = tree.this
         if isinstance(tree, exp.Query):
-            return "SELECT", self._main(tree, 0)
+            return "SELECT", self._main(tree, 0) or self._anywhere(tree)
         operation = type(tree).__name__.upper()
         return operation if operation in _OPERATIONS else OTHER, self._main(tree, 0)
 
@@ -198,6 +216,12 @@ class _Tree:
             inner = tree.args.get("this")
             return self._main(inner, depth + 1) if isinstance(inner, exp.Expression) else ""
         return ""
+
+    def _anywhere(self, query: Any) -> str:
+        """Return the first table in a query that reads from none itself: `SELECT EXISTS (SELECT …)`."""
+        common = {each.alias_or_name.lower() for each in query.find_all(self._exp.CTE)}
+        named = (self._table(table, 0) for table in query.find_all(self._exp.Table))
+        return next((name for name in named if name and name.lower() not in common), "")
 
     def _table(self, table: Any, depth: int) -> str:
         exp = self._exp

@@ -45,7 +45,18 @@ CASES = [
     ("ALTER TABLE sales.orders ADD note text", "ALTER", "sales.orders"),
     ("DROP TABLE orders", "DROP", "orders"),
     ("TRUNCATE orders", "TRUNCATE", "orders"),
-    ("CREATE INDEX i ON orders (id)", "CREATE", ""),
+    ("SELECT EXISTS (SELECT * FROM orders WHERE id = 1)", "SELECT", "orders"),
+    ("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM lines)", "SELECT", "orders"),
+    ("SELECT 1 WHERE EXISTS (SELECT 1 FROM sales.orders)", "SELECT", "sales.orders"),
+    ("WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT * FROM t", "SELECT", ""),
+    ("SELECT now()", "SELECT", ""),
+    ("UPDATE orders SET state = 'sent'; DELETE FROM lines", "UPDATE", "orders"),
+    ("SELECT 1; SELECT * FROM orders;", "SELECT", ""),
+    ("CREATE INDEX i ON orders (id)", "CREATE", "orders"),
+    ("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON sales.orders USING btree (id)", "CREATE", "sales.orders"),
+    ("DO $$ BEGIN PERFORM 1; END $$", "DO", ""),
+    ("EXEC ship_orders", "EXEC", ""),
+    ("COMMENT ON TABLE orders IS 'x'", "COMMENT", ""),
     ("BEGIN", "BEGIN", ""),
     ("EXPLAIN SELECT * FROM orders", "EXPLAIN", ""),
     ("SELECT FROM WHERE", "SELECT", OTHER),
@@ -125,7 +136,14 @@ def test_ever_new_statements_are_not_parsed_without_end_nor_kept() -> None:
 def test_of_a_very_long_statement_the_head_is_read() -> None:
     rows = ", ".join(f"({number}, 'x')" for number in range(20_000))
     assert Statements("postgresql").describe(f"INSERT INTO t VALUES {rows}") == ("INSERT", "t")
-    assert Statements("postgresql").describe(f"SELECT * FROM t WHERE x IN ({rows})") == ("SELECT", OTHER)
+    long = Statements("postgresql").describe
+    assert long(f"SELECT id, extract(year FROM paid_at) FROM sales.orders o WHERE x IN ({rows})") == (
+        "SELECT",
+        "sales.orders",
+    )
+    assert long(f"SELECT a IS DISTINCT FROM b FROM t WHERE x IN ({rows})") == ("SELECT", "t")
+    assert long(f"SELECT CASE WHEN id IN ({rows}) THEN 1 END FROM t") == ("SELECT", OTHER)
+    assert long(f"SELECT * FROM generate_series(1, 2) WHERE x IN ({rows})") == ("SELECT", OTHER)
 
 
 def test_without_sqlglot_the_first_words_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

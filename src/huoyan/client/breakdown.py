@@ -15,14 +15,17 @@ everything adds up to what really passed.
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
 from contextvars import ContextVar, Token
-from itertools import pairwise
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from huoyan.client.context import RequestContext
 from huoyan.client.holds import Holds
+from huoyan.client.part import DIGITS, Key, Part
+from huoyan.client.shares import shares
+
+if TYPE_CHECKING:
+    from huoyan.client.measurements import Distribution
 
 MAX_PARTS = 32
 """Parts told at most, the last of which is `other`."""
@@ -32,52 +35,29 @@ MANY_CALLS = 128
 _MAX_KEPT = 128
 
 _MAX_CALLS_HELD = 384
+_MAX_OPEN = 10_000
 _OTHER = ("other", "", "")
-# Nanoseconds: what the clock resolves.
-_DIGITS = 9
-
-Key = tuple[str, str, str]
 Breakdown = dict[str, Any]
 
 
-Call = tuple[float, float, Key, bool | None]
+class Measured(Protocol):
+    """Calls whose durations nobody has measured: a collector does it for all of its calls together.
+
+    Attributes:
+        key: Component, operation and target.
+        distribution: Gets their durations, if it is wanted.
+    """
+
+    key: Key
+    distribution: "Distribution | None"
+
+    def measured(self, ended: float) -> None:
+        """Take note of durations that were appended to those that the distribution holds; the last one ended then."""
+
+
+Call = tuple[float, float, Key | Measured, bool | None]
 """Readings of `perf_counter` before and after one call of a dependency, what it was, and whether it failed; None where
 it goes on with a call that was counted already."""
-
-
-class _Part:
-    """What is known of all calls with one component, operation and target."""
-
-    __slots__ = ("calls", "covered_s", "errors", "max_s", "total_s")
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.errors = 0
-        self.total_s = 0.0
-        self.covered_s = 0.0
-        self.max_s = 0.0
-
-    def add(self, other: "_Part") -> None:
-        """Count what `other` counted, too."""
-        self.calls += other.calls
-        self.errors += other.errors
-        self.total_s += other.total_s
-        self.covered_s += other.covered_s
-        self.max_s = max(self.max_s, other.max_s)
-
-    def json(self, key: Key) -> dict[str, Any]:
-        """Return it as one of the `parts`."""
-        component, operation, target = key
-        return {
-            "component": component,
-            "operation": operation,
-            "target": target,
-            "calls": self.calls,
-            "total_s": round(self.total_s, _DIGITS),
-            "covered_s": round(self.covered_s, _DIGITS),
-            "max_s": round(self.max_s, _DIGITS),
-            "errors": self.errors,
-        }
 
 
 class Collector:
@@ -87,18 +67,32 @@ class Collector:
     many and none is open, or very many. A call that began before such a moment and ends after it is given only the time
     after it, so that nothing is ever counted twice.
 
+    Durations are put into their distributions when it is over, summed up, or somebody reads what is measured.
+
     Args:
         kind: `request` or `run`.
         parent: The collector of what this is a part of; it is told of every call, too.
 
     Attributes:
         calls: Calls that have ended and are not summed up.
-        open: Calls that have begun and not ended.
+        open: Calls that have begun and not ended. Commands of Redis are not counted: they are over before it
+            matters, and cost little more than such a count.
         closed: Whether it is over: what is called now counts nowhere.
         started: When it began, a reading of `perf_counter`.
     """
 
-    __slots__ = ("_parts", "_settled_until", "_stopped", "calls", "closed", "kind", "open", "parent", "started")
+    __slots__ = (
+        "_measured",
+        "_parts",
+        "_settled_until",
+        "_stopped",
+        "calls",
+        "closed",
+        "kind",
+        "open",
+        "parent",
+        "started",
+    )
 
     def __init__(self, kind: str, parent: "Collector | None" = None) -> None:
         self.kind = kind
@@ -106,8 +100,14 @@ class Collector:
         self.open = 0
         self.closed = False
         self.calls: list[Call] = []
-        self._parts: dict[Key, _Part] = {}
+        self._parts: dict[Key, Part] = {}
+        # So many of the first calls are in their distributions.
+        self._measured = 0
         self._stopped: float | None = None
+        if len(_open) >= _MAX_OPEN:
+            # Ended without anybody saying so, probably.
+            _open.pop(next(iter(_open)), None)
+        _open[self] = None
         self.started = self._settled_until = perf_counter()
 
     @property
@@ -120,23 +120,44 @@ class Collector:
         """What it collects for: an endpoint or a task; empty when that has no name."""
         return ""
 
-    def add(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
+    def add(self, started: float, ended: float, what: Key | Measured, failed: bool | None) -> None:
         """Count one call here and in the parents, unless they are over; see `Call`."""
         calls = self.calls
-        calls.append((started, ended, key, failed))
+        calls.append((started, ended, what, failed))
         if self.parent is not None or len(calls) >= MANY_CALLS:
-            self.added(started, ended, key, failed)
+            self.added(started, ended, what, failed)
 
-    def added(self, started: float, ended: float, key: Key, failed: bool | None) -> None:
+    def added(self, started: float, ended: float, what: Key | Measured, failed: bool | None) -> None:
         """Do the rest of `add` for a call that was appended to `calls`: needed with a parent, or with `MANY_CALLS`."""
         if len(self.calls) >= MANY_CALLS:
             self._relieve(ended)
         if self.parent is not None:
-            self.parent.add(started, ended, key, failed)
+            # Measured once, here.
+            self.parent.add(started, ended, what if isinstance(what, tuple) else what.key, failed)
+
+    def measure(self) -> None:
+        """Put the durations of calls that are over into their distributions."""
+        with _lock:
+            self._measure(self.calls[:])
+
+    def _measure(self, calls: list[Call]) -> None:
+        """Measure, under the lock, those of the calls held that are not measured."""
+        last: dict[Measured, float] = {}
+        for started, ended, what, _ in calls[self._measured :]:
+            if not isinstance(what, tuple):
+                if what.distribution is not None:
+                    what.distribution.held.append(ended - started)
+                last[what] = ended
+        self._measured = len(calls)
+        for what, ended in last.items():
+            what.measured(ended)
 
     def _relieve(self, until: float) -> None:
         if self.closed:
-            self.calls.clear()
+            with _lock:
+                self._measure(self.calls[:])
+                self.calls.clear()
+                self._measured = 0
         elif not self.open or len(self.calls) >= _MAX_CALLS_HELD:
             # With none open, nothing that comes can overlap what is held.
             self._wait(until)
@@ -145,16 +166,28 @@ class Collector:
     def stop(self) -> None:
         """End its time here, unless it goes on by `resume`."""
         self._stopped = perf_counter()
+        self._out()
 
     def resume(self) -> None:
         """Let its time go on."""
         self._stopped = None
+        _open[self] = None
+
+    def over(self) -> None:
+        """End it: what is called from now on counts nowhere."""
+        self.closed = True
+        self.parent = None
+        self._out()
+
+    def _out(self) -> None:
+        _open.pop(self, None)
+        if self.calls:
+            self.measure()
 
     def close(self) -> Breakdown | None:
         """End it, and return the breakdown; None when no dependency was called."""
         ended = self._stopped if self._stopped is not None else perf_counter()
-        self.closed = True
-        self.parent = None
+        self.over()
         return self.told(ended)
 
     def told(self, ended: float) -> Breakdown | None:
@@ -182,6 +215,8 @@ class Collector:
             # Other threads may append meanwhile; those calls stay for the next time.
             calls = self.calls[:]
             del self.calls[: len(calls)]
+            self._measure(calls)
+            self._measured = 0
             last = since = self._settled_until
             covered = []
             for started, ended, _, _ in calls:
@@ -191,27 +226,32 @@ class Collector:
                     covered = shares(spans)
                     last = max(since, *(end for _, end in spans))
                     break
-                covered.append(ended - started)
                 last = ended
-            for (started, ended, key, failed), covered_s in zip(calls, covered, strict=True):
-                part = self._parts.get(key) or self._part(key)
-                duration_s = max(0.0, ended - started)
-                part.calls += failed is not None
-                part.errors += failed is True
+            parts = self._parts
+            part, of = Part(), None
+            for at, (started, ended, what, failed) in enumerate(calls):
+                if what is not of:
+                    key = what if isinstance(what, tuple) else what.key
+                    part, of = parts.get(key) or self._part(key), what
+                duration_s = ended - started if ended > started else 0.0
+                if failed is not None:
+                    part.calls += 1
+                    if failed:
+                        part.errors += 1
                 part.total_s += duration_s
-                part.covered_s += covered_s
+                part.covered_s += covered[at] if covered else duration_s
                 if duration_s > part.max_s:
                     part.max_s = duration_s
             self._settled_until = last
 
-    def _part(self, key: Key) -> _Part:
-        return self._parts.setdefault(key if len(self._parts) < _MAX_KEPT else _OTHER, _Part())
+    def _part(self, key: Key) -> Part:
+        return self._parts.setdefault(key if len(self._parts) < _MAX_KEPT else _OTHER, Part())
 
     def _json(self, total_s: float) -> Breakdown:
         parts = sorted(self._parts.items(), key=lambda item: -item[1].covered_s)
         if len(parts) > MAX_PARTS:
-            rest = _Part()
-            named: list[tuple[Key, _Part]] = []
+            rest = Part()
+            named: list[tuple[Key, Part]] = []
             for key, part in parts:
                 if key != _OTHER and len(named) < MAX_PARTS - 1:
                     named.append((key, part))
@@ -220,39 +260,8 @@ class Collector:
             parts = [*named, (_OTHER, rest)]
         told = [part.json(key) for key, part in parts]
         covered_s = sum(part["covered_s"] for part in told)
-        own_s = max(0.0, round(total_s - covered_s, _DIGITS))
-        return {"total_s": round(covered_s + own_s, _DIGITS), "own_s": own_s, "parts": told}
-
-
-def shares(spans: Sequence[tuple[float, float]]) -> list[float]:
-    """Return the wall time of each span that belongs to it: where k spans overlap, each gets the k-th part.
-
-    Args:
-        spans: (start, end), in any order and one unit.
-
-    Returns:
-        The shares in the same order. They are not negative, and their sum is the time that the spans cover together.
-    """
-    if all(end <= start for (_, end), (start, _) in pairwise(spans)):
-        return [max(0.0, end - start) for start, end in spans]
-    # earned[t] is what a span that is open all the time has got until t; a span gets what was earned while it was open.
-    changes = sorted(_changes(spans))
-    earned: dict[float, float] = {}
-    active, sum_s, last = 0, 0.0, changes[0][0] if changes else 0.0
-    for at, change in changes:
-        if active and at > last:
-            sum_s += (at - last) / active
-        last = at
-        active += change
-        earned[at] = sum_s
-    return [max(0.0, earned[end] - earned[start]) if end > start else 0.0 for start, end in spans]
-
-
-def _changes(spans: Iterable[tuple[float, float]]) -> Iterable[tuple[float, int]]:
-    for start, end in spans:
-        if end > start:
-            yield start, 1
-            yield end, -1
+        own_s = max(0.0, round(total_s - covered_s, DIGITS))
+        return {"total_s": round(covered_s + own_s, DIGITS), "own_s": own_s, "parts": told}
 
 
 class RunCollector(Collector):
@@ -288,7 +297,9 @@ variable: ContextVar[Collector | None] = ContextVar("huoyan_breakdown", default=
 holds = Holds()
 """When event loops of this process were held."""
 
-_lock = threading.Lock()
+# What is collected when objects go may call dependencies, too.
+_lock = threading.RLock()
+_open: dict[Collector, None] = {}
 
 current = variable.get
 """Return the collector of the request or run that this code belongs to, or None."""
@@ -366,11 +377,19 @@ def finish(
         collector.add(started, ended, (component, operation, target), error is not None and error is not False)
 
 
-def _renew_lock() -> None:
-    """Take a free lock in a child: another thread of the parent may have held it at the moment of the fork."""
+def measure_open() -> None:
+    """Put into their distributions what open requests and runs have called until now."""
+    for collector in list(_open):
+        if collector.calls:
+            collector.measure()
+
+
+def _forked() -> None:
+    """Begin anew in a child: what is open is the parent's, of which another thread may have held the lock."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
+    _open.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_forked)

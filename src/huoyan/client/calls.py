@@ -14,7 +14,8 @@ from weakref import WeakSet, ref
 
 from huoyan.client import breakdown
 from huoyan.client.breakdown import Collector
-from huoyan.client.measurements import Counter, Distribution, Gauge
+from huoyan.client.measurements import MOST_HELD, Counter, Distribution, Gauge
+from huoyan.client.part import Key
 from huoyan.signals.metric import Metric
 from huoyan.signals.metrics.application import DEPENDENCY_LAST_SUCCESS
 
@@ -53,7 +54,7 @@ class Series:
         distribution: Distribution | None,
         errors: Counter | None,
         last_success: Gauge | None,
-        key: breakdown.Key,
+        key: Key,
     ) -> None:
         self.distribution = distribution
         self.observe = None if distribution is None else distribution.observe
@@ -63,8 +64,18 @@ class Series:
 
     def finish(self, call: Call, failed: bool = False) -> None:
         """End a call that `begin` began."""
+        collector = call[0]
+        if collector is not None:
+            collector.open -= 1
+        self.count(call, failed)
+
+    def count(self, call: Call, failed: bool = False) -> None:
+        """Count a call that ends now and was not begun by `begin`."""
         ended = perf_counter()
         collector, started = call
+        if collector is not None and not failed and not collector.closed:
+            collector.add(started, ended, self, False)
+            return
         if self.observe is not None:
             self.observe(ended - started)
         if failed:
@@ -73,8 +84,19 @@ class Series:
         elif self.last_success is not None:
             self.last_success.value = time()
         if collector is not None:
-            collector.open -= 1
             collector.add(started, ended, self.key, failed)
+
+    def measured(self, ended: float) -> None:
+        """Take note that durations were appended to those that the distribution holds.
+
+        Args:
+            ended: When the last of these calls ended, a reading of `perf_counter`.
+        """
+        distribution = self.distribution
+        if distribution is not None and len(distribution.held) >= MOST_HELD:
+            distribution.sort()
+        if self.last_success is not None:
+            self.last_success.set_later(time() - (perf_counter() - ended))
 
 
 class LongCall:
@@ -189,7 +211,7 @@ if hasattr(os, "register_at_fork"):
 
 def series(
     client: "Client",
-    key: breakdown.Key,
+    key: Key,
     duration: tuple[Metric, tuple[object, ...]] | None,
     errors: tuple[Metric, tuple[object, ...]] | None,
     dependency: tuple[str, str] | None,

@@ -6,10 +6,12 @@ a count and writing it (https://docs.python.org/3/glossary.html#term-global-inte
 """
 
 import threading
+from collections import Counter as Counted
 from collections.abc import Callable, Iterator
 from math import ceil, log2
 from typing import Generic, TypeVar
 
+from huoyan.client import breakdown
 from huoyan.client.guard import warn
 from huoyan.model.grid import BOUND_TOLERANCE_LOG2, LARGEST, ZERO_THRESHOLD
 from huoyan.model.histogram import DEFAULT_SCHEMA, Histogram
@@ -21,6 +23,7 @@ SCALE = 2.0**DEFAULT_SCHEMA
 """Buckets per doubling of a value."""
 
 MOST_HELD = 64
+"""Observations that one series holds before it puts them into buckets."""
 
 
 class Counter:
@@ -54,6 +57,11 @@ class Gauge:
         """Set it; None says that it is not known any more."""
         self.value = value
 
+    def set_later(self, at: float) -> None:
+        """Set it to a time, unless it is later already."""
+        if self.value is None or at > self.value:
+            self.value = at
+
     def add(self, n: float = 1.0) -> None:
         """Add to it, from zero while it is unknown."""
         self.value = (self.value or 0.0) + n
@@ -66,15 +74,14 @@ class Distribution:
     ten times of what it costs in a loop, more than all else that is done for a call (`bench/dependency_overhead.py`).
 
     Attributes:
-        held: Observations that are in no bucket yet. A hook for which each call counts appends to it itself, and calls
-            `sort` once there are `MOST_HELD`.
+        held: Observations that are in no bucket yet. What appends to it itself calls `sort` once they are `MOST_HELD`.
     """
 
     __slots__ = ("_buckets", "_total", "_zeros", "held")
 
     def __init__(self) -> None:
         self.held: list[float] = []
-        self._buckets: dict[int, int] = {}
+        self._buckets: Counted[int] = Counted()
         self._zeros = 0
         self._total = 0.0
 
@@ -89,19 +96,16 @@ class Distribution:
         """Put what is held into buckets."""
         # Nobody appends to a list taken away: there is no call between looking it up and appending.
         held, self.held = self.held, []
-        buckets = self._buckets
-        for value in held:
-            if ZERO_THRESHOLD < value <= LARGEST:
-                index = ceil((log2(value) - BOUND_TOLERANCE_LOG2) * SCALE)
-                try:
-                    buckets[index] += 1
-                except KeyError:
-                    # Two threads may both find it missing.
-                    buckets.setdefault(index, 0)
-                    buckets[index] += 1
-                self._total += value
-            elif value <= ZERO_THRESHOLD:
-                self._zeros += 1
+        if not held:
+            return
+        total = sum(held)
+        # What is no number makes no sum.
+        if not (min(held) > ZERO_THRESHOLD and total <= LARGEST):
+            self._zeros += sum(value <= ZERO_THRESHOLD for value in held)
+            held = [value for value in held if ZERO_THRESHOLD < value <= LARGEST]
+            total = sum(held)
+        self._buckets.update([ceil((log - BOUND_TOLERANCE_LOG2) * SCALE) for log in map(log2, held)])
+        self._total += total
 
     @property
     def buckets(self) -> dict[int, int]:
@@ -124,11 +128,11 @@ class Distribution:
     @property
     def count(self) -> int:
         """How many observations there were."""
-        return self.zeros + sum(self._buckets.copy().values())
+        return self.zeros + sum(dict(self._buckets).values())
 
     def read(self) -> tuple[dict[int, int], int, float]:
         """Return the buckets as they are now, the zeros and the sum."""
-        return self.buckets.copy(), self._zeros, self._total
+        return dict(self.buckets), self._zeros, self._total
 
     def histogram(self) -> Histogram:
         """Return the observations so far as a histogram of its own."""
@@ -240,6 +244,7 @@ class Measurements:
 
     def families(self) -> "list[Family[Counter] | Family[Gauge] | Family[Distribution]]":
         """Return all metrics with their series, in the order in which they were first used."""
+        breakdown.measure_open()
         with self._lock:
             return list(self._families.values())
 

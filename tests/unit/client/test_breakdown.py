@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 import huoyan
 from huoyan.client import breakdown
-from huoyan.client.breakdown import Collector, shares
+from huoyan.client.breakdown import Collector
 from huoyan.client.process import Client
+from huoyan.client.shares import shares
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.model.event import EventKind
 from tests.unit.client.test_function import sent

@@ -7,7 +7,7 @@ speak of: messages come when they come.
 
 from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any
 
 from redis.exceptions import NoScriptError, WatchError
@@ -15,7 +15,6 @@ from redis.exceptions import NoScriptError, WatchError
 from huoyan.client.breakdown import MANY_CALLS, current
 from huoyan.client.calls import Call, Series, SeriesCache, begin, claim, release, series
 from huoyan.client.guard import guard, warn
-from huoyan.client.measurements import MOST_HELD
 from huoyan.client.reporter import Reporter
 from huoyan.signals.metrics.application import REDIS_COMMAND_DURATION, REDIS_COMMAND_ERRORS
 
@@ -51,40 +50,30 @@ class _Watch:
         thing.pipeline = self._piping(thing.pipeline)
 
     def _wrapped(self, execute: Callable[..., Any]) -> Callable[..., Any]:
-        # Both do what `begin`, `Series.finish`, `Distribution.observe` and `Collector.add` do without calling them, and
-        # without sharing it: a command takes some 25 µs of CPU time, and each call less is a good part of what this
-        # adds.
-        fail, get = self._finish, self._series.get
+        # Both do what `Series.count` does without calling it, and without sharing it: a command takes some 25 µs of CPU
+        # time, and each call, each object that is touched and not at hand any more after so long a way through the
+        # kernel, is a good part of what this adds.
+        count, get = self._count, self._series.get
 
         if iscoroutinefunction(execute):
 
             async def call_async(*args: Any, **options: Any) -> Any:
-                collector = current()
-                if collector is not None:
-                    collector.open += 1
                 started = perf_counter()
                 try:
                     result = await execute(*args, **options)
                 except BaseException as error:
-                    fail((collector, started), args, error)
+                    count(started, args, error)
                     raise
                 ended = perf_counter()
                 try:
-                    found = get(args[0])
-                    if found is None or found.distribution is None or found.last_success is None:
-                        fail((collector, started), args, None)
+                    found, collector = get(args[0]), current()
+                    if found is None or collector is None or collector.closed:
+                        count(started, args, None)
                         return result
-                    held = found.distribution.held
-                    held.append(ended - started)
-                    if len(held) >= MOST_HELD:
-                        found.distribution.sort()
-                    found.last_success.value = time()
-                    if collector is not None:
-                        collector.open -= 1
-                        calls = collector.calls
-                        calls.append((started, ended, found.key, False))
-                        if collector.parent is not None or len(calls) >= MANY_CALLS:
-                            collector.added(started, ended, found.key, False)
+                    calls = collector.calls
+                    calls.append((started, ended, found, False))
+                    if collector.parent is not None or len(calls) >= MANY_CALLS:
+                        collector.added(started, ended, found, False)
                 except Exception as error:  # noqa: BLE001 - the command was executed all the same
                     warn("redis.command", "huoyan: a command could not be measured", error=error)
                 return result
@@ -92,32 +81,22 @@ class _Watch:
             return call_async
 
         def call(*args: Any, **options: Any) -> Any:
-            collector = current()
-            if collector is not None:
-                collector.open += 1
             started = perf_counter()
             try:
                 result = execute(*args, **options)
             except BaseException as error:
-                fail((collector, started), args, error)
+                count(started, args, error)
                 raise
             ended = perf_counter()
             try:
-                found = get(args[0])
-                if found is None or found.distribution is None or found.last_success is None:
-                    fail((collector, started), args, None)
+                found, collector = get(args[0]), current()
+                if found is None or collector is None or collector.closed:
+                    count(started, args, None)
                     return result
-                held = found.distribution.held
-                held.append(ended - started)
-                if len(held) >= MOST_HELD:
-                    found.distribution.sort()
-                found.last_success.value = time()
-                if collector is not None:
-                    collector.open -= 1
-                    calls = collector.calls
-                    calls.append((started, ended, found.key, False))
-                    if collector.parent is not None or len(calls) >= MANY_CALLS:
-                        collector.added(started, ended, found.key, False)
+                calls = collector.calls
+                calls.append((started, ended, found, False))
+                if collector.parent is not None or len(calls) >= MANY_CALLS:
+                    collector.added(started, ended, found, False)
             except Exception as error:  # noqa: BLE001 - the command was executed all the same
                 warn("redis.command", "huoyan: a command could not be measured", error=error)
             return result
@@ -170,15 +149,25 @@ class _Watch:
         return call
 
     def _finish(self, call: Call, args: tuple[Any, ...], error: BaseException | None) -> None:
+        """End a call that `begin` began."""
         try:
-            command = args[0]
-            # XREAD and XREADGROUP are kept under no name of their own, because their arguments matter.
-            if command in _BLOCKING_ON_REQUEST:
-                command = (command, _asks_to_wait(args))
-            failed = error is not None and isinstance(error, Exception) and not isinstance(error, _EXPECTED)
-            (self._series.get(command) or self._make(command)).finish(call, failed)
+            self._of(args).finish(call, _failed(error))
+        except Exception as own:  # noqa: BLE001 - the commands were executed all the same
+            warn("redis.command", "huoyan: a command could not be measured", error=own)
+
+    def _count(self, started: float, args: tuple[Any, ...], error: BaseException | None) -> None:
+        """Count a command that ends now."""
+        try:
+            self._of(args).count((current(), started), _failed(error))
         except Exception as own:  # noqa: BLE001 - the command was executed all the same
             warn("redis.command", "huoyan: a command could not be measured", error=own)
+
+    def _of(self, args: tuple[Any, ...]) -> Series:
+        command = args[0]
+        # XREAD and XREADGROUP are kept under no name of their own, because their arguments matter.
+        if command in _BLOCKING_ON_REQUEST:
+            command = (command, _asks_to_wait(args))
+        return self._series.get(command) or self._make(command)
 
     def _make(self, command: Any) -> Series:
         name, waits = command if isinstance(command, tuple) else (command, False)
@@ -194,6 +183,10 @@ class _Watch:
             ("redis", self._server),
         )
         return self._series.put(command, made)
+
+
+def _failed(error: BaseException | None) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, _EXPECTED)
 
 
 def _asks_to_wait(args: tuple[Any, ...]) -> bool:

@@ -100,9 +100,8 @@ class Request(breakdown.Collector):
         """
         ended = perf_counter()
         # Its time is over with the last byte: what background tasks call is not part of it.
-        self.closed = True
-        self.parent = None
         try:
+            self.over()
             requests = self._requests
             requests.in_flight -= 1
             scope = self._scope
@@ -164,7 +163,7 @@ class Middleware:
         request = Request(self, requests, scope, root_path, send, breakdown.current())
         if path in self._excluded or (root_path and path.removeprefix(root_path) in self._excluded):
             # Nothing is counted, but background tasks are to know what they belong to.
-            request.closed = True
+            request.over()
             watched_send = send
         else:
             requests.in_flight += 1

@@ -123,11 +123,13 @@ class _Request:
         if not self._open:
             return
         self._open = False
-        duration_s = perf_counter() - self._started
+        ended = perf_counter()
+        duration_s = ended - self._started
         try:
+            collector = self.entry.collector
+            collector.over()
             requests = self._requests
             requests.in_flight -= 1
-            parts = self.entry.collector.close()
             method = self._environ.get("REQUEST_METHOD", "")
             series = requests.open(method if method in METHODS else OTHER_METHOD, self._template(self._environ))
             status = self.status or status or 500
@@ -137,7 +139,8 @@ class _Request:
             kept.seen += 1
             if duration_s > kept.floor_s or kept.seen >= kept.next_sample or status >= 500:
                 trace = trace_id(self._environ.get("HTTP_TRACEPARENT", ""))
-                requests.examples.keep(kept, status, time() - duration_s, duration_s, parts, None, trace)
+                at = time() - duration_s
+                requests.examples.keep(kept, status, at, duration_s, collector.told(ended), None, trace)
         except Exception as error:  # noqa: BLE001 - counting must not fail a request
             warn("wsgi.count", "huoyan: a request could not be counted", error=error)
 

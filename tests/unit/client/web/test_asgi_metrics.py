@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import huoyan
+from huoyan.client import breakdown
 from huoyan.client.process import Client
 from huoyan.errors import ConfigurationError
 from tests.unit.client.web.asking import counted, requests_to, watched
@@ -24,6 +25,17 @@ def test_monitoring_paths_do_not_measure_themselves(local_client: Client) -> Non
     watched(app, exclude=["/ready"])
     assert requests_to(app, "/health", "/metrics", "/favicon.ico", "/ready") == [200, 200, 404, 200]
     assert counted(local_client) == {}
+
+
+def test_no_request_is_kept_when_it_is_over(local_client: Client) -> None:
+    app = watched(FastAPI())
+    app.get("/ok")(lambda: "ok")
+    app.get("/fails")(lambda: 1 / 0)
+    app.get("/health")(lambda: "ok")
+    before = len(breakdown._open)
+    http = TestClient(app, raise_server_exceptions=False)
+    assert [http.get(path).status_code for path in ("/ok", "/fails", "/health", "/metrics")] == [200, 500, 200, 200]
+    assert len(breakdown._open) == before
 
 
 def test_metrics_are_served_and_not_part_of_the_api_description(local_client: Client) -> None:

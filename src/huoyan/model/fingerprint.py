@@ -115,14 +115,20 @@ def normalize_message(message: str | None) -> str:
     return " ".join(_VARIABLE.sub(lambda match: f"<{match.lastgroup}>", text).split())
 
 
-def title(exception_type: str | None, message: str | None) -> str:
-    """Return one readable line for a failure group, at most 160 characters: `ConnectionError: redis:6379 refused`."""
+def title(exception_type: str | None, message: str | None, limit: int = MAX_TITLE_CHARS) -> str:
+    """Return one readable line for a failure group: `ConnectionError: redis:6379 refused`.
+
+    Args:
+        exception_type: Class name, or the state of runs that ended without an exception.
+        message: The exception's text, or why such runs ended.
+        limit: Most characters, default 160.
+    """
     type_name, text = _type_and_message(exception_type, message)
     first = next((line for line in text.splitlines() if line.strip()), "")
     words = f"{type_name}: {first}" if type_name and first.strip() else type_name or first
-    line = " ".join("".join(char if char.isprintable() else " " for char in words[: 4 * MAX_TITLE_CHARS]).split())
-    if len(line) > MAX_TITLE_CHARS:
-        line = f"{line[: MAX_TITLE_CHARS - 1].rstrip()}…"
+    line = " ".join("".join(char if char.isprintable() else " " for char in words[: 4 * limit]).split())
+    if len(line) > limit:
+        line = f"{line[: limit - 1].rstrip()}…"
     return line or "Unknown failure"
 
 

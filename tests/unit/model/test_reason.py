@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from huoyan.model.reason import FORMS, particulars, recognise
+from huoyan.model.reason_chinese import CHINESE, in_chinese
 from huoyan.server.api.schemas.gap import Gap
 from tests.unit.model.written import Written
 
@@ -92,6 +93,15 @@ def test_every_code_has_a_text_with_all_its_particulars(language: str) -> None:
     assert set(said) == set(FORMS)
     for code, text in said.items():
         assert set(re.findall(r"{{(\w+)}}", text)) == particulars(code), code
+    if language == "zh":
+        assert {code: text.replace("{{", "{").replace("}}", "}") for code, text in said.items()} == CHINESE
+
+
+def test_the_server_says_reasons_in_chinese_and_leaves_the_words_of_others() -> None:
+    assert in_chinese("the process of worker w@h is gone") == "worker w@h 的进程已经不在"
+    within = "worker w is gone, and how this ended may not have been heard (worker w: 214 of its events were dropped)"
+    assert in_chinese(within) == "worker w 已经不在，它如何结束可能没有收到（worker w：它的 214 个事件被丢弃）"
+    assert in_chinese("not on {Sundays}") == "not on {Sundays}"
 
 
 @pytest.mark.parametrize(

@@ -2035,7 +2035,10 @@ export interface components {
         Endpoint: {
             /** Requests */
             requests: number;
-            /** Requests Per Minute */
+            /**
+             * Requests Per Minute
+             * @description Over the part of the window in which the service was observed, a minute at least.
+             */
             requests_per_minute: number;
             /**
              * Client Error Ratio
@@ -2222,10 +2225,16 @@ export interface components {
         /**
          * FailureGroup
          * @description Failures that have the same cause by their fingerprint; `count` and `per_minute` are of the window asked for.
+         *
+         *     Runs that ended without an exception (lost, given up, rejected) are grouped by their state, which is `type`, and by
+         *     `reason`, why they ended; `reason` is empty for exceptions.
          * @example {
          *       "fingerprint": "5f1d3c0a9b7e2d44",
          *       "type": "PaymentDeclined",
-         *       "title": "card issuer did not answer within <n> s",
+         *       "title": "PaymentDeclined: card issuer did not answer within 5 s",
+         *       "reason": "",
+         *       "reason_code": "",
+         *       "reason_params": {},
          *       "count": 12,
          *       "first_seen_at": "2026-11-20T21:02:11.000000Z",
          *       "last_seen_at": "2026-11-20T21:15:08.492000Z",
@@ -2249,16 +2258,34 @@ export interface components {
          *     }
          */
         FailureGroup: {
+            /**
+             * Reason
+             * @description Why, in one English sentence, or in the words of whoever reported it.
+             */
+            reason: string;
+            /**
+             * Reason Code
+             * @description Which of Huoyan's own sentences it is; empty for words of others.
+             */
+            reason_code?: string;
+            /**
+             * Reason Params
+             * @description The particulars in that sentence. A reason within it is `why`, and the code of that one `why_code`; its own
+             *     particulars begin with `why_`, too.
+             */
+            reason_params?: {
+                [key: string]: string;
+            };
             /** Fingerprint */
             fingerprint: string;
             /**
              * Type
-             * @description Class name of the exception.
+             * @description Class name of the exception; `lost`, `dead`, `rejected` or `failed` for runs that ended without one.
              */
             type: string;
             /**
              * Title
-             * @description Its message without the parts that vary.
+             * @description The type, and the message of the first such exception or why the first such run ended.
              */
             title: string;
             /** Count */
@@ -2301,7 +2328,10 @@ export interface components {
          *         {
          *           "fingerprint": "5f1d3c0a9b7e2d44",
          *           "type": "PaymentDeclined",
-         *           "title": "card issuer did not answer within <n> s",
+         *           "title": "PaymentDeclined: card issuer did not answer within 5 s",
+         *           "reason": "",
+         *           "reason_code": "",
+         *           "reason_params": {},
          *           "count": 12,
          *           "first_seen_at": "2026-11-20T21:02:11.000000Z",
          *           "last_seen_at": "2026-11-20T21:15:08.492000Z",
@@ -5090,7 +5120,10 @@ export interface components {
         Service: {
             /** Requests */
             requests: number;
-            /** Requests Per Minute */
+            /**
+             * Requests Per Minute
+             * @description Over the part of the window in which the service was observed, a minute at least.
+             */
             requests_per_minute: number;
             /**
              * Client Error Ratio
@@ -5516,7 +5549,10 @@ export interface components {
              * @description Failed runs of all that ended, revoked ones apart; from 0 to 1.
              */
             failure_ratio: number | null;
-            /** Runs Per Minute */
+            /**
+             * Runs Per Minute
+             * @description Over the part of the window in which the service was observed, a minute at least.
+             */
             runs_per_minute: number;
             /** P50 S */
             p50_s: number | null;

@@ -5,6 +5,7 @@ from typing import Any
 
 from huoyan.model.histogram import Histogram
 from huoyan.model.run import BAD_STATES
+from huoyan.server.api.observed import observed_s
 from huoyan.server.api.schemas.queue import Queue
 from huoyan.server.api.schemas.task import Task
 from huoyan.server.collect.ledger import Account, Ledger, accounts
@@ -12,7 +13,7 @@ from huoyan.server.store import RunFilters, Store
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import Filter, evaluate
 from huoyan.signals.metrics.work import TASK_RUNS, TASKS_ACTIVE
-from huoyan.signals.source import Combination, Conditions, Key, Moments
+from huoyan.signals.source import Combination, Conditions, Key, Moments, Source
 
 NOW_WINDOW_S = 300.0
 """Window of shares and percentiles that are called "now": long enough for a quiet service to have some runs in it."""
@@ -55,22 +56,23 @@ class Remembered:
 
 
 def task_figures(
-    store: Store, source: Moments, now: float, window_s: float, services: tuple[str, ...], tasks: tuple[str, ...]
+    store: Store, origin: Source, now: float, window_s: float, services: tuple[str, ...], tasks: tuple[str, ...]
 ) -> list[Task]:
     """Return the figures of every task type that ended a run in the window or executes one now, busiest first.
 
     Args:
         store: Knows when a task ran last.
-        source: What the signals read.
+        origin: What the signals read.
         now: End of the window, seconds since 1970 UTC.
         window_s: Its length in seconds.
         services: Only these services; empty: all.
         tasks: Only these tasks; empty: all.
     """
-    source = Remembered(source)
+    source = Remembered(origin)
     where: dict[str, tuple[str, ...]] = {}
     if services:
         where["service"] = services
+    observed = observed_s(origin, TASK_RUNS.name, dict(where), now, window_s)
     if tasks:
         where["task"] = tasks
     ended: dict[tuple[str, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -110,7 +112,7 @@ def task_figures(
                 succeeded=round(states.get("succeeded", 0.0)),
                 failed=round(sum(count for state, count in states.items() if state in bad)),
                 failure_ratio=ratio.get(key),
-                runs_per_minute=sum(states.values()) * 60.0 / window_s,
+                runs_per_minute=sum(states.values()) * 60.0 / observed.get(service, window_s),
                 p50_s=p50.get(key),
                 p95_s=p95.get(key),
                 p99_s=p99.get(key),

@@ -1,8 +1,10 @@
 """Figures per service and endpoint, from the signals, so that every screen and rule shows the same number."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from huoyan.server.api.figures import Remembered
+from huoyan.server.api.observed import observed_s
 from huoyan.server.api.schemas.endpoint import Endpoint, Service
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate
@@ -27,6 +29,7 @@ def service_figures(source: Source, now: float, window_s: float, services: tuple
     step_s = window_s / _TREND_POINTS
     trends = source.increase_range(HTTP_REQUESTS.name, where, _BY_SERVICE, now - window_s, now, step_s)
     moments = Remembered(source)
+    observed = observed_s(source, HTTP_REQUESTS.name, where, now, window_s)
     endpoints: dict[str, int] = {}
     for service, _, _ in moments.increase(HTTP_REQUESTS.name, where, _BY_ENDPOINT, now - window_s, now):
         endpoints[service] = endpoints.get(service, 0) + 1
@@ -39,16 +42,18 @@ def service_figures(source: Source, now: float, window_s: float, services: tuple
             trend_per_minute=[count * 60.0 / step_s for count in trends.get(key, [0.0] * _TREND_POINTS)],
             **figures,
         )
-        for key, figures in _figures(moments, now, window_s, where, _BY_SERVICE).items()
+        for key, figures in _figures(moments, observed, now, window_s, where, _BY_SERVICE).items()
     ]
     return sorted(found, key=lambda one: (-one.requests, one.service))
 
 
-def endpoint_figures(source: Moments, now: float, window_s: float, services: tuple[str, ...]) -> list[Endpoint]:
+def endpoint_figures(source: Source, now: float, window_s: float, services: tuple[str, ...]) -> list[Endpoint]:
     """Return the figures of every endpoint that was answered, those that took most time first; see above."""
+    where = _where(services)
+    observed = observed_s(source, HTTP_REQUESTS.name, where, now, window_s)
     found = [
         Endpoint(service=key[0], method=key[1], endpoint=key[2], **figures)
-        for key, figures in _figures(Remembered(source), now, window_s, _where(services), _BY_ENDPOINT).items()
+        for key, figures in _figures(Remembered(source), observed, now, window_s, where, _BY_ENDPOINT).items()
     ]
     return sorted(found, key=lambda one: (-one.total_s, one.service, one.endpoint, one.method))
 
@@ -58,7 +63,12 @@ def _where(services: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 
 
 def _figures(
-    source: Moments, now: float, window_s: float, where: dict[str, tuple[str, ...]], by: Key
+    source: Moments,
+    observed: Mapping[str, float],
+    now: float,
+    window_s: float,
+    where: dict[str, tuple[str, ...]],
+    by: Key,
 ) -> dict[Key, dict[str, Any]]:
     answered = source.increase(HTTP_REQUESTS.name, where, by, now - window_s, now)
     taken = source.distribution(HTTP_REQUEST_DURATION.name, where, by, now - window_s, now)
@@ -75,7 +85,7 @@ def _figures(
     return {
         key: {
             "requests": round(count),
-            "requests_per_minute": count * 60.0 / window_s,
+            "requests_per_minute": count * 60.0 / observed.get(key[0], window_s),
             "client_error_ratio": clients.get(key),
             "server_error_ratio": servers.get(key),
             "p50_s": p50.get(key),

@@ -47,6 +47,8 @@ _FARTHEST_S = 1e12
 
 _fingerprint = lru_cache(maxsize=4096)(fingerprint)
 _title = lru_cache(maxsize=4096)(title)
+_MAX_REASON_CHARS = 500
+"""Of a reason in the title of a failure group; what is cut off cannot be said in another language."""
 
 
 @dataclass(slots=True)
@@ -189,7 +191,7 @@ def failure_name(run: Run) -> tuple[str, str]:
     seen = view(run)
     if seen.exception is not None:
         return seen.exception.type, _title(seen.exception.type, seen.exception.message)
-    return seen.state.value, _title(seen.state.value, seen.reason)
+    return seen.state.value, _title(seen.state.value, seen.reason, _MAX_REASON_CHARS)
 
 
 @dataclass(slots=True)

@@ -116,8 +116,8 @@ def _why_zh(failure: TopFailure | None) -> str:
     if failure is None:
         return ""
     if failure.count == failure.total:
-        return f"；{failure.total:,} 次失败均为 {failure.title}"
-    return f"；{failure.total:,} 次失败中有 {failure.count:,} 次为 {failure.title}"
+        return f"；{failure.total:,} 次失败均为 {failure.titled('zh')}"
+    return f"；{failure.total:,} 次失败中有 {failure.count:,} 次为 {failure.titled('zh')}"
 
 
 def _time(at: float, now: float) -> str:

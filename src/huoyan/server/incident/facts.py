@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from huoyan.model.alert import Alert
+from huoyan.model.reason_chinese import in_chinese
 from huoyan.server.store import FailureGroup, FailureStore
 
 FAILURE_SIGNALS = ("task_failure_ratio", "task_failures")
 """Signals whose alerts are explained by the failures behind them."""
 
 _GROUPS = 50
+_STATES_ZH = {"failed": "失败", "rejected": "被拒绝", "lost": "丢失", "dead": "死信"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class TopFailure:
         title: What failed for people: the exception without its module, and its message.
         count: Failures of this group since a window before the alert began.
         total: All failures in that time.
-        type: The exception's whole type, with its module.
+        type: The exception's whole type, with its module; the state of runs that ended without one.
+        title_zh: What failed in Chinese, where it is not an exception's own words.
     """
 
     fingerprint: str
@@ -30,6 +33,11 @@ class TopFailure:
     total: int
     run_id: str
     type: str = ""
+    title_zh: str = ""
+
+    def titled(self, language: str) -> str:
+        """Name it in a language, `en` or `zh`."""
+        return self.title_zh or self.title if language == "zh" else self.title
 
     def as_data(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -62,9 +70,14 @@ def failure_facts(failures: FailureStore) -> Facts:
             return None
         top = page.items[0]
         total = sum(group.count for group in page.items)
-        return TopFailure(top.fingerprint, _title(top), top.count, total, top.last_run_id, top.type)
+        return TopFailure(top.fingerprint, _title(top), top.count, total, top.last_run_id, top.type, _title_zh(top))
 
     return facts
+
+
+def _title_zh(group: FailureGroup) -> str:
+    """Name runs that ended without an exception in Chinese; empty for exceptions, which speak for themselves."""
+    return f"{_STATES_ZH[group.type]}：{in_chinese(group.reason)}" if group.reason else ""
 
 
 def _title(group: FailureGroup) -> str:

@@ -252,7 +252,7 @@ def _facts(
         failure = TopFailure.of_data(entry.data.get("failure"))
         if failure is not None:
             count = words["of"].format(count=failure.count, total=failure.total)
-            facts.append((words["failure"], f"{failure.title} ({count})"))
+            facts.append((words["failure"], f"{failure.titled(language)} ({count})"))
         cause = Explanation.of_data(entry.data.get("cause"))
         if cause is not None:
             facts.append((words["cause"], cause.sentence_zh if language == "zh" else cause.sentence))

@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Engine, and_, b
 
 from huoyan.clock import Clock
 from huoyan.model.rollup import Series, slot_of
+from huoyan.model.run import BAD_STATES
 from huoyan.server.store.page import Page, decode_cursor, encode_cursor
 from huoyan.server.store.schema.figures import failure_groups, failure_minutes, series
 from huoyan.server.store.search import contains
@@ -16,6 +17,8 @@ from huoyan.server.store.upsert import insert_into
 
 _DEFAULT_WINDOW_S = 86_400.0
 _MINUTE_S = 60
+_WITHOUT_EXCEPTION = frozenset(state.value for state in BAD_STATES)
+"""Types of groups whose runs ended without an exception."""
 
 
 class FailureChange(NamedTuple):
@@ -52,6 +55,11 @@ class FailureGroup:
     services: list[str]
     last_run_id: str
     per_minute: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def reason(self) -> str:
+        """Why its runs ended, when they ended without an exception; else empty."""
+        return self.title.removeprefix(self.type).removeprefix(": ") if self.type in _WITHOUT_EXCEPTION else ""
 
 
 class FailureStore:

@@ -256,7 +256,8 @@ class TestFigures:
         (pay,) = [item for item in items if item["task"] == "orders.pay"]
         assert (pay["service"], pay["runs"], pay["failed"], pay["succeeded"]) == ("orders", 1, 1, 0)
         assert pay["failure_ratio"] == 1.0
-        assert pay["runs_per_minute"] == pytest.approx(0.1)
+        # Nothing was heard of this service before.
+        assert pay["runs_per_minute"] == 1.0
         assert pay["p95_s"] == pytest.approx(0.5, rel=0.02)
         assert pay["active"] == 1
         assert pay["last_run_at"] is not None
@@ -283,6 +284,20 @@ class TestFigures:
         assert some.get(f"/api/v1/failures/{fingerprint}").json()["title"] == group["title"]
         assert ids(some, failure=fingerprint) == {"f1", "f2"}
         assert some.get("/api/v1/failures/unknown").status_code == 404
+
+    def test_a_group_of_lost_runs_says_why_by_a_code(self, client: TestClient) -> None:
+        source = "celery rediss://broker.of.the.orders.example.com:6379/0"
+        worker = f"orders-{'w' * 60}@host-with-a-long-name"
+        why = f"worker {worker} is gone, and how this ended may not have been heard ({source}: it stood still)"
+        events = [event("l1", ago_s=9), event("l1", "lost", ago_s=5, reason=why), failed("f1")]
+        assert client.post("/api/v1/events", json={"events": events}).json()["accepted"] == 3
+        wait_until(lambda: len(client.get("/api/v1/failures").json()["items"]) == 2)
+        groups = {group["type"]: group for group in client.get("/api/v1/failures").json()["items"]}
+        lost = groups["lost"]
+        assert (lost["reason"], lost["reason_code"]) == (why, "end_unheard")
+        assert lost["reason_params"]["worker"] == worker
+        assert lost["reason_params"]["why_code"] == "stood_still"
+        assert (groups["PaymentDeclined"]["reason"], groups["PaymentDeclined"]["reason_code"]) == ("", "")
 
     def test_gaps_are_listed(self, some: TestClient) -> None:
         store = some.app.state.context.store  # type: ignore[attr-defined]

@@ -98,3 +98,14 @@ def test_it_comes_back_from_the_data_of_a_line():
     top = TopFailure("f", "PaymentError", 1, 2, "r")
     assert TopFailure.of_data(top.as_data()) == top
     assert TopFailure.of_data(None) is None
+
+
+def test_runs_that_ended_without_an_exception_are_named_in_both_languages(store):
+    _fail(store, PAY, "lost", "lost: the process of worker w@h is gone", 3)
+    found = failure_facts(store.failures)(_alert(), START + 5)
+    assert found is not None
+    assert (found.titled("en"), found.titled("zh")) == (
+        "lost: the process of worker w@h is gone",
+        "丢失：worker w@h 的进程已经不在",
+    )
+    assert TopFailure.of_data(found.as_data()) == found

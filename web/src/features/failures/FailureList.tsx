@@ -1,16 +1,19 @@
 import { Badge, Group, Stack, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
 import type { FailureGroup } from "../../api/queries";
-import { count, shortType } from "../../ui/format";
+import { count } from "../../ui/format";
 import { useNarrow } from "../../ui/narrow";
 import { Ago } from "../../ui/time";
 import { Spark } from "../../ui/Spark";
+import { headline } from "./headline";
 
 /** The pairs (minute, count) arrive as plain arrays from JSON. */
 type ListedGroup = Omit<FailureGroup, "per_minute"> & { per_minute: number[][] };
 
 /** Failure groups, the most frequent first: what, how often, where, since when. */
 export function FailureList({ groups }: { groups: ListedGroup[] }) {
+  const { t } = useTranslation();
   const narrow = useNarrow();
   return (
     <Stack gap={2} data-testid="failure-list">
@@ -27,8 +30,8 @@ export function FailureList({ groups }: { groups: ListedGroup[] }) {
               {count(group.count)}
             </Badge>
             <div style={{ flex: 1, minWidth: 0 }}>
-              <Text size="sm" fw={600} lineClamp={narrow ? 2 : 1} style={{ overflowWrap: "anywhere" }} title={group.title}>
-                {headline(group)}
+              <Text size="sm" fw={600} lineClamp={narrow ? 2 : 1} style={{ overflowWrap: "anywhere" }} title={group.reason ? headline(t, group) : group.title}>
+                {headline(t, group)}
               </Text>
               <Text size="xs" c="dimmed" truncate>
                 {group.tasks.join(", ")}
@@ -43,9 +46,4 @@ export function FailureList({ groups }: { groups: ListedGroup[] }) {
       ))}
     </Stack>
   );
-}
-
-/** The group's title with the class of the exception alone: modules are long, and the tasks below say where. */
-function headline(group: ListedGroup): string {
-  return group.title.startsWith(group.type) ? shortType(group.type) + group.title.slice(group.type.length) : group.title;
 }

@@ -79,6 +79,7 @@ export const runs = {
   failures: {
     title: "Failures",
     none: "Nothing failed in this period.",
+    ended: "{{state}}: {{reason}}",
     count: "Runs",
     first: "First seen",
     last: "Last seen",

@@ -81,6 +81,7 @@ export const runs: typeof english = {
   failures: {
     title: "失败分组",
     none: "这段时间没有失败。",
+    ended: "{{state}}：{{reason}}",
     count: "运行数",
     first: "首次出现",
     last: "最近出现",

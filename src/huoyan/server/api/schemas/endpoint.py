@@ -27,6 +27,7 @@ class HttpFigures(Document):
 
     requests: int
     requests_per_minute: float
+    """Over the part of the window in which the service was observed, a minute at least."""
     client_error_ratio: float | None
     """Share answered with a status from 400 to 499."""
     server_error_ratio: float | None

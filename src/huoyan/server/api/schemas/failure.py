@@ -1,12 +1,16 @@
 """Failure groups as JSON."""
 
 from huoyan.server.api.schemas.base import Document, Timestamp, documented
+from huoyan.server.api.schemas.reason import Explained
 from huoyan.server.store import FailureGroup as StoredGroup
 
 EXAMPLE = {
     "fingerprint": "5f1d3c0a9b7e2d44",
     "type": "PaymentDeclined",
-    "title": "card issuer did not answer within <n> s",
+    "title": "PaymentDeclined: card issuer did not answer within 5 s",
+    "reason": "",
+    "reason_code": "",
+    "reason_params": {},
     "count": 12,
     "first_seen_at": "2026-11-20T21:02:11.000000Z",
     "last_seen_at": "2026-11-20T21:15:08.492000Z",
@@ -17,16 +21,20 @@ EXAMPLE = {
 }
 
 
-class FailureGroup(Document):
-    """Failures that have the same cause by their fingerprint; `count` and `per_minute` are of the window asked for."""
+class FailureGroup(Explained):
+    """Failures that have the same cause by their fingerprint; `count` and `per_minute` are of the window asked for.
+
+    Runs that ended without an exception (lost, given up, rejected) are grouped by their state, which is `type`, and by
+    `reason`, why they ended; `reason` is empty for exceptions.
+    """
 
     model_config = documented(EXAMPLE)
 
     fingerprint: str
     type: str
-    """Class name of the exception."""
+    """Class name of the exception; `lost`, `dead`, `rejected` or `failed` for runs that ended without one."""
     title: str
-    """Its message without the parts that vary."""
+    """The type, and the message of the first such exception or why the first such run ended."""
     count: int
     first_seen_at: Timestamp
     last_seen_at: Timestamp
@@ -54,6 +62,7 @@ def failure_document(group: StoredGroup) -> FailureGroup:
         fingerprint=group.fingerprint,
         type=group.type,
         title=group.title,
+        reason=group.reason,
         count=group.count,
         first_seen_at=group.first_seen_at,
         last_seen_at=group.last_seen_at,

@@ -37,6 +37,7 @@ class Task(Document):
     failure_ratio: float | None
     """Failed runs of all that ended, revoked ones apart; from 0 to 1."""
     runs_per_minute: float
+    """Over the part of the window in which the service was observed, a minute at least."""
     p50_s: float | None
     p95_s: float | None
     p99_s: float | None

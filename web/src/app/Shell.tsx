@@ -19,11 +19,13 @@ import {
   IconWorld,
 } from "@tabler/icons-react";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { useOverview } from "../api/queries";
 import { LANGUAGES, chooseLanguage, type Language } from "../i18n";
 import { useConnection } from "../live/LiveProvider";
 import { clock } from "../ui/format";
+import { titleOf } from "./title";
 
 /** The pages, by what somebody comes for: is all well, how are the applications, what became of their work. */
 const GROUPS = [
@@ -61,6 +63,11 @@ export function Shell() {
   const { t, i18n } = useTranslation();
   const { connection, lostSince } = useConnection();
   const [opened, menu] = useDisclosure();
+  const { pathname, search } = useRouterState({ select: (state) => state.location });
+  const title = titleOf(t, pathname, search);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
   return (
     <AppShell header={{ height: 52 }} navbar={{ width: 196, breakpoint: "sm", collapsed: { mobile: !opened } }} padding="md">
       <AppShell.Header px="md" style={{ background: "var(--page-bg)" }}>

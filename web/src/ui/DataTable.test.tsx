@@ -1,9 +1,11 @@
 import { MantineProvider, Table } from "@mantine/core";
 import { fireEvent, render, screen } from "@testing-library/react";
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { DataTable, Figure, percentiles, type Column } from "./DataTable";
 
 const COLUMNS: (Column | false)[] = [{ key: "task", title: "Task" }, { key: "runs", title: "Runs", right: true, help: "in the window" }, false, ...percentiles()];
+
+afterEach(() => vi.unstubAllGlobals());
 
 function show(order?: { by: string; up: boolean; onSort: (column: string) => void }) {
   render(
@@ -32,4 +34,12 @@ it("says by which column rows are ordered, and is told of clicks on headings", (
   expect(screen.getAllByRole("columnheader").map((heading) => heading.getAttribute("aria-sort"))).toEqual(["none", "descending", "none", "none", "none"]);
   fireEvent.click(screen.getByRole("button", { name: "P95" }));
   expect(onSort).toHaveBeenCalledWith("P95");
+});
+
+it("takes the cells of columns away that a phone has no room for, and scrolls no more there", () => {
+  vi.stubGlobal("matchMedia", (query: string) => ({ matches: query.includes("max-width"), addEventListener: () => undefined, removeEventListener: () => undefined }));
+  show();
+  const table = screen.getByTestId("tasks");
+  expect(table).toHaveAttribute("data-without", "3 4");
+  expect(table.closest("[style*='300']")).toBeNull();
 });

@@ -1,5 +1,6 @@
-import { Alert, Button, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
+import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { Problem } from "../api/client";
@@ -20,11 +21,29 @@ export function ErrorNote({ error, retry }: { error: Error; retry?: () => void }
   );
 }
 
-/** For a page of one thing that could not be loaded: that there is none, or what went wrong. */
-export function MissingNote({ error, none, retry }: { error: Error; none: string; retry: () => void }) {
+interface MissingNoteProps {
+  error: Error;
+  /** Says that there is none. */
+  none: string;
+  retry: () => void;
+  /** The list in which it would be. */
+  list: { to: "/runs" | "/incidents" | "/schedules" | "/services"; key: "runs" | "incidents" | "schedules" | "services" };
+}
+
+/** For a page of one thing that could not be loaded: that there is none and where the others are, or what went wrong. */
+export function MissingNote({ error, none, retry, list }: MissingNoteProps) {
+  const { t } = useTranslation();
   // A number that is none is told as invalid: 422.
   const missing = error instanceof Problem && [404, 422].includes(error.status);
-  return missing ? <EmptyNote>{none}</EmptyNote> : <ErrorNote error={error} retry={retry} />;
+  if (!missing) return <ErrorNote error={error} retry={retry} />;
+  return (
+    <Stack align="center" gap={0}>
+      <EmptyNote>{none}</EmptyNote>
+      <Anchor component={Link} to={list.to} size="sm">
+        {t("notFound.back", { list: t(`nav.${list.key}`) })}
+      </Anchor>
+    </Stack>
+  );
 }
 
 export function EmptyNote({ children }: { children: ReactNode }) {

@@ -1,6 +1,7 @@
 import { Box, Group, Table, Text, Tooltip } from "@mantine/core";
 import type { TFunction } from "i18next";
 import { useTranslation } from "react-i18next";
+import { DataTable } from "../../ui/DataTable";
 import { percent, seconds } from "../../ui/format";
 import { coloured, folded, type Slice } from "./breakdown";
 
@@ -51,64 +52,69 @@ export function BreakdownLegend({ slices, colours }: { slices: readonly Slice[];
   );
 }
 
+const ON_PHONES: ReadonlySet<string> = new Set(["share", "covered", "calls"]);
+
 /** The parts as a table: what one bar shows, in figures. */
 export function BreakdownTable({ slices }: { slices: readonly Slice[] }) {
   const { t } = useTranslation();
   const sum = slices.reduce((total, slice) => total + slice.covered_s, 0);
   const colours = coloured(folded(slices, MOST));
   return (
-    <Table.ScrollContainer minWidth={760}>
-      <Table verticalSpacing={3} layout="fixed" data-testid="breakdown-table">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th miw={200}>{t("breakdown.part")}</Table.Th>
-            {(["share", "covered", "calls", "all", "longest", "errors"] as const).map((column) => (
-              <Table.Th key={column} ta="right" w={92} title={column === "covered" || column === "all" ? t(`breakdown.${column}Help`) : undefined}>
-                {t(`breakdown.${column}`)}
-              </Table.Th>
-            ))}
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {slices.map((slice) => (
-            <Table.Tr key={slice.key} data-part={slice.key}>
-              <Table.Td>
-                <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-                  <span style={{ color: colours.get(slice.key) ?? "#adb5bd" }} aria-hidden>
-                    ●
-                  </span>{" "}
-                  {partName(slice, t)}
-                </Text>
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {percent(sum > 0 ? slice.covered_s / sum : null)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {seconds(slice.covered_s)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {slice.calls ?? "–"}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {seconds(slice.total_s)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {seconds(slice.max_s)}
-              </Table.Td>
-              <Table.Td ta="right" className="num">
-                {slice.errors > 0 ? (
-                  <Text span size="sm" c="red" fw={600}>
-                    {slice.errors}
-                  </Text>
-                ) : (
-                  "–"
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <DataTable
+      name="breakdown-table"
+      minWidth={760}
+      spacing={3}
+      highlight={false}
+      columns={[
+        { key: "part", title: t("breakdown.part") },
+        ...(["share", "covered", "calls", "all", "longest", "errors"] as const).map((key) => ({
+          key,
+          title: t(`breakdown.${key}`),
+          help: key === "covered" || key === "all" ? t(`breakdown.${key}Help`) : undefined,
+          width: 92,
+          narrow: 68,
+          right: true,
+          wide: !ON_PHONES.has(key),
+        })),
+      ]}
+    >
+      {slices.map((slice) => (
+        <Table.Tr key={slice.key} data-part={slice.key}>
+          <Table.Td>
+            <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+              <span style={{ color: colours.get(slice.key) ?? "#adb5bd" }} aria-hidden>
+                ●
+              </span>{" "}
+              {partName(slice, t)}
+            </Text>
+          </Table.Td>
+          <Table.Td ta="right" className="num">
+            {percent(sum > 0 ? slice.covered_s / sum : null)}
+          </Table.Td>
+          <Table.Td ta="right" className="num">
+            {seconds(slice.covered_s)}
+          </Table.Td>
+          <Table.Td ta="right" className="num">
+            {slice.calls ?? "–"}
+          </Table.Td>
+          <Table.Td ta="right" className="num">
+            {seconds(slice.total_s)}
+          </Table.Td>
+          <Table.Td ta="right" className="num">
+            {seconds(slice.max_s)}
+          </Table.Td>
+          <Table.Td ta="right" className="num">
+            {slice.errors > 0 ? (
+              <Text span size="sm" c="red" fw={600}>
+                {slice.errors}
+              </Text>
+            ) : (
+              "–"
+            )}
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </DataTable>
   );
 }
 

@@ -15,28 +15,47 @@ import { coloured, wholeOf, type Slice } from "./breakdown";
 import { CauseList } from "./CauseList";
 import { compare, evidenceOf } from "./comparison";
 import { StandoutList } from "./StandoutList";
+import { useSaid } from "../incidents/language";
 
 /** Fewest that are compared; the same as on the server. */
 const LEAST = { leastSlow: 5, leastTypical: 10 };
 
+/** What was named as a cause at a time. */
+export interface Told {
+  at: string;
+  text: string;
+  text_zh: string;
+}
+
+interface CausesCardProps {
+  /** An endpoint, a task, or all endpoints of a service. */
+  query: CauseQuery;
+  /** The period that links to endpoints carry. */
+  window?: Window;
+  /** The question is what the failing ones have in common, before where the time of the slow ones went. */
+  failing?: boolean;
+  /** What was named before, over a shorter time: it stands where comparing all of the time finds nothing. */
+  told?: Told | undefined;
+}
+
 /**
  * Where the time of the slowest went: as sentences, as a picture, and with the requests or runs that show it.
- *
- * @param query An endpoint, a task, or all endpoints of a service.
- * @param window The period that links to endpoints carry.
  */
-export function CausesCard({ query, window }: { query: CauseQuery; window?: Window }) {
+export function CausesCard({ query, window, failing = false, told }: CausesCardProps) {
   const { t } = useTranslation();
   const causes = useCauses(query);
   const ofService = query.endpoint === undefined && query.task === undefined;
   const compared = (causes.data?.compared ?? []).filter((one) => !ofService || one.verdict === "found" || one.standouts.length > 0);
+  const answered = compared.some((one) => answers(one, failing));
   return (
-    <Card title={t("causes.title")}>
+    <Card title={t(failing ? "causes.failingTitle" : "causes.title")}>
       <GapNote since={query.since} of="causes" />
       {causes.isError ? (
         <ErrorNote error={causes.error} retry={() => void causes.refetch()} />
       ) : causes.isPending ? (
         <Loader size="sm" />
+      ) : told && !answered ? (
+        <ToldBefore told={told} />
       ) : compared.length === 0 ? (
         <EmptyNote>{t(ofService && causes.data.compared.length > 0 ? "causes.nobody" : "causes.verdicts.few")}</EmptyNote>
       ) : (
@@ -45,6 +64,7 @@ export function CausesCard({ query, window }: { query: CauseQuery; window?: Wind
             <Finding
               key={`${one.service} ${one.endpoint} ${one.task}`}
               compared={one}
+              failing={failing}
               causes={causes.data.items.filter((cause) => cause.service === one.service && cause.endpoint === one.endpoint && cause.task === one.task)}
               heading={ofService ? <EndpointName compared={one} window={window} /> : compared.length > 1 ? `${one.service} ${one.endpoint}${one.task}` : null}
             />
@@ -52,6 +72,26 @@ export function CausesCard({ query, window }: { query: CauseQuery; window?: Wind
         </Stack>
       )}
     </Card>
+  );
+}
+
+/** Whether comparing answered the question. */
+function answers(compared: Compared, failing: boolean): boolean {
+  return failing ? compared.standouts.some((one) => one.among === "failing") : compared.verdict === "found" || compared.standouts.some((one) => one.among === "slow");
+}
+
+function ToldBefore({ told }: { told: Told }) {
+  const { t } = useTranslation();
+  const said = useSaid();
+  return (
+    <Stack gap={2} data-testid="told-cause">
+      <Text fw={600} style={{ overflowWrap: "anywhere" }}>
+        {said(told, "text")}
+      </Text>
+      <Text size="xs" c="dimmed">
+        {t("causes.toldAt")} <Clock at={told.at} />. {t("causes.toldOnly")}
+      </Text>
+    </Stack>
   );
 }
 
@@ -64,7 +104,14 @@ function EndpointName({ compared, window }: { compared: Compared; window: Window
   );
 }
 
-function Finding({ compared, causes, heading }: { compared: Compared; causes: Cause[]; heading: ReactNode }) {
+interface FindingProps {
+  compared: Compared;
+  causes: Cause[];
+  heading: ReactNode;
+  failing: boolean;
+}
+
+function Finding({ compared, causes, heading, failing }: FindingProps) {
   const { t } = useTranslation();
   const { verdict, parts } = compared;
   const picture = useMemo(() => compare(parts), [parts]);
@@ -79,6 +126,12 @@ function Finding({ compared, causes, heading }: { compared: Compared; causes: Ca
           {heading}
         </Text>
       )}
+      {failing && (answers(compared, true) ? <StandoutList standouts={compared.standouts} /> : <Text size="sm">{t("causes.alikeFailing")}</Text>)}
+      {failing && parts.length > 0 && (
+        <Text size="xs" fw={600} c="dimmed" mt="xs">
+          {t("causes.title")}
+        </Text>
+      )}
       {verdict === "found" ? (
         <CauseList causes={causes} colours={colours} />
       ) : (
@@ -89,7 +142,7 @@ function Finding({ compared, causes, heading }: { compared: Compared; causes: Ca
             : t("causes.means", { slow: seconds(compared.slow_mean_s), typical: seconds(compared.typical_mean_s) })}
         </Text>
       )}
-      <StandoutList standouts={compared.standouts} />
+      {!(failing && answers(compared, true)) && <StandoutList standouts={compared.standouts} />}
       {parts.length > 0 && (
         <Box data-testid="causes-picture">
           {(["slow", "typical"] as const).map((kind) => (

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import type { Dependency } from "../../api/queries";
 import { DataTable, Figure, percentiles } from "../../ui/DataTable";
 import { percent, rate, seconds } from "../../ui/format";
+import { useNarrow } from "../../ui/narrow";
 import { StateBadge } from "../../ui/StateBadge";
 import type { DependencySearch } from "./search";
 import { nameOf, place, reasonOf } from "./words";
@@ -20,12 +21,12 @@ export function DependencyTable({ dependencies, window }: { dependencies: Depend
       name="dependency-table"
       minWidth={860}
       columns={[
-        { key: "state", title: t("run.state"), width: 96 },
+        { key: "state", title: t("run.state"), width: 96, narrow: 80 },
         { key: "name", title: t("dependency.name") },
-        { key: "rate", title: t("dependency.rate"), width: 92, right: true },
-        { key: "errors", title: t("dependency.errors"), width: 84, right: true },
+        { key: "rate", title: t("dependency.rate"), width: 92, right: true, wide: true },
+        { key: "errors", title: t("dependency.errors"), width: 84, narrow: 64, right: true },
         ...percentiles(),
-        { key: "pool", title: t("dependency.pool"), width: 170, right: true },
+        { key: "pool", title: t("dependency.pool"), width: 170, right: true, wide: true },
       ]}
     >
       {dependencies.map((each) => (
@@ -63,6 +64,7 @@ export function DependencyTable({ dependencies, window }: { dependencies: Depend
 
 function Name({ dependency, window }: { dependency: Dependency; window?: DependencySearch["window"] }) {
   const { t } = useTranslation();
+  const narrow = useNarrow();
   const Icon = KIND_ICON[dependency.kind];
   const reason = reasonOf(dependency, t);
   return (
@@ -70,7 +72,7 @@ function Name({ dependency, window }: { dependency: Dependency; window?: Depende
       <Icon size={16} style={{ flexShrink: 0, marginTop: 2 }} aria-label={t(`dependency.kinds.${dependency.kind}`)} />
       <div style={{ minWidth: 0 }}>
         <Link {...place(dependency, window)} onClick={(event) => event.stopPropagation()}>
-          <Text size="sm" fw={500} truncate title={nameOf(dependency, t)}>
+          <Text size="sm" fw={500} {...(narrow ? { style: { overflowWrap: "anywhere" } } : { truncate: true })} title={nameOf(dependency, t)}>
             {nameOf(dependency, t)}
           </Text>
         </Link>

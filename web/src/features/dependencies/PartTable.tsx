@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import type { DependencyPart } from "../../api/queries";
 import { DataTable, Figure, percentiles } from "../../ui/DataTable";
 import { percent, rate, seconds } from "../../ui/format";
+import { useNarrow } from "../../ui/narrow";
 import { partKey, partName } from "./words";
 
 const MOST = 30;
@@ -10,6 +11,7 @@ const MOST = 30;
 /** Calls by operation and table, command, or method and status; those that took most time first. One can be chosen for the charts. */
 export function PartTable({ parts, chosen, onChoose }: { parts: DependencyPart[]; chosen: string | undefined; onChoose: (part: string | undefined) => void }) {
   const { t } = useTranslation();
+  const narrow = useNarrow();
   return (
     <>
       <DataTable
@@ -19,9 +21,9 @@ export function PartTable({ parts, chosen, onChoose }: { parts: DependencyPart[]
         highlight={false}
         columns={[
           { key: "part", title: t("dependency.part") },
-          { key: "share", title: t("dependency.share"), width: 170 },
-          { key: "rate", title: t("dependency.rate"), width: 92, right: true },
-          { key: "errors", title: t("dependency.errors"), width: 84, right: true },
+          { key: "share", title: t("dependency.share"), width: 170, wide: true },
+          { key: "rate", title: t("dependency.rate"), width: 92, narrow: 72, right: true },
+          { key: "errors", title: t("dependency.errors"), width: 84, narrow: 64, right: true },
           ...percentiles(),
         ]}
       >
@@ -31,7 +33,7 @@ export function PartTable({ parts, chosen, onChoose }: { parts: DependencyPart[]
             <Table.Tr key={key} data-part={key} bg={key === chosen ? "var(--mantine-primary-color-light)" : undefined}>
               <Table.Td>
                 <UnstyledButton onClick={() => onChoose(key === chosen ? undefined : key)} aria-pressed={key === chosen} style={{ maxWidth: "100%" }}>
-                  <Text size="sm" fw={500} className="mono" truncate title={partName(part.labels, t)}>
+                  <Text size="sm" fw={500} className="mono" {...(narrow ? { style: { overflowWrap: "anywhere" } } : { truncate: true })} title={partName(part.labels, t)}>
                     {partName(part.labels, t)}
                   </Text>
                 </UnstyledButton>

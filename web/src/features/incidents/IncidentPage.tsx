@@ -10,7 +10,7 @@ import { Ago, Clock } from "../../ui/time";
 import { RunTable } from "../runs/RunTable";
 import { CausesCard } from "../causes/CausesCard";
 import { AlertList } from "./AlertList";
-import { causesOf } from "./causes";
+import { causesOf, isFailing, toldCause } from "./causes";
 import { IncidentSteps } from "./IncidentSteps";
 import { useSaid } from "./language";
 
@@ -23,7 +23,7 @@ export function IncidentPage() {
   const { incidentId } = useParams({ from: "/incidents/$incidentId" });
   const incident = useIncident(Number(incidentId));
   if (incident.isPending) return <Loader size="sm" />;
-  if (incident.isError) return <MissingNote error={incident.error} none={t("incidents.notFound")} retry={() => void incident.refetch()} />;
+  if (incident.isError) return <MissingNote error={incident.error} none={t("incidents.notFound")} retry={() => void incident.refetch()} list={{ to: "/incidents", key: "incidents" }} />;
   const data = incident.data;
   return (
     <Stack>
@@ -76,7 +76,7 @@ export function IncidentPage() {
 /** What is slow or fails where the incident is; of an incident about anything else, nothing. */
 function Causes({ incident }: { incident: IncidentDetail }) {
   const query = causesOf(incident);
-  return query === null ? null : <CausesCard query={query} />;
+  return query === null ? null : <CausesCard query={query} failing={isFailing(incident)} told={toldCause(incident)} />;
 }
 
 function Happenings({ incident }: { incident: IncidentDetail }) {

@@ -111,7 +111,7 @@ function Comparison({ advice }: { advice: BucketAdvice }) {
         spacing={5}
         fixed={false}
         highlight={false}
-        columns={[{ key: "bounds", title: "" }, { key: "number", title: t("measurement.number"), right: true }, ...percentiles()]}
+        columns={[{ key: "bounds", title: "" }, { key: "number", title: t("measurement.number"), right: true, wide: true }, ...percentiles().map((column) => ({ ...column, wide: false }))]}
       >
         <Table.Tr>
           <Table.Td>{t("measurement.true")}</Table.Td>

@@ -38,9 +38,9 @@ export function CardinalityCard() {
               highlight={false}
               columns={[
                 { key: "metric", title: t("measurement.metric") },
-                { key: "series", title: t("measurement.series"), width: 110, right: true },
-                { key: "folded", title: t("measurement.folded"), width: 110, right: true },
-                { key: "last", title: t("measurement.last"), width: 130, right: true },
+                { key: "series", title: t("measurement.series"), width: 110, narrow: 84, right: true },
+                { key: "folded", title: t("measurement.folded"), width: 110, narrow: 64, right: true },
+                { key: "last", title: t("measurement.last"), width: 130, right: true, wide: true },
               ]}
             >
               {shown.map((each) => (

@@ -27,11 +27,11 @@ export function QueueTable({ queues, most }: { queues: Queue[]; most?: number })
         { key: "queue", title: t("queue.name") },
         { key: "depth", title: t("queue.depth"), right: true },
         { key: "oldest", title: t("queue.oldest"), right: true },
-        { key: "active", title: t("queue.active"), right: true },
+        { key: "active", title: t("queue.active"), right: true, wide: true },
         { key: "rate", title: t("queue.rate"), right: true },
-        most === undefined && { key: "held", title: t("queue.held"), right: true },
-        most === undefined && { key: "difference", title: t("queue.difference"), right: true },
-        most === undefined && { key: "read", title: t("queue.read"), right: true },
+        most === undefined && { key: "held", title: t("queue.held"), right: true, wide: true },
+        most === undefined && { key: "difference", title: t("queue.difference"), right: true, wide: true },
+        most === undefined && { key: "read", title: t("queue.read"), right: true, wide: true },
       ]}
     >
       {sorted.slice(0, most).map((queue) => (

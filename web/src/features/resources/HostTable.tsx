@@ -19,12 +19,12 @@ export function HostTable({ hosts }: { hosts: HostResources[] }) {
       highlight={false}
       columns={[
         { key: "host", title: t("resource.hostTable.host") },
-        { key: "source", title: t("resource.hostTable.source") },
+        { key: "source", title: t("resource.hostTable.source"), wide: true },
         { key: "cpu", title: t("resource.measures.cpu"), right: true },
         { key: "memory", title: t("resource.measures.memory"), right: true },
         { key: "disk", title: t("resource.measures.disk"), right: true },
-        { key: "load", title: t("resource.hostTable.load"), help: t("resource.hostTable.loadHelp"), right: true },
-        { key: "network", title: t("resource.hostTable.network"), right: true },
+        { key: "load", title: t("resource.hostTable.load"), help: t("resource.hostTable.loadHelp"), right: true, wide: true },
+        { key: "network", title: t("resource.hostTable.network"), wide: true, right: true },
       ]}
     >
       {known.map((host) => (

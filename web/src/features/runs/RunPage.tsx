@@ -23,7 +23,7 @@ export function RunPage() {
   const run = useRun(runId);
   const children = useRunChildren(runId);
   if (run.isPending) return <Loader size="sm" />;
-  if (run.isError) return <MissingNote error={run.error} none={t("run.notFound")} retry={() => void run.refetch()} />;
+  if (run.isError) return <MissingNote error={run.error} none={t("run.notFound")} retry={() => void run.refetch()} list={{ to: "/runs", key: "runs" }} />;
   const data = run.data;
   return (
     <Stack>
@@ -188,7 +188,7 @@ function RunFacts({ run }: { run: Run }) {
     [t("run.attempts"), run.attempt_count],
     ...(run.redelivery ? ([[t("run.redelivery"), t(`run.redeliveries.${run.redelivery}`)]] as Fact[]) : []),
     ...(run.heartbeat_s ? ([[t("run.promised"), seconds(run.heartbeat_s)]] as Fact[]) : []),
-    ...Object.entries(run.labels).map(([name, value]) => [name, value] as Fact),
+    ...Object.entries(run.labels).map(([name, value]) => [name === "request" ? t("run.request") : name, value] as Fact),
   ];
   return <Facts facts={facts} />;
 }

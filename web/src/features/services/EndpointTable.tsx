@@ -4,9 +4,12 @@ import { useTranslation } from "react-i18next";
 import type { Endpoint } from "../../api/queries";
 import { DataTable, Figure } from "../../ui/DataTable";
 import { count, percent, seconds } from "../../ui/format";
+import { useNarrow } from "../../ui/narrow";
 import type { Window } from "../tasks/order";
 import { ErrorShare, useWhyNot } from "./cells";
 import { ENDPOINT_COLUMNS, sorted, type EndpointColumn } from "./order";
+
+const ON_PHONES: ReadonlySet<EndpointColumn> = new Set(["endpoint", "requests_per_minute", "server_error_ratio", "p99_s"]);
 
 export interface EndpointTableProps {
   endpoints: Endpoint[];
@@ -19,6 +22,7 @@ export interface EndpointTableProps {
 /** Endpoints, one a row; the bar is its part of the time of all. */
 export function EndpointTable({ endpoints, by, up, window, onSort }: EndpointTableProps) {
   const { t } = useTranslation();
+  const narrow = useNarrow();
   const whyNot = useWhyNot();
   const whole = endpoints.reduce((sum, one) => sum + one.total_s, 0);
   return (
@@ -26,13 +30,20 @@ export function EndpointTable({ endpoints, by, up, window, onSort }: EndpointTab
       name="endpoint-table"
       minWidth={900}
       order={{ by, up, onSort }}
-      columns={ENDPOINT_COLUMNS.map((key) => ({ key, title: t(`services.${key}`), right: key !== "endpoint", width: key === "endpoint" ? undefined : 96 }))}
+      columns={ENDPOINT_COLUMNS.map((key) => ({
+        key,
+        title: t(`services.${key}`),
+        right: key !== "endpoint",
+        width: key === "endpoint" ? undefined : 96,
+        narrow: key === "endpoint" ? undefined : 72,
+        wide: !ON_PHONES.has(key),
+      }))}
     >
       {sorted(endpoints, (one) => (by === "endpoint" ? `${one.endpoint} ${one.method}` : one[by]), up).map((one) => (
         <Table.Tr key={`${one.service} ${one.method} ${one.endpoint}`} data-endpoint={`${one.method} ${one.endpoint}`}>
           <Table.Td>
             <Link to="/endpoints" search={{ service: one.service, method: one.method, endpoint: one.endpoint, window }}>
-              <Text size="sm" truncate title={`${one.method} ${one.endpoint}`}>
+              <Text size="sm" {...(narrow ? { style: { overflowWrap: "anywhere" } } : { truncate: true })} title={`${one.method} ${one.endpoint}`}>
                 <Text span inherit c="dimmed" className="mono">
                   {one.method}
                 </Text>{" "}

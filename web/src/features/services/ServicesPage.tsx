@@ -16,6 +16,9 @@ import { SERVICE_COLUMNS, type ServiceColumn } from "./order";
 
 const WIDTH: Partial<Record<ServiceColumn, number>> = { requests_per_minute: 110, trend_per_minute: 136, in_flight: 100 };
 
+/** How much, how well, how fast. */
+const ON_PHONES: ReadonlySet<ServiceColumn> = new Set(["service", "requests_per_minute", "server_error_ratio", "p99_s"]);
+
 /** Every service that answers HTTP: how much, how well, how fast. */
 export function ServicesPage() {
   const { t } = useTranslation();
@@ -48,7 +51,14 @@ export function ServicesPage() {
           <DataTable
             name="service-table"
             minWidth={940}
-            columns={SERVICE_COLUMNS.map((key) => ({ key, title: t(`services.${key}`), right: key !== "service", width: key === "service" ? undefined : (WIDTH[key] ?? 92) }))}
+            columns={SERVICE_COLUMNS.map((key) => ({
+              key,
+              title: t(`services.${key}`),
+              right: key !== "service",
+              width: key === "service" ? undefined : (WIDTH[key] ?? 92),
+              narrow: key === "service" ? undefined : 72,
+              wide: !ON_PHONES.has(key),
+            }))}
           >
             {services.data.items.map((one) => (
               <Table.Tr key={one.service} data-service={one.service}>

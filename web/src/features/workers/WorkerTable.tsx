@@ -1,29 +1,31 @@
-import { Table, Text, Tooltip } from "@mantine/core";
+import { Group, Table, Text, Tooltip } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Worker } from "../../api/queries";
 import { DataTable, Figure } from "../../ui/DataTable";
 import { count, seconds } from "../../ui/format";
+import { useNarrow } from "../../ui/narrow";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 
 /** Workers, one a row; the name leads to its runs. */
 export function WorkerTable({ workers }: { workers: Worker[] }) {
   const { t } = useTranslation();
+  const narrow = useNarrow();
   return (
     <DataTable
       name="worker-table"
       minWidth={1080}
       columns={[
-        { key: "state", title: t("worker.state"), width: 88 },
+        { key: "state", title: t("worker.state"), width: 88, narrow: 72 },
         { key: "name", title: t("worker.name") },
-        { key: "place", title: t("worker.place"), width: 116 },
-        { key: "queues", title: t("worker.queues"), width: 140 },
-        { key: "active", title: t("worker.active"), width: 84, right: true },
-        { key: "last", title: t("worker.last"), width: 108, right: true },
-        { key: "started", title: t("worker.started"), width: 138, right: true },
-        { key: "clock", title: t("worker.clock"), width: 148, right: true },
-        { key: "dropped", title: t("worker.dropped"), width: 90, right: true },
+        { key: "place", title: t("worker.place"), width: 116, wide: true },
+        { key: "queues", title: t("worker.queues"), width: 140, wide: true },
+        { key: "active", title: t("worker.active"), width: 84, narrow: 64, right: true },
+        { key: "last", title: t("worker.last"), width: 108, narrow: 72, right: true },
+        { key: "started", title: t("worker.started"), width: 138, right: true, wide: true },
+        { key: "clock", title: t("worker.clock"), width: 148, right: true, wide: true },
+        { key: "dropped", title: t("worker.dropped"), width: 90, right: true, wide: true },
       ]}
     >
       {workers.map((worker) => (
@@ -33,13 +35,23 @@ export function WorkerTable({ workers }: { workers: Worker[] }) {
           </Table.Td>
           <Table.Td>
             <Link to="/runs" search={{ worker: [worker.worker] }} aria-label={t("worker.runs", { worker: worker.worker })}>
-              <Text size="sm" fw={500} truncate title={worker.worker}>
+              <Text size="sm" fw={500} {...(narrow ? { style: { overflowWrap: "anywhere" } } : { truncate: true })} title={worker.worker}>
                 {worker.worker}
               </Text>
             </Link>
             <Text size="xs" c="dimmed" truncate>
-              {[...new Set([worker.service, worker.framework])].filter(Boolean).join(" · ")}
+              {[...new Set([worker.service, worker.framework, ...(narrow ? worker.queues : [])])].filter(Boolean).join(" · ")}
             </Text>
+            {narrow && (worker.clock_skew_s || worker.dropped > 0) ? (
+              <Group gap="xs">
+                {worker.clock_skew_s ? <Skew skew_s={worker.clock_skew_s} /> : null}
+                {worker.dropped > 0 && (
+                  <Text size="xs" component="span">
+                    {t("worker.dropped")} <Dropped events={worker.dropped} />
+                  </Text>
+                )}
+              </Group>
+            ) : null}
           </Table.Td>
           <Table.Td>
             <Text size="sm" truncate title={worker.host}>

@@ -62,6 +62,10 @@ export const applications = {
   },
   causes: {
     title: "Where the time went",
+    failingTitle: "What the failing ones have in common",
+    alikeFailing: "Nothing that was measured tells the failing ones from the others.",
+    toldAt: "Named at",
+    toldOnly: "Compared over all of the time it no longer stands out.",
     slow: "a slow one",
     typical: "a typical one",
     compared: "{{slow}} slow ones compared with {{typical}} typical ones.",

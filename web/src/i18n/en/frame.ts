@@ -82,5 +82,10 @@ export const frame = {
   ago: { now: "just now", ago: "{{age}} ago" },
   error: { title: "That did not work", retry: "Try again" },
   session: { title: "This server asks for its token", token: "Token", enter: "Enter", wrong: "That is not the token." },
-  notFound: "There is no such page.",
+  notFound: {
+    title: "There is no such page.",
+    address: "Nothing is at {{path}}.",
+    ways: "Ways on",
+    back: "To the list: {{list}}",
+  },
 };

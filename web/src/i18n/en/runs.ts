@@ -7,6 +7,7 @@ export const runs = {
     framework: "Framework",
     queue: "Queue",
     worker: "Worker",
+    request: "Request",
     started: "Started",
     when: "When",
     enqueued: "Enqueued",

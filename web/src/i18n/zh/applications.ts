@@ -64,6 +64,10 @@ export const applications: typeof english = {
   },
   causes: {
     title: "时间去哪了",
+    failingTitle: "失败的有什么共同之处",
+    alikeFailing: "已测量的部分中，没有什么能区分失败的与其他的。",
+    toldAt: "当时指出于",
+    toldOnly: "放到整段时间里比较，它不再突出。",
     slow: "慢的",
     typical: "通常的",
     compared: "比较了 {{slow}} 个慢的与 {{typical}} 个通常的。",

@@ -84,5 +84,10 @@ export const frame: typeof english = {
   ago: { now: "刚刚", ago: "{{age}}前" },
   error: { title: "操作失败", retry: "重试" },
   session: { title: "服务器要求令牌", token: "令牌", enter: "进入", wrong: "令牌不正确。" },
-  notFound: "没有这个页面。",
+  notFound: {
+    title: "没有这个页面",
+    address: "{{path}} 处没有内容。",
+    ways: "其他页面",
+    back: "返回列表：{{list}}",
+  },
 };

@@ -9,6 +9,7 @@ export const runs: typeof english = {
     framework: "框架",
     queue: "队列",
     worker: "Worker",
+    request: "请求",
     started: "开始时间",
     when: "时间",
     enqueued: "入队时间",

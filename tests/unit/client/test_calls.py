@@ -227,7 +227,7 @@ def test_what_fails_in_the_hooks_reaches_nobody(
     engine = huoyan.watch(create_engine("sqlite://"))
     session = huoyan.watch(httpx.Client())
     connection = huoyan.watch(redis.Redis(port=1))
-    for module in ("sqlalchemy", "redis"):
+    for module in ("sqlalchemy.integration", "redis"):
         monkeypatch.setattr(f"huoyan.client.dependencies.{module}.series", broken)
     monkeypatch.setattr("huoyan.client.outbound.series", broken)
     with caplog.at_level(logging.WARNING, "huoyan"), engine.connect() as c:

@@ -2,6 +2,7 @@
 
 import asyncio
 import smtplib
+import ssl
 import threading
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -37,6 +38,7 @@ from huoyan.signals.metrics.application import (
     SMTP_SEND_ERRORS,
 )
 from tests.servers.http import HttpSink
+from tests.servers.mail import SmtpServer
 from tests.servers.process import free_port
 from tests.servers.redis import RedisServer
 from tests.unit.client.conftest import installed
@@ -300,6 +302,37 @@ def test_a_redirect_is_part_of_its_request(client: Client, http_sink: HttpSink) 
     assert counted(client, HTTP_CLIENT_REQUEST_DURATION) == {("GET", http_sink.address, "200"): 1}
 
 
+def test_an_answer_that_the_program_makes_an_error_of_keeps_its_status(client: Client, http_sink: HttpSink) -> None:
+    def refuse(response: httpx.Response | requests.Response, *_: object, **__: object) -> None:
+        response.raise_for_status()
+
+    with httpx.Client(event_hooks={"response": [refuse]}) as h, requests.Session() as s:
+        s.hooks["response"].append(refuse)
+        for get in (huoyan.watch(h).get, huoyan.watch(s).get):
+            for status in (404, 503):
+                http_sink.status = status
+                with pytest.raises((httpx.HTTPStatusError, requests.HTTPError)):
+                    get(f"{http_sink.url}/orders")
+    assert counted(client, HTTP_CLIENT_REQUEST_DURATION) == {
+        ("GET", http_sink.address, "404"): 2,
+        ("GET", http_sink.address, "503"): 2,
+    }
+    assert errors(client, HTTP_CLIENT_ERRORS) == {("GET", http_sink.address, "503"): 2}
+
+
+def test_what_another_session_is_asked_within_a_request_counts_by_itself(client: Client, http_sink: HttpSink) -> None:
+    with huoyan.watch(requests.Session()) as session, huoyan.watch(requests.Session()) as other:
+
+        def fetch_token(response: requests.Response, *_: object, **__: object) -> None:
+            other.put(f"{http_sink.url}/token")
+
+        session.get(f"{http_sink.url}/orders", hooks={"response": fetch_token})
+    assert counted(client, HTTP_CLIENT_REQUEST_DURATION) == {
+        ("GET", http_sink.address, "200"): 1,
+        ("PUT", http_sink.address, "200"): 1,
+    }
+
+
 def message(to: str) -> EmailMessage:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "shop@shop.example", to, "Your order"
@@ -352,6 +385,48 @@ async def test_mails_by_aiosmtplib_are_counted(client: Client, mail_server: Cont
             await one.send_message(message("nobody@shop.example"))
     assert counted(client, SMTP_SEND_DURATION) == {("127.0.0.1",): 2}
     assert errors(client, SMTP_SEND_ERRORS) == {("127.0.0.1",): 1}
+
+
+async def test_a_login_or_certificate_that_fails_is_an_error_of_the_mail_server_told_once(
+    client: Client, smtp_server: SmtpServer
+) -> None:
+    trusting = ssl.create_default_context(cafile=smtp_server.certificate_path)
+    huoyan.watch(smtplib.SMTP)
+    huoyan.watch(aiosmtplib.SMTP)
+    try:
+        entry = breakdown.enter("request")
+        with huoyan.watch(smtplib.SMTP(smtp_server.host, smtp_server.port)) as connection:
+            connection.starttls(context=trusting)
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                connection.login(smtp_server.username, "wrong")
+            connection.login(smtp_server.username, smtp_server.password)
+            connection.send_message(message("ada@shop.example"))
+        assert parts(breakdown.leave(entry)) == {
+            ("smtp", "CONNECT", smtp_server.host): (1, 0),
+            ("smtp", "STARTTLS", smtp_server.host): (1, 0),
+            ("smtp", "LOGIN", smtp_server.host): (2, 1),
+            ("smtp", "SEND", smtp_server.host): (1, 0),
+        }
+        with smtplib.SMTP(smtp_server.host, smtp_server.port) as connection, pytest.raises(ssl.SSLError):
+            connection.starttls(context=ssl.create_default_context())
+        assert errors(client, SMTP_SEND_ERRORS) == {(smtp_server.host,): 2}
+        entry = breakdown.enter("request")
+        with pytest.raises(aiosmtplib.SMTPAuthenticationError):
+            await aiosmtplib.send(
+                message("ada@shop.example"),
+                hostname=smtp_server.host,
+                port=smtp_server.port,
+                start_tls=True,
+                tls_context=trusting,
+                username=smtp_server.username,
+                password="wrong",
+            )
+        assert parts(breakdown.leave(entry)) == {("smtp", "CONNECT", smtp_server.host): (1, 1)}
+    finally:
+        huoyan.unwatch(smtplib.SMTP)
+        huoyan.unwatch(aiosmtplib.SMTP)
+    assert errors(client, SMTP_SEND_ERRORS) == {(smtp_server.host,): 3}
+    assert counted(client, SMTP_SEND_DURATION) == {(smtp_server.host,): 1}
 
 
 SPANS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from inspect import iscoroutinefunction
 from typing import Any
 
+from httpx import HTTPStatusError
+
 from huoyan.client.calls import begin, claim, release
 from huoyan.client.guard import warn
 from huoyan.client.originals import Originals
@@ -22,6 +24,11 @@ def _host(request: Any) -> str:
     except Exception as error:  # noqa: BLE001 - what is no request is refused by the client itself
         warn("httpx.host", "huoyan: a host could not be read", error=error)
         return ""
+
+
+def _answered(error: BaseException) -> int | None:
+    """Return the status of the answer that a hook of the program made an error of; None when there was none."""
+    return error.response.status_code if isinstance(error, HTTPStatusError) else None
 
 
 def _watched(send: Any, outbound: OutboundRequests, of_class: bool) -> Any:
@@ -45,7 +52,7 @@ def _watched(send: Any, outbound: OutboundRequests, of_class: bool) -> Any:
             try:
                 response = await send(*args, **kwargs)
             except BaseException as error:
-                outbound.finish(call, getattr(request, "method", ""), _host(request), None, error)
+                outbound.finish(call, getattr(request, "method", ""), _host(request), _answered(error), error)
                 raise
             outbound.finish(call, request.method, _host(request), response.status_code, None)
             return response
@@ -60,7 +67,7 @@ def _watched(send: Any, outbound: OutboundRequests, of_class: bool) -> Any:
         try:
             response = send(*args, **kwargs)
         except BaseException as error:
-            outbound.finish(call, getattr(request, "method", ""), _host(request), None, error)
+            outbound.finish(call, getattr(request, "method", ""), _host(request), _answered(error), error)
             raise
         outbound.finish(call, request.method, _host(request), response.status_code, None)
         return response

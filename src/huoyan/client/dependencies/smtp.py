@@ -2,10 +2,12 @@
 
 Programs make a connection for a few mails, mostly, so the class is what they watch: `huoyan.watch(smtplib.SMTP)` hooks
 into all its connections, and those of `SMTP_SSL`. `send_message` and `aiosmtplib.send` end in `sendmail`
-(https://docs.python.org/3/library/smtplib.html).
+(https://docs.python.org/3/library/smtplib.html); `connect` of aiosmtplib begins TLS and logs in by itself
+(https://aiosmtplib.readthedocs.io/en/stable/usage.html), what programs with smtplib do by calls of their own.
 """
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -18,6 +20,11 @@ from huoyan.signals.metrics.application import SMTP_SEND_DURATION, SMTP_SEND_ERR
 _MAX_HOST_CHARS = 100
 _SEND = "sendmail"
 _CONNECT = "connect"
+_OPERATIONS = {_CONNECT: "CONNECT", "starttls": "STARTTLS", "login": "LOGIN", _SEND: "SEND"}
+"""Method of a connection → what it is in breakdowns. One that fails is an error of the mail server."""
+
+_calling: ContextVar[object] = ContextVar("huoyan_smtp_calling", default=None)
+"""The connection of which a method is under way: what that calls is part of it, as is the hook in its class."""
 
 
 class _Watch:
@@ -37,9 +44,15 @@ class _Watch:
         """
         finish = self._finish
 
+        def mine(args: tuple[Any, ...]) -> Any:
+            return connection if connection is not None else (args[0] if args else None)
+
         if iscoroutinefunction(original):
 
             async def call_async(*args: Any, **kwargs: Any) -> Any:
+                if _calling.get() is mine(args):
+                    return await original(*args, **kwargs)
+                token = _calling.set(mine(args))
                 begun = begin()
                 failure: BaseException | None = None
                 try:
@@ -48,11 +61,15 @@ class _Watch:
                     failure = error
                     raise
                 finally:
+                    _calling.reset(token)
                     finish(begun, name, args if connection is None else (connection, *args), kwargs, failure)
 
             return call_async
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            if _calling.get() is mine(args):
+                return original(*args, **kwargs)
+            token = _calling.set(mine(args))
             begun = begin()
             failure: BaseException | None = None
             try:
@@ -61,6 +78,7 @@ class _Watch:
                 failure = error
                 raise
             finally:
+                _calling.reset(token)
                 finish(begun, name, args if connection is None else (connection, *args), kwargs, failure)
 
         return call
@@ -79,7 +97,7 @@ class _Watch:
         sends = name == _SEND
         made = series(
             self._client,
-            ("smtp", "SEND" if sends else "CONNECT", host),
+            ("smtp", _OPERATIONS[name], host),
             (SMTP_SEND_DURATION, (host,)) if sends else None,
             (SMTP_SEND_ERRORS, (host,)),
             ("smtp", host) if sends else None,
@@ -120,12 +138,12 @@ class SmtpIntegration:
         """Put hooks into a connection or a class."""
         watch = _Watch(reporter)
         connection = None if isinstance(thing, type) else thing
-        for name in (_CONNECT, _SEND):
+        for name in _OPERATIONS:
             self._originals.replace(thing, name, watch.wrapped(name, getattr(thing, name), connection))
 
     def unwatch(self, thing: Any) -> None:
         """Take the hooks out again."""
-        for name in (_CONNECT, _SEND):
+        for name in _OPERATIONS:
             self._originals.restore(thing, name)
 
 

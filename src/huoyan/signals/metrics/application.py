@@ -105,7 +105,7 @@ SMTP_SEND_DURATION = Metric(
 SMTP_SEND_ERRORS = Metric(
     "smtp_send_errors_total",
     MetricKind.COUNTER,
-    "Mails that the mail server did not take.",
+    "Mails that the mail server did not take, and connections to it, TLS and logins that failed.",
     ("host",),
     endpoint=Endpoint.APPLICATION,
 )

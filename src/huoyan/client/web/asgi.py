@@ -29,6 +29,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CLIENT_CLOSED_REQUEST = 499
 _MAX_ROUTES = 10_000
+_MAX_LAYERS = 100
 # What carries the body, each perhaps for the last time
 # (https://asgi.readthedocs.io/en/latest/specs/www.html, https://asgi.readthedocs.io/en/latest/extensions.html).
 _BODIES = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
@@ -256,29 +257,41 @@ class AsgiIntegration:
         build = thing.build_middleware_stack
 
         def build_middleware_stack() -> App:
-            stack: App = build()
+            stack: Any = build()
             with guard("asgi.build"):
+                if thing.__dict__.get(_BUILD) is not build_middleware_stack:
+                    return stack
                 _expose(thing, metrics_path, registry)
-                return Middleware(stack, thing, excluded)
+                if thing.__dict__.get("build_middleware_stack") is build_middleware_stack:
+                    return Middleware(stack, thing, excluded)
+                # Whoever put a build of its own around this one expects a stack as Starlette makes it, and may take it
+                # apart, as OpenTelemetry's instrumentation does, which instruments nothing otherwise.
+                stack.app = Middleware(stack.app, thing, excluded)
             return stack
 
-        build_middleware_stack.huoyan_original = build  # type: ignore[attr-defined]
-        thing.build_middleware_stack = build_middleware_stack
+        thing.__dict__[_BUILD] = thing.build_middleware_stack = build_middleware_stack
         if thing.middleware_stack is not None:
             _expose(thing, metrics_path, registry)
             thing.middleware_stack = Middleware(thing.middleware_stack, thing, excluded)
 
     def unwatch(self, thing: Any) -> None:
         """Take the middleware and the route out again."""
-        current = thing.__dict__.get("build_middleware_stack")
-        if hasattr(current, "huoyan_original"):
-            del thing.__dict__["build_middleware_stack"]
-        if isinstance(thing.middleware_stack, Middleware):
-            thing.middleware_stack = thing.middleware_stack.app
+        # One that something else has put a build around stays, and does nothing any more.
+        if thing.__dict__.pop(_BUILD, None) is thing.__dict__.get("build_middleware_stack"):
+            thing.__dict__.pop("build_middleware_stack", None)
+        outer, name = thing, "middleware_stack"
+        for _ in range(_MAX_LAYERS):
+            layer = getattr(outer, name, None)
+            if isinstance(layer, Middleware):
+                setattr(outer, name, layer.app)
+                break
+            outer, name = layer, "app"
         thing.router.routes[:] = [r for r in thing.router.routes if getattr(r, "name", "") != _ROUTE_NAME]
 
 
 _ROUTE_NAME = "huoyan_metrics"
+_BUILD = "_huoyan_build"
+"""Where an application keeps the build of its stack that puts the middleware in."""
 
 
 def _trace_id(scope: Scope) -> str:

@@ -1,6 +1,7 @@
 """Requests of FastAPI and Starlette applications: counted by template, timed without background, never disturbed."""
 
 import asyncio
+import functools
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from fastapi.testclient import TestClient
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Host, Mount, Route
 from starlette.websockets import WebSocketDisconnect
 
@@ -287,6 +289,48 @@ def test_watching_twice_counts_once(local_client: Client) -> None:
     watched(app)
     requests_to(app, "/hello")
     assert counted(local_client) == {("GET", "/hello", 200): 2}
+
+
+def test_a_build_that_takes_the_stack_apart_finds_it_as_starlette_makes_it(local_client: Client) -> None:
+    """OpenTelemetry's instrumentation does so, and instruments nothing when it finds anything else."""
+    app = watched(FastAPI())
+
+    @app.get("/orders/{order_id}")
+    def order(order_id: int) -> int:
+        return 1 // order_id
+
+    seen = []
+    build = app.build_middleware_stack
+
+    class Tracing:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope["path"])
+            await self.app(scope, receive, send)
+
+    def build_around() -> Any:
+        stack: Any = build()
+        assert type(stack) is ServerErrorMiddleware
+        return ServerErrorMiddleware(Tracing(stack.app), handler=stack.handler, debug=stack.debug)
+
+    # What wraps a function mostly takes over its attributes, too.
+    app.build_middleware_stack = functools.wraps(build)(build_around)  # type: ignore[method-assign]
+    assert requests_to(app, "/orders/1", "/orders/0", "/nowhere") == [200, 500, 404]
+    assert seen == ["/orders/1", "/orders/0", "/nowhere"]
+    told = {
+        ("GET", "/orders/{order_id}", 200): 1,
+        ("GET", "/orders/{order_id}", 500): 1,
+        ("GET", "unmatched", 404): 1,
+    }
+    assert counted(local_client) == told
+    huoyan.unwatch(app)
+    assert requests_to(app, "/orders/1") == [200]
+    app.middleware_stack = None
+    assert requests_to(app, "/orders/1") == [200]
+    assert len(seen) == 5
+    assert counted(local_client) == told
 
 
 def test_unwatching_leaves_nothing_behind(local_client: Client) -> None:

@@ -256,8 +256,8 @@ class AsgiIntegration:
         register(registry)
         build = thing.build_middleware_stack
 
-        def build_middleware_stack() -> App:
-            stack: Any = build()
+        def build_middleware_stack() -> Any:
+            stack = build()
             with guard("asgi.build"):
                 if thing.__dict__.get(_BUILD) is not build_middleware_stack:
                     return stack

@@ -316,7 +316,7 @@ def test_a_build_that_takes_the_stack_apart_finds_it_as_starlette_makes_it(local
         return ServerErrorMiddleware(Tracing(stack.app), handler=stack.handler, debug=stack.debug)
 
     # What wraps a function mostly takes over its attributes, too.
-    app.build_middleware_stack = functools.wraps(build)(build_around)  # type: ignore[method-assign]
+    app.build_middleware_stack = functools.wraps(build)(build_around)
     assert requests_to(app, "/orders/1", "/orders/0", "/nowhere") == [200, 500, 404]
     assert seen == ["/orders/1", "/orders/0", "/nowhere"]
     told = {

@@ -79,8 +79,8 @@ first = queue.enqueue(tasks.add, 1, b=2)
 jobs = {
     "success": first,
     "failure": queue.enqueue(tasks.fail),
-    "flaky": queue.enqueue(tasks.flaky, 2, retry=rq.Retry(max=3, interval=1)),
-    "exhausted": queue.enqueue(tasks.fail, retry=rq.Retry(max=1, interval=1)),
+    "flaky": queue.enqueue(tasks.flaky, 2, retry=rq.Retry(max=3, interval=3)),
+    "exhausted": queue.enqueue(tasks.fail, retry=rq.Retry(max=1, interval=3)),
     "timeout": queue.enqueue(tasks.slow, 60, job_timeout=1),
     "killed": queue.enqueue(tasks.die),
     "secret": queue.enqueue(tasks.login, "ann", "hunter2", description="log somebody in"),

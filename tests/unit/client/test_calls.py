@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import weakref
+from importlib import import_module
 from time import time
 from typing import Any
 
@@ -228,7 +229,7 @@ def test_what_fails_in_the_hooks_reaches_nobody(
     session = huoyan.watch(httpx.Client())
     connection = huoyan.watch(redis.Redis(port=1))
     for module in ("sqlalchemy.integration", "redis"):
-        monkeypatch.setattr(f"huoyan.client.dependencies.{module}.series", broken)
+        monkeypatch.setattr(import_module(f"huoyan.client.dependencies.{module}"), "series", broken)
     monkeypatch.setattr("huoyan.client.outbound.series", broken)
     with caplog.at_level(logging.WARNING, "huoyan"), engine.connect() as c:
         assert c.execute(text("SELECT 1")).scalar() == 1

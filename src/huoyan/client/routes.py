@@ -54,9 +54,31 @@ def template(scope: MutableMapping[str, Any], root_path: str, app: object) -> st
     return _mounted(prefix) if prefix else UNMATCHED
 
 
-def has_route(app: object, path: str) -> bool:
-    """Tell whether an application has a route or a mount of its own at exactly this path."""
-    return any(getattr(route, "path", None) == path for route in getattr(app, "routes", None) or ())
+def has_route(app: object, path: str, depth: int = 0) -> bool:
+    """Tell whether an application has a route or a mount of its own at exactly this path.
+
+    Args:
+        app: The application, or a mount in it.
+        path: The path from there.
+        depth: How many mounts are around it.
+    """
+    for route in getattr(app, "routes", None) or ():
+        own = getattr(route, "path", None)
+        if own == path:
+            return True
+        # FastAPI keeps included routers as they are; each tells its routes with the prefixes of all around it.
+        included = getattr(route, "effective_route_contexts", None)
+        if included is not None and any(path == _path(context) for context in included()):
+            return True
+        inside = isinstance(own, str) and path.startswith(f"{own}/") and depth < _MAX_DEPTH
+        if inside and has_route(route, path.removeprefix(str(own)), depth + 1):
+            return True
+    return False
+
+
+def _path(context: Any) -> str | None:
+    path = getattr(getattr(context, "starlette_route", None), "path", None) or getattr(context, "path", None)
+    return path if isinstance(path, str) else None
 
 
 def _mounted(prefix: str) -> str:
@@ -134,7 +156,9 @@ def excluded(metrics_path: str | None, given: object) -> Container[str]:
         if not isinstance(path, str) or not path.startswith("/"):
             raise ConfigurationError("exclude", "paths that start with /", path)
     patterns = [path for path in paths if "*" in path]
-    exact = frozenset({*EXCLUDED, *paths, *([metrics_path] if metrics_path else [])})
+    own = {*EXCLUDED, *([metrics_path] if metrics_path else [])}
+    # What is mounted at such a path is answered with a slash behind it.
+    exact = frozenset({*own, *(f"{path}/" for path in own), *paths})
     return _Patterns(exact, patterns) if patterns else exact
 
 

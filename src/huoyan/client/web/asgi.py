@@ -33,6 +33,9 @@ _MAX_LAYERS = 100
 # What carries the body, each perhaps for the last time
 # (https://asgi.readthedocs.io/en/latest/specs/www.html, https://asgi.readthedocs.io/en/latest/extensions.html).
 _BODIES = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
+_NOTE = "huoyan.request"
+"""Key of the scope of what is counted already; not the request itself, which holds the scope: neither would go before a
+garbage collection."""
 
 
 class Request(breakdown.Collector):
@@ -78,6 +81,10 @@ class Request(breakdown.Collector):
     def name(self) -> str:
         """Its method and route template."""
         return f"{self._scope['method']} {template(self._scope, self._root_path, self._middleware.owner)}"
+
+    def goes_on_in(self, scope: Scope) -> None:
+        """Read the route from this scope: what dispatches to other applications may hand them a copy of its own."""
+        self._scope = scope
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message of the response. Only for the last one a coroutine stands in between."""
@@ -158,10 +165,17 @@ class Middleware:
         client = process.current()
         if client is None:
             return await self.app(scope, receive, send)
+        around = breakdown.current()
+        if _NOTE in scope:
+            # An application that is watched and is part of a watched one: its request is counted once, there.
+            if isinstance(around, Request):
+                around.goes_on_in(scope)
+            return await self.app(scope, receive, send)
+        scope[_NOTE] = True
         root_path = scope.get("root_path", "")
         path = scope["path"]
         requests = client.metrics.requests
-        request = Request(self, requests, scope, root_path, send, breakdown.current())
+        request = Request(self, requests, scope, root_path, send, around)
         if path in self._excluded or (root_path and path.removeprefix(root_path) in self._excluded):
             # Nothing is counted, but background tasks are to know what they belong to.
             request.over()
@@ -197,8 +211,9 @@ class Middleware:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a connection from when it is accepted until the application is done with it."""
         client = process.current()
-        if client is None:
+        if client is None or _NOTE in scope:
             return await self.app(scope, receive, send)
+        scope[_NOTE] = True
         root_path = scope.get("root_path", "")
         accepted: Gauge | None = None
 
@@ -351,7 +366,8 @@ def asgi(
     counted = Middleware(app, app, excluded)
 
     async def watched(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == path:
+        # Servers put the path that they are mounted at in front (https://asgi.readthedocs.io/en/latest/specs/www.html).
+        if scope["type"] == "http" and path and scope["path"] in {path, f"{scope.get('root_path', '')}{path}"}:
             await served(scope, receive, send)
         else:
             await counted(scope, receive, send)

@@ -37,6 +37,7 @@ class Middleware:
         excluded: Paths that are not counted.
         metrics_path: Where `/metrics` is served; None: nowhere.
         registry: What is served there.
+        owns: Tells whether the application has something of its own at a path, which then is left in charge.
     """
 
     def __init__(
@@ -46,16 +47,18 @@ class Middleware:
         excluded: Container[str],
         metrics_path: str | None,
         registry: "CollectorRegistry | None",
+        owns: Callable[[str], bool] | None = None,
     ) -> None:
         self.app = app
         self._template = template
         self._excluded = excluded
         self._metrics_path = metrics_path
+        self._owns = owns
         self._registry = register(registry)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if path == self._metrics_path:
+        if path == self._metrics_path and not (self._owns and self._owns(path)):
             return self._metrics(environ, start_response)
         client = process.current()
         # One that is watched twice, e.g. as an application and as a part of another one, is counted once.
@@ -201,33 +204,36 @@ class WsgiIntegration:
         """Put the middleware around the application."""
         path = routes.metrics_path(options, process.client().settings)
         excluded = routes.excluded(path, options.get("exclude", ()))
-        if path and any(rule.rule == path for rule in thing.url_map.iter_rules()):
-            path = None  # One of the application's own is left in charge.
-        thing.wsgi_app = Middleware(thing.wsgi_app, _FlaskTemplate(thing), excluded, path, routes.registry(options))
+        registry = routes.registry(options)
+
+        def owns(path: str) -> bool:
+            # Asked when it matters: applications are watched before they have their rules.
+            return any(rule.rule == path for rule in thing.url_map.iter_rules())
+
+        thing.wsgi_app = Middleware(thing.wsgi_app, _rule, excluded, path, registry, owns)
+        # Before the functions of the application, any of which may answer in place of the view.
+        thing.before_request_funcs.setdefault(None, []).insert(0, _note_rule)
 
     def unwatch(self, thing: Any) -> None:
         """Take the middleware out again; one that something else stands around stays, and counts on."""
         if isinstance(thing.wsgi_app, Middleware):
             thing.wsgi_app = thing.wsgi_app.app
+            thing.before_request_funcs[None].remove(_note_rule)
 
 
-class _FlaskTemplate:
-    """The rule that took a request. Flask keeps it with the request, which is gone when the response has been sent."""
+def _note_rule() -> None:
+    """Note the rule that took a request: Flask keeps it with the request, which is gone when the response was sent."""
+    with guard("flask.route"):
+        from flask import request
 
-    def __init__(self, app: Any) -> None:
-        def note(*_: Any) -> None:
-            with guard("flask.route"):
-                from flask import request
+        rule = request.url_rule
+        if rule is not None:
+            request.environ[f"{_NOTE}.rule"] = rule.rule
 
-                rule = request.url_rule
-                if rule is not None:
-                    request.environ[f"{_NOTE}.rule"] = rule.rule
 
-        # Before the functions of the application, any of which may answer in place of the view.
-        app.before_request_funcs.setdefault(None, []).insert(0, note)
-
-    def __call__(self, environ: Environ) -> str:
-        return str(environ.get("SCRIPT_NAME", "")) + str(environ.get(f"{_NOTE}.rule") or "") or UNMATCHED
+def _rule(environ: Environ) -> str:
+    rule = environ.get(f"{_NOTE}.rule")
+    return f"{environ.get('SCRIPT_NAME', '')}{rule}" if rule else UNMATCHED
 
 
 def wsgi(

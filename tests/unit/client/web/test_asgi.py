@@ -333,6 +333,33 @@ def test_a_build_that_takes_the_stack_apart_finds_it_as_starlette_makes_it(local
     assert counted(local_client) == told
 
 
+def test_a_watched_application_inside_another_one_counts_each_request_once(local_client: Client) -> None:
+    outer, inner = watched(FastAPI()), watched(FastAPI())
+    inner.get("/orders/{order}")(lambda order: order)
+
+    @inner.websocket("/feed")
+    async def feed(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    outer.mount("/shop", inner)
+
+    async def copies(scope: Any, receive: Any, send: Any) -> None:
+        await inner({**scope, "headers": list(scope["headers"])}, receive, send)
+
+    outer.mount("/copied", copies)
+    requests_to(outer, "/shop/orders/1", "/copied/orders/2", "/shop/nothing")
+    assert counted(local_client) == {
+        ("GET", "/shop/orders/{order}", 200): 1,
+        ("GET", "/copied/orders/{order}", 200): 1,
+        ("GET", "/shop/{path}", 404): 1,
+    }
+    with TestClient(outer).websocket_connect("/shop/feed"):
+        pass
+    sockets = local_client.measurements.counter(HTTP_WEBSOCKETS).series()
+    assert {key: counter.value for key, counter in sockets} == {("/shop/feed",): 1.0}
+
+
 def test_unwatching_leaves_nothing_behind(local_client: Client) -> None:
     app = FastAPI()
     app.get("/hello")(lambda: "hello")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, make_asgi_app
 from starlette.applications import Starlette
@@ -74,6 +74,30 @@ def test_a_metrics_route_of_the_application_stays_in_charge(local_client: Client
     mounted = watched(FastAPI())
     mounted.mount("/metrics", make_asgi_app(CollectorRegistry()))
     assert "http_requests" not in TestClient(mounted).get("/metrics").text
+    assert counted(local_client) == {}, "with the slash that it is answered at, it is not measured either"
+
+
+@pytest.mark.parametrize("prefix", ["", "/internal"])
+def test_a_metrics_route_of_an_included_router_stays_in_charge(local_client: Client, prefix: str) -> None:
+    router, outer, mounted = APIRouter(), APIRouter(prefix=prefix), FastAPI()
+    router.get("/metrics")(lambda: "my own")
+    outer.include_router(router)
+    path = f"{prefix}/metrics"
+    app = watched(FastAPI(), metrics_path=path)
+    app.include_router(outer)
+    assert TestClient(app).get(path).json() == "my own"
+    mounted.get("/metrics")(lambda: "mounted")
+    app = watched(FastAPI(), metrics_path=path)
+    app.mount(prefix, mounted)
+    assert TestClient(app).get(path).json() == "mounted"
+
+
+def test_metrics_of_any_application_are_found_below_the_path_it_is_mounted_at(local_client: Client) -> None:
+    app = huoyan.asgi(Starlette(), registry=CollectorRegistry())
+    http = TestClient(app, root_path="/api")
+    for path in ("/api/metrics", "/metrics"):
+        assert "http_requests_in_flight" in http.get(path).text
+    assert http.get("/api/other").status_code == 404
 
 
 def test_the_metrics_path_can_be_moved_or_left_out(local_client: Client) -> None:

@@ -193,6 +193,32 @@ def test_unwatching_stops_the_counting(app: Flask, local_client: Client) -> None
     assert counted(local_client) == {}
 
 
+def test_watching_again_and_again_leaves_one_hook_and_unwatching_none(app: Flask, local_client: Client) -> None:
+    for _ in range(3):
+        huoyan.unwatch(app)
+        assert app.before_request_funcs[None] == []
+        huoyan.watch(app, registry=CollectorRegistry())
+    assert app.test_client().get("/orders/1").text == "1"
+    assert counted(local_client) == {("GET", "/orders/<int:order>", "200"): 1}
+
+
+def test_a_metrics_rule_of_the_application_stays_in_charge_also_when_it_comes_later(app: Flask) -> None:
+    assert "http_requests_in_flight" in app.test_client().get("/metrics").text
+    late = huoyan.watch(Flask("late"), registry=CollectorRegistry())
+    late.get("/metrics")(lambda: "my own")
+    assert late.test_client().get("/metrics").text == "my own"
+
+
+def test_below_a_prefix_what_no_rule_takes_is_still_one_value(app: Flask, local_client: Client) -> None:
+    http = app.test_client()
+    for path in ("/nothing", "/nowhere", "/orders/7"):
+        http.get(path, environ_overrides={"SCRIPT_NAME": "/api"}).close()
+    assert counted(local_client) == {
+        ("GET", "unmatched", "404"): 2,
+        ("GET", "/api/orders/<int:order>", "200"): 1,
+    }
+
+
 def test_two_applications_in_one_process_share_a_registry(local_client: Client) -> None:
     registry = CollectorRegistry()
     apps = [huoyan.watch(Flask(name), registry=registry) for name in ("one", "two")]

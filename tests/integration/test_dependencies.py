@@ -27,6 +27,7 @@ from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
 from huoyan.signals.metric import Metric
 from huoyan.signals.metrics.application import (
+    DB_POOL_WAIT,
     DB_QUERY_DURATION,
     DB_QUERY_ERRORS,
     DEPENDENCY_LAST_SUCCESS,
@@ -496,6 +497,45 @@ def test_a_span_within_a_counted_one_does_not_count(client: Client) -> None:
     ):
         outer.set_attributes(SPANS[0][0])
     assert parts(breakdown.leave(entry)) == {("database", "SELECT", "orders"): (1, 0)}
+
+
+def test_the_driver_below_an_instrumented_engine_does_not_count_and_connecting_is_no_statement(client: Client) -> None:
+    """SQLAlchemy's instrumentation ends the context of its span before the driver begins its own."""
+    provider = huoyan.watch(TracerProvider())
+    driver = provider.get_tracer("opentelemetry.instrumentation.sqlite3")
+    engine = create_engine("sqlite://")
+    execute = engine.dialect.do_execute
+
+    def traced(cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
+        with driver.start_as_current_span("q", kind=SpanKind.CLIENT) as span:
+            span.set_attributes({"db.system": "sqlite", "db.statement": statement})
+            execute(cursor, statement, parameters, context)
+
+    engine.dialect.do_execute = traced  # type: ignore[method-assign]
+    instrumentor = SQLAlchemyInstrumentor()
+    instrumentor.instrument(engine=engine, tracer_provider=provider, skip_dep_check=True)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("CREATE TABLE orders (id int)"))
+            connection.execute(text("SELECT * FROM orders"))
+        with driver.start_as_current_span("q", kind=SpanKind.CLIENT) as span:
+            span.set_attributes({"db.system": "sqlite", "db.statement": "SELECT * FROM lines"})
+    finally:
+        instrumentor.uninstrument()
+        engine.dispose()
+    told = {values[:2]: count for values, count in counted(client, DB_QUERY_DURATION).items()}
+    assert told == {("CREATE", "orders"): 1, ("SELECT", "orders"): 1, ("SELECT", "lines"): 1}
+    assert list(counted(client, DB_POOL_WAIT).values()) == [1]
+
+
+def test_a_span_of_a_request_without_an_answer_tells_the_exception(client: Client) -> None:
+    tracer = huoyan.watch(TracerProvider()).get_tracer("anything")
+    with (
+        pytest.raises(httpx.ConnectError),
+        tracer.start_as_current_span("h", kind=SpanKind.CLIENT, attributes=SPANS[7][0]),
+    ):
+        raise httpx.ConnectError("refused")
+    assert errors(client, HTTP_CLIENT_ERRORS) == {("POST", "bank.example", "ConnectError"): 1}
 
 
 def test_what_a_hook_of_its_own_sees_is_not_counted_again(client: Client) -> None:

@@ -4,12 +4,14 @@ Attribute names are those of the semantic conventions for databases, HTTP, RPC a
 before (https://opentelemetry.io/docs/specs/semconv/non-normative/db-migration/ and
 https://opentelemetry.io/docs/specs/semconv/non-normative/http-migration/).
 
-Nothing counts twice: a span within another one that is counted is left out (the driver below SQLAlchemy), and so are
-the spans of a library of which something is watched by a hook of its own.
+Nothing counts twice: a span within another one that is counted is left out, and so are the spans of a library of
+which something is watched by a hook of its own. SQLAlchemy's instrumentation leaves the context of its span before the
+statement is executed, so the driver's span is no child of it; the context remembers which one is open.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -25,6 +27,7 @@ from huoyan.client.reporter import Reporter
 from huoyan.client.statement import OTHER, Statements
 from huoyan.signals.metric import Metric
 from huoyan.signals.metrics.application import (
+    DB_POOL_WAIT,
     DB_QUERY_DURATION,
     DB_QUERY_ERRORS,
     REDIS_COMMAND_DURATION,
@@ -35,11 +38,14 @@ _MAX_OPEN = 10_000
 _MAX_LABEL_CHARS = 100
 _KINDS = frozenset({SpanKind.CLIENT, SpanKind.PRODUCER})
 _REDIS = frozenset({"redis", "valkey"})
-_DRIVERS = (
-    *("sqlalchemy", "psycopg", "psycopg2", "asyncpg", "aiopg", "sqlite3", "mysql", "mysqlclient", "pymysql", "dbapi"),
+_SQLALCHEMY = "sqlalchemy"
+_DRIVERS = frozenset(
+    ("psycopg", "psycopg2", "asyncpg", "aiopg", "sqlite3", "mysql", "mysqlclient", "pymysql", "pymssql", "dbapi")
 )
+_CONNECT = "connect"
+_SHOWN_WAIT_S = 0.001
 _OWN_HOOK = {
-    **dict.fromkeys(_DRIVERS, "sqlalchemy"),
+    **dict.fromkeys((_SQLALCHEMY, *_DRIVERS), "sqlalchemy"),
     "redis": "redis",
     "httpx": "httpx",
     "requests": "requests",
@@ -58,6 +64,10 @@ class _Open(NamedTuple):
     parent: "_Open | None"
 
 
+_executing: ContextVar[_Open | None] = ContextVar("huoyan_otel_executing", default=None)
+"""The span of SQLAlchemy that was begun last here."""
+
+
 class _Processor(SpanProcessor):
     """Counts the client spans of one provider."""
 
@@ -74,8 +84,15 @@ class _Processor(SpanProcessor):
         with guard("opentelemetry.start"):
             if not self.active or span.kind not in _KINDS or span.context is None:
                 return
-            parent = trace.get_current_span(parent_context).get_span_context().span_id
-            self._open[span.context.span_id] = _Open(span, begin(), self._open.get(parent))
+            parent = self._open.get(trace.get_current_span(parent_context).get_span_context().span_id)
+            library = _library(span)
+            if library in _DRIVERS:
+                around = _executing.get()
+                if around is not None and around.span.context.span_id in self._open:
+                    parent = around
+            begun = self._open[span.context.span_id] = _Open(span, begin(), parent)
+            if library == _SQLALCHEMY:
+                _executing.set(begun)
             if len(self._open) > _MAX_OPEN:
                 abandon(self._open.popitem(last=False)[1].call)
 
@@ -108,12 +125,28 @@ class _Processor(SpanProcessor):
             status = _first(attributes, "http.response.status_code", "http.status_code")
             answered = status if isinstance(status, int) else None
             method = str(_first(attributes, "http.request.method", "http.method"))
-            reason = str(attributes.get("error.type") or "").rpartition(".")[2][:_MAX_LABEL_CHARS]
-            self._outbound.finish(call, method, _peer(attributes), answered, None, reason)
+            self._outbound.finish(call, method, _peer(attributes), answered, None, _reason(span, attributes))
+            return
+        if _library(span) == _SQLALCHEMY and span.name == _CONNECT:
+            self._connect(call, failed, _server(kind, attributes))
             return
         what = self._database(span, attributes) if kind in ("database", "redis") else _exchange(kind, attributes)
         key = (kind, *what, _server(kind, attributes))
         (self._series.get(key) or self._make(key)).finish(call, failed)
+
+    def _connect(self, call: Call, failed: bool, server: str) -> None:
+        """Count a connection that was taken from the pool, or could not be had."""
+        if failed:
+            key = ("database", "CONNECT", "", server)
+            (self._series.get(key) or self._make(key)).finish(call, failed)
+            return
+        waited_s = perf_counter() - call[1]
+        wait = self._client.measurements.distribution(DB_POOL_WAIT).child((server,))
+        if waited_s >= _SHOWN_WAIT_S:
+            Series(wait, None, None, ("pool", _CONNECT, server)).finish(call)
+        else:
+            wait.observe(waited_s)
+            abandon(call)
 
     def _database(self, span: ReadableSpan, attributes: Attributes) -> tuple[str, str]:
         system = str(_first(attributes, "db.system.name", "db.system"))
@@ -212,10 +245,22 @@ def _is_within_counted(begun: _Open) -> bool:
     return False
 
 
-def _is_seen_otherwise(span: ReadableSpan) -> bool:
+def _library(span: ReadableSpan) -> str:
+    """Return the library that is instrumented: `opentelemetry.instrumentation.redis` is `redis`."""
     scope = span.instrumentation_scope
-    library = _OWN_HOOK.get(scope.name.rpartition(".")[2]) if scope is not None else None
-    return library is not None and is_claimed(library)
+    return scope.name.rpartition(".")[2] if scope is not None else ""
+
+
+def _is_seen_otherwise(span: ReadableSpan) -> bool:
+    hooked = _OWN_HOOK.get(_library(span))
+    return hooked is not None and is_claimed(hooked)
+
+
+def _reason(span: ReadableSpan, attributes: Attributes) -> str:
+    """Return the name of the exception that a span ended with, without its module."""
+    raised = (event.attributes or {} for event in reversed(span.events) if event.name == "exception")
+    told = attributes.get("error.type") or next(raised, {}).get("exception.type") or ""
+    return str(told).rpartition(".")[2][:_MAX_LABEL_CHARS]
 
 
 class OpenTelemetryIntegration:

@@ -12,7 +12,7 @@ it.each([
   ["/incidents/12", {}, "#12 · Incidents · Huoyan"],
   ["/tasks/one", { task: "orders.pay" }, "orders.pay · Tasks · Huoyan"],
   ["/endpoints", { method: "GET", endpoint: "/orders/{id}" }, "GET /orders/{id} · Services · Huoyan"],
-  ["/dependencies/orders/database", {}, "database orders · Dependencies · Huoyan"],
+  ["/dependencies/orders/database", {}, "Database orders · Dependencies · Huoyan"],
   ["/nowhere/%E0%A4%A", {}, "%E0%A4%A · There is no such page. · Huoyan"],
 ])("calls %s by its thing first", (path, search, title) => {
   expect(titleOf(i18n.t, path, search)).toBe(title);

@@ -16,15 +16,18 @@ export function titleOf(t: TFunction, path: string, search: Record<string, unkno
   const [first = "", ...rest] = path.split("/").filter(Boolean).map(decoded);
   const page = PAGES.find((one) => one === (WITHIN[first] ?? first));
   const list = first === "" ? t("nav.overview") : page ? t(`nav.${page}`) : t("notFound.title");
-  return [...new Set([thing(first, rest, search), list, t("brand")])].filter(Boolean).join(" · ");
+  return [...new Set([thing(t, first, rest, search), list, t("brand")])].filter(Boolean).join(" · ");
 }
 
 /** What of its kind the page is about. */
-function thing(first: string, rest: string[], search: Record<string, unknown>): string {
+function thing(t: TFunction, first: string, rest: string[], search: Record<string, unknown>): string {
   if (first === "tasks" && rest[0] === "one") return words(search.task);
   if (first === "endpoints") return [words(search.method), words(search.endpoint)].filter(Boolean).join(" ");
-  if (first === "incidents" && rest[0]) return `#${rest[0]}`;
-  if (first === "dependencies") return [...rest].reverse().concat(words(search.target)).filter(Boolean).join(" ");
+  if ((first === "incidents" || first === "requests") && rest[0]) return `#${rest[0]}`;
+  if (first === "dependencies" && rest[1]) {
+    const kind = t(`dependency.kinds.${rest[1] as "database"}`, { defaultValue: rest[1] });
+    return [kind, words(search.target), rest[0]].filter(Boolean).join(" ");
+  }
   return rest.at(-1) ?? "";
 }
 

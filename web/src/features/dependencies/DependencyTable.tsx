@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import type { Dependency } from "../../api/queries";
 import { DataTable, Figure, percentiles } from "../../ui/DataTable";
 import { percent, rate, seconds } from "../../ui/format";
+import { Name as Named } from "../../ui/Name";
 import { useNarrow } from "../../ui/narrow";
 import { StateBadge } from "../../ui/StateBadge";
 import type { DependencySearch } from "./search";
@@ -73,7 +74,7 @@ function Name({ dependency, window }: { dependency: Dependency; window?: Depende
       <div style={{ minWidth: 0 }}>
         <Link {...place(dependency, window)} onClick={(event) => event.stopPropagation()}>
           <Text size="sm" fw={500} {...(narrow ? { style: { overflowWrap: "anywhere" } } : { truncate: true })} title={nameOf(dependency, t)}>
-            {nameOf(dependency, t)}
+            <Named of={nameOf(dependency, t)} />
           </Text>
         </Link>
         <Text size="xs" c="dimmed" truncate>

@@ -30,7 +30,7 @@ export function FailureList({ groups }: { groups: ListedGroup[] }) {
               {count(group.count)}
             </Badge>
             <div style={{ flex: 1, minWidth: 0 }}>
-              <Text size="sm" fw={600} lineClamp={narrow ? 2 : 1} style={{ overflowWrap: "anywhere" }} title={group.reason ? headline(t, group) : group.title}>
+              <Text size="sm" fw={600} lineClamp={2} style={{ overflowWrap: "anywhere" }} title={group.reason ? headline(t, group) : group.title}>
                 {headline(t, group)}
               </Text>
               <Text size="xs" c="dimmed" truncate>

@@ -27,23 +27,26 @@ export function RunFilters({ counts, search, onChange }: { counts: Counts; searc
             </Text>
             <ScrollArea.Autosize mah={260}>
               <Stack gap={4}>
-                {values.map(([value, runs]) => (
-                  <Group key={value} justify="space-between" wrap="nowrap" gap={6}>
-                    <Checkbox
-                      size="xs"
-                      checked={chosen.includes(value)}
-                      onChange={() => onChange({ ...search, [facet]: facet === "state" ? toggledState(chosen, value) : toggled(chosen, value) })}
-                      label={
-                        <Text size="sm" truncate maw={150} title={value}>
-                          {facet === "state" ? t(`state.${value}`, { defaultValue: value }) : value || "–"}
-                        </Text>
-                      }
-                    />
-                    <Text size="xs" c="dimmed" className="num" data-count={`${facet}:${value}`}>
-                      {count(runs)}
-                    </Text>
-                  </Group>
-                ))}
+                {values.map(([value, runs]) => {
+                  const name = facet === "state" ? t(`state.${value}`, { defaultValue: value }) : value || "–";
+                  return (
+                    <Group key={value} justify="space-between" wrap="nowrap" gap={6}>
+                      <Checkbox
+                        size="xs"
+                        checked={chosen.includes(value)}
+                        onChange={() => onChange({ ...search, [facet]: facet === "state" ? toggledState(chosen, value) : toggled(chosen, value) })}
+                        label={
+                          <Text size="sm" truncate maw={150} title={name}>
+                            {name}
+                          </Text>
+                        }
+                      />
+                      <Text size="xs" c="dimmed" className="num" data-count={`${facet}:${value}`}>
+                        {count(runs)}
+                      </Text>
+                    </Group>
+                  );
+                })}
               </Stack>
             </ScrollArea.Autosize>
           </Box>

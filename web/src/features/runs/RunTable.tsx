@@ -6,8 +6,12 @@ import { DataTable, Figure } from "../../ui/DataTable";
 import { seconds, share, shortType } from "../../ui/format";
 import { useNarrow } from "../../ui/narrow";
 import { Name } from "../../ui/Name";
+import { reasonText } from "../../ui/reason";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Elapsed } from "../../ui/time";
+
+/** States of which somebody asks why. */
+const BAD: ReadonlySet<string> = new Set(["failed", "rejected", "lost", "dead"]);
 
 /** Runs, one a row. `compact` leaves out what the first screen has no room for; on a phone no row has to be scrolled to be read. */
 export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boolean }) {
@@ -60,6 +64,11 @@ export function RunTable({ runs, compact = false }: { runs: Run[]; compact?: boo
                 data-testid="run-progress"
               />
             ) : null}
+            {!run.exception && run.reason && BAD.has(run.state) && (
+              <Text size="xs" c="red" truncate title={reasonText(t, run)}>
+                {reasonText(t, run)}
+              </Text>
+            )}
             {run.exception && (
               <Text size="xs" c="red" truncate title={run.exception.message}>
                 <span>{shortType(run.exception.type)}</span>: <span>{run.exception.message}</span>

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { Worker } from "../../api/queries";
 import { DataTable, Figure } from "../../ui/DataTable";
 import { count, seconds } from "../../ui/format";
+import { Name } from "../../ui/Name";
 import { useNarrow } from "../../ui/narrow";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
@@ -36,7 +37,7 @@ export function WorkerTable({ workers }: { workers: Worker[] }) {
           <Table.Td>
             <Link to="/runs" search={{ worker: [worker.worker] }} aria-label={t("worker.runs", { worker: worker.worker })}>
               <Text size="sm" fw={500} {...(narrow ? { style: { overflowWrap: "anywhere" } } : { truncate: true })} title={worker.worker}>
-                {worker.worker}
+                <Name of={worker.worker} />
               </Text>
             </Link>
             <Text size="xs" c="dimmed" truncate>

@@ -5,11 +5,12 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from huoyan.client.backlog import backlog
-    from huoyan.client.business import counter, distribution, gauge, operation, record_many
+    from huoyan.client.business import counter, distribution, gauge, record_many
     from huoyan.client.exposition import metrics_app
     from huoyan.client.function import task
     from huoyan.client.funnel import funnel
     from huoyan.client.metrics_port import serve_metrics
+    from huoyan.client.operation import operation
     from huoyan.client.progress import heartbeat, progress
     from huoyan.client.watch import configure, flush, unwatch, watch
     from huoyan.client.web.asgi import asgi
@@ -52,7 +53,7 @@ _PLACES = {
     "distribution": "huoyan.client.business",
     "funnel": "huoyan.client.funnel",
     "gauge": "huoyan.client.business",
-    "operation": "huoyan.client.business",
+    "operation": "huoyan.client.operation",
     "record_many": "huoyan.client.business",
     "flush": "huoyan.client.watch",
     "heartbeat": "huoyan.client.progress",

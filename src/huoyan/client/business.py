@@ -1,18 +1,14 @@
-"""What an application counts of its own: `huoyan.counter`, `gauge`, `distribution`, `operation`.
+"""What an application counts of its own: `huoyan.counter`, `gauge`, `distribution`, `record_many`.
 
 Everything here may be made when a module is imported, before anything is watched, in any number of processes; it costs
 nothing while watching is off, and never raises.
 """
 
-import functools
-import inspect
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextvars import ContextVar
-from time import perf_counter, time
-from types import TracebackType
-from typing import Any, TypeVar
+from time import time
+from typing import Any, SupportsFloat, TypeVar
 
 from huoyan.client import process
 from huoyan.client.guard import guard, guarded, warn
@@ -20,12 +16,10 @@ from huoyan.client.measurements import Counter, Distribution, Family, Gauge, Mea
 from huoyan.model.labels import OTHER, clean_label_name, clean_label_value, looks_like_identifier
 from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
 from huoyan.signals.metrics import METRICS
-from huoyan.signals.metrics.application import OPERATION_DURATION, OPERATIONS
 
 MOST_DECLARED = 500
 _MAX_KNOWN = 2_000
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_:]")
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 Labels = Mapping[str, object]
 
@@ -41,10 +35,16 @@ def measurements_now() -> Measurements | None:
 
 
 class Instrument:
-    """A metric that the application declares, in any process and after any fork."""
+    """A metric that the application declares, in any process and after any fork.
 
-    def __init__(self, metric: Metric) -> None:
+    Args:
+        metric: The metric, with label names as Prometheus and a server allow them.
+        names: Of the same labels, as the application calls them: `service` is `service_` beside the server's own.
+    """
+
+    def __init__(self, metric: Metric, names: tuple[str, ...] = ()) -> None:
         self.metric = metric
+        self.names = names or metric.labels
         self.recorded = True
         self._advised: set[str] = set()
         self._of: Measurements | None = None
@@ -61,7 +61,7 @@ class Instrument:
         if of is not self._of:
             of = measurements_now() or of
             self._of, self._known = of, {}
-        names = self.metric.labels
+        names = self.names
         if len(labels) != len(names) or not all(name in labels for name in names):
             raise ValueError(f"{self.metric.name}: expected the labels {names}, got {tuple(labels)}")
         values = tuple(labels[name] for name in names)
@@ -76,6 +76,10 @@ class Instrument:
         if len(self._known) < _MAX_KNOWN:
             self._known[values] = child
         return child
+
+    def _given(self, name: str, given: Any, labels: dict[str, object]) -> Any:
+        """Return a value that was given by position or by name, unless that is the name of a label."""
+        return labels.pop(name) if name in labels and name not in self.names else given
 
     def _family(self, of: Measurements) -> "Family[Counter] | Family[Gauge] | Family[Distribution]":
         if self.metric.kind is MetricKind.COUNTER:
@@ -110,26 +114,37 @@ class Instrument:
 class BusinessCounter(Instrument):
     """A count that only grows."""
 
-    def add(self, n: float = 1.0, **labels: object) -> None:
+    def add(self, n: SupportsFloat = 1.0, /, **labels: object) -> None:
         """Count `n` more, default 1. Never raises."""
+        self.record(self._given("n", n, labels), labels)
+
+    def record(self, value: Any, labels: Labels) -> None:
+        """Count `value` more under the labels of a mapping. Never raises."""
         try:
             child = self._child(labels)
             if child is not None:
-                child.add(n)
+                child.add(float(value))
         except Exception as error:  # noqa: BLE001 - counting must not stop what is counted
             warn(f"count-{self.metric.name}", "huoyan: %s could not be counted: %s", self.metric.name, error)
 
-    def add_many(self, items: Iterable[tuple[Labels, float]]) -> None:
+    def add_many(self, items: Iterable[tuple[Labels, SupportsFloat]]) -> None:
         """Count a whole batch: pairs of labels and number. Never raises."""
-        for labels, n in _listed(items):
-            self.add(n, **labels)
+        with guard("batch"):
+            for item in items:
+                with guard("batch item"):
+                    labels, n = item
+                    self.record(n, labels)
 
 
 class BusinessGauge(Instrument):
     """A value of this moment."""
 
-    def set(self, value: float | None, **labels: object) -> None:
+    def set(self, value: SupportsFloat | None = None, /, **labels: object) -> None:
         """Set it; None says that it is not known any more. Never raises."""
+        self.record(self._given("value", value, labels), labels)
+
+    def record(self, value: Any, labels: Labels) -> None:
+        """Set it under the labels of a mapping. Never raises."""
         try:
             child = self._child(labels)
             if child is not None:
@@ -138,12 +153,13 @@ class BusinessGauge(Instrument):
         except Exception as error:  # noqa: BLE001
             warn(f"count-{self.metric.name}", "huoyan: %s could not be set: %s", self.metric.name, error)
 
-    def add(self, n: float = 1.0, **labels: object) -> None:
+    def add(self, n: SupportsFloat = 1.0, /, **labels: object) -> None:
         """Add `n`, default 1, which may be below zero. Never raises."""
         try:
+            n = self._given("n", n, labels)
             child = self._child(labels)
             if child is not None:
-                child.add(n)
+                child.add(float(n))
                 self._date(child)
         except Exception as error:  # noqa: BLE001
             warn(f"count-{self.metric.name}", "huoyan: %s could not be set: %s", self.metric.name, error)
@@ -156,8 +172,12 @@ class BusinessGauge(Instrument):
 class BusinessDistribution(Instrument):
     """Observations whose percentiles matter; no buckets to choose."""
 
-    def observe(self, value: float, **labels: object) -> None:
+    def observe(self, value: SupportsFloat | None = None, /, **labels: object) -> None:
         """Count one observation of 0 or more. Never raises."""
+        self.record(self._given("value", value, labels), labels)
+
+    def record(self, value: Any, labels: Labels) -> None:
+        """Count one observation under the labels of a mapping. Never raises."""
         try:
             child = self._child(labels)
             if child is not None:
@@ -165,10 +185,13 @@ class BusinessDistribution(Instrument):
         except Exception as error:  # noqa: BLE001
             warn(f"count-{self.metric.name}", "huoyan: %s could not be observed: %s", self.metric.name, error)
 
-    def observe_many(self, items: Iterable[tuple[Labels, float]]) -> None:
+    def observe_many(self, items: Iterable[tuple[Labels, SupportsFloat]]) -> None:
         """Count a whole batch: pairs of labels and value. Never raises."""
-        for labels, value in _listed(items):
-            self.observe(value, **labels)
+        with guard("batch"):
+            for item in items:
+                with guard("batch item"):
+                    labels, value = item
+                    self.record(value, labels)
 
 
 _lock = threading.Lock()
@@ -213,18 +236,24 @@ def distribution(name: str, help: str = "", labels: Sequence[str] = ()) -> Busin
 
 
 def _declare(
-    make: Callable[[Metric], _I],
+    make: Callable[[Metric, tuple[str, ...]], _I],
     kind: MetricKind,
     name: object,
     help_text: object,
     labels: Sequence[str],
     across: Across = Across.SUM,
 ) -> _I:
-    clean = _NOT_IN_NAME.sub("_", str(name))[:200] or "unnamed"
+    clean = _NOT_IN_NAME.sub("_", str(name))[:200]
+    if not clean.removesuffix("_total"):
+        clean = f"unnamed{clean}"
     if clean[0].isdigit():
         clean = f"_{clean}"
-    # One place for the service: the server puts it in front itself.
-    names = tuple(dict.fromkeys(f"{n}_" if n == "service" else n for n in map(clean_label_name, labels)))[:20]
+    given: dict[str, str] = {}
+    for each in _label_names(clean, labels):
+        label = clean_label_name(each)
+        # One place for the service: the server puts it in front itself.
+        given.setdefault(f"{label}_" if label == "service" else label, each)
+    names = tuple(given)[:20]
     unit = next((unit for unit in ("seconds", "bytes") if clean.endswith(f"_{unit}")), "")
     metric = Metric(clean, kind, str(help_text)[:500] or clean, names, unit, Endpoint.APPLICATION, across=across)
     with _lock:
@@ -239,7 +268,8 @@ def _declare(
                     across,
                 )
             return known  # type: ignore[return-value]
-        made = make(metric)
+        made = make(metric, tuple(given[each] for each in names))
+        taken = _clash(metric)
         if clean in METRICS:
             warn(f"declare-{clean}", "huoyan: the name %s belongs to Huoyan and is not recorded here", clean)
         elif known is not None:
@@ -252,6 +282,8 @@ def _declare(
                 kind,
                 names,
             )
+        elif taken:
+            warn(f"declare-{clean}", "huoyan: %s: the name is part of the distribution %s; not recorded", clean, taken)
         elif len(_declared) >= MOST_DECLARED:
             warn("declare", "huoyan: more than %d metrics are declared; %s is not recorded", MOST_DECLARED, clean)
         else:
@@ -261,88 +293,40 @@ def _declare(
         return made
 
 
+def _label_names(metric: str, labels: object) -> list[str]:
+    """Return the names of labels as they were given; one name alone stands for itself."""
+    if isinstance(labels, str):
+        return [labels]
+    if labels is None:
+        return []
+    if not isinstance(labels, Iterable):
+        warn(f"labels-{metric}", "huoyan: %s: expected names of labels, got %r", metric, labels)
+        return []
+    return [each if isinstance(each, str) else clean_label_value(each) for each in labels]
+
+
+def _clash(metric: Metric) -> str:
+    """Return the distribution whose samples have the name of a metric, or among whose samples it would be; or none."""
+    parts = ("_bucket", "_count", "_sum")
+    if metric.kind is MetricKind.DISTRIBUTION:
+        return next((metric.name for part in parts if f"{metric.name}{part}" in _declared), "")
+    for whole in (metric.name.removesuffix(part) for part in parts if metric.name.endswith(part)):
+        found = METRICS.get(whole) or (_declared[whole].metric if whole in _declared else None)
+        if found is not None and found.kind is MetricKind.DISTRIBUTION:
+            return whole
+    return ""
+
+
 @guarded("record_many", default=None)
-def record_many(items: Iterable[tuple[Instrument, float, Labels]]) -> None:
+def record_many(
+    items: Iterable[tuple[BusinessCounter | BusinessGauge | BusinessDistribution, SupportsFloat, Labels]],
+) -> None:
     """Record a batch of different metrics at once: (metric, value, labels). Never raises."""
-    for instrument, value, labels in items:
-        if isinstance(instrument, BusinessDistribution):
-            instrument.observe(value, **labels)
-        elif isinstance(instrument, BusinessGauge):
-            instrument.set(value, **labels)
-        elif isinstance(instrument, BusinessCounter):
-            instrument.add(value, **labels)
-
-
-def _listed(items: Iterable[tuple[Labels, float]]) -> list[tuple[dict[str, Any], float]]:
-    with guard("batch"):
-        return [(dict(labels), value) for labels, value in items]
-    return []
-
-
-_running: ContextVar[tuple[tuple["Operation", float, list[bool]], ...]] = ContextVar("huoyan_operations", default=())
-
-
-class Operation:
-    """Times a named operation and counts how it ended: a context manager and a decorator, in threads and tasks."""
-
-    def __init__(self, name: str) -> None:
-        self.name = clean_label_value(name)
-
-    def __call__(self, function: _F) -> _F:
-        """Decorate a function or coroutine function: every call is one operation."""
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def call_later(*args: Any, **kwargs: Any) -> Any:
-                with self:
-                    return await function(*args, **kwargs)
-
-            return call_later  # type: ignore[return-value]
-
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
-
-        return call  # type: ignore[return-value]
-
-    def __enter__(self) -> "Operation":
-        # What is open is kept by the context, so one object may be used in many threads and tasks at once.
-        _running.set((*_running.get(), (self, perf_counter(), [False])))
-        return self
-
-    def fail(self) -> None:
-        """Count the operation that is under way as a failure although nothing is raised."""
-        for operation, _, failed in reversed(_running.get()):
-            if operation is self:
-                failed[0] = True
-                return
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        with guard("operation"):
-            stack = _running.get()
-            place = next((i for i in range(len(stack) - 1, -1, -1) if stack[i][0] is self), None)
-            if place is None:
-                return
-            _, began, failed = stack[place]
-            _running.set(stack[:place])
-            measurements = measurements_now()
-            if measurements is None:
-                return
-            measurements.distribution(OPERATION_DURATION).child((self.name,)).observe(perf_counter() - began)
-            # What was cancelled from outside is neither a success nor a failure.
-            if kind is None or issubclass(kind, Exception):
-                outcome = "failure" if failed[0] or kind is not None else "success"
-                measurements.counter(OPERATIONS).child((self.name, outcome)).add()
-
-
-def operation(name: str) -> Operation:
-    """Measure a named operation: `with huoyan.operation("take_payment"):` or as a decorator, also of `async def`.
-
-    Args:
-        name: One of few names, never with an id in it.
-    """
-    return Operation(name)
+    for item in items:
+        # One that is wrong must not cost the others.
+        with guard("record_many item"):
+            instrument, value, labels = item
+            instrument.record(value, labels)
 
 
 def _after_fork() -> None:

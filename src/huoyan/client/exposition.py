@@ -60,6 +60,7 @@ _TASK_METRICS = frozenset(
 )
 
 
+_GIVEN_SERVICE = "service_"
 _FOLDED = {
     metric.name: replace(metric, labels=tuple(label for label in metric.labels if label not in metric.folded))
     for metric in METRICS.values()
@@ -108,6 +109,11 @@ def _folded(family: Family) -> Family:
     """Return a family as the public contract has it: without the labels that only a server is told."""
     metric = _FOLDED.get(family.metric.name)
     if metric is None:
+        labels = family.metric.labels
+        if _GIVEN_SERVICE in labels:
+            # A label of the application's own; only at a server another one has its name.
+            own = tuple("service" if label == _GIVEN_SERVICE else label for label in labels)
+            return replace(family, metric=replace(family.metric, labels=own))
         return family
     kept = [family.metric.labels.index(label) for label in metric.labels]
     numbers: dict[Key, float] = {}

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from hashlib import blake2b
 from time import monotonic
 
@@ -14,6 +14,7 @@ from huoyan.signals.measured import Step
 from huoyan.signals.metrics.application import FUNNEL_ENTERED, FUNNEL_REACHED
 
 _MAX_KEYS = 100_000
+_WINDOW_S = 86_400.0
 
 
 class Funnel:
@@ -25,10 +26,10 @@ class Funnel:
         window_s: How long a key is remembered after its last step, in seconds. Default a day.
     """
 
-    def __init__(self, name: str, steps: Sequence[str], window_s: float = 86_400.0) -> None:
+    def __init__(self, name: str, steps: Sequence[str], window_s: float = _WINDOW_S) -> None:
         self.name = clean_label_value(name)
-        self.steps = tuple(dict.fromkeys(map(clean_label_value, steps)))[:50]
-        self._window_s = window_s
+        self.steps = _named(self.name, steps)
+        self._window_s = _window(self.name, window_s)
         self._lock = threading.Lock()
         self._keys: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
@@ -41,6 +42,7 @@ class Funnel:
                 is "1042" in another; the server counts the same key at the same step once, whoever says so.
         """
         with guard("funnel"):
+            name = clean_label_value(name)
             if name not in self.steps:
                 warn(
                     f"funnel-{self.name}",
@@ -80,11 +82,25 @@ class Funnel:
             return not reached & bit
 
 
+def _named(funnel: str, steps: object) -> tuple[str, ...]:
+    if isinstance(steps, str) or not isinstance(steps, Iterable):
+        warn(f"funnel-{funnel}", "huoyan: funnel %s: expected the names of its steps, got %r", funnel, steps)
+        steps = (steps,) if isinstance(steps, str) else ()
+    return tuple(dict.fromkeys(map(clean_label_value, steps)))[:50]
+
+
+def _window(funnel: str, window_s: object) -> float:
+    if isinstance(window_s, int | float) and 0 < window_s < float("inf"):
+        return float(window_s)
+    warn(f"funnel-{funnel}", "huoyan: funnel %s: window_s: expected seconds above 0, got %r", funnel, window_s)
+    return _WINDOW_S
+
+
 _lock = threading.Lock()
 _funnels: dict[str, Funnel] = {}
 
 
-def funnel(name: str, steps: Sequence[str], window_s: float = 86_400.0) -> Funnel:
+def funnel(name: str, steps: Sequence[str], window_s: float = _WINDOW_S) -> Funnel:
     """Declare a funnel, again harmlessly: `huoyan.funnel("checkout", steps=["cart", "paid", "shipped"])`.
 
     Args:

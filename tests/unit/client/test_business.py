@@ -2,10 +2,14 @@
 
 import asyncio
 import logging
+import math
 import os
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy
 import pytest
 import redis
 import sqlalchemy
@@ -16,6 +20,7 @@ import huoyan
 from huoyan.client import backlog as backlogs
 from huoyan.client import business, funnel
 from huoyan.client.exposition import register, render
+from huoyan.client.operation import Operation
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
@@ -55,6 +60,58 @@ def test_a_batch_of_different_metrics_is_recorded_in_one_call(local_client: Clie
     assert [child.value for _, child in local_client.measurements.gauge(stock.metric).series()] == [7.0]
     ((_, observed),) = local_client.measurements.distribution(weight.metric).series()
     assert (observed.count, observed.total) == (2, 200.0)
+
+
+def test_labels_are_given_by_the_names_that_they_were_declared_by(local_client: Client) -> None:
+    """`service` has another name at a server only, which puts the service that reports in front."""
+    orders = huoyan.counter("orders_created", labels=("service", "le", "pay-method"))
+    orders.add_many([({"service": "shop", "le": "x", "pay-method": "card"}, 2)])
+    huoyan.counter("orders_created", labels=("service", "le", "pay-method")).add(
+        **{"service": "shop", "le": "x", "pay-method": "card"}
+    )
+    assert orders.metric.labels == ("service_", "le_", "pay_method")
+    assert _counted(local_client, orders.metric) == {("shop", "x", "card"): 3.0}
+    text = render(register(CollectorRegistry()))[1].decode()
+    assert 'orders_created_total{service="shop",le_="x",pay_method="card"} 3.0\n' in text
+    one = huoyan.distribution("weight_grams", labels="value")
+    one.observe(5, value="parcel")
+    one.observe_many([({"value": "parcel"}, 4)])
+    huoyan.counter("parcels").add(n=2)
+    assert [values for values, _ in local_client.measurements.distribution(one.metric).series()] == [("parcel",)]
+    assert _counted(local_client, huoyan.counter("parcels").metric) == {(): 2.0}
+
+
+def test_numbers_of_every_kind_count_and_a_wrong_item_costs_no_other(local_client: Client) -> None:
+    orders, stock = huoyan.counter("orders", labels=("kind",)), huoyan.gauge("stock")
+    for n in (numpy.float64(1.5), numpy.int64(2), Decimal("0.5"), Fraction(1, 2), True, math.nan, -1, 10**400, "x"):
+        orders.add(n, kind="any")  # type: ignore[arg-type]
+    orders.add_many([({"kind": "many"}, 1), "wrong", ({"colour": "red"}, 1), ({"kind": "many"}, 2)])  # type: ignore[list-item]
+    more = (orders, 1, {"kind": "many"})
+    huoyan.record_many([more, None, (stock, numpy.int64(7), {}), more])  # type: ignore[list-item]
+    assert _counted(local_client, orders.metric) == {("any",): 5.5, ("many",): 5.0}
+    lines = render(register(CollectorRegistry()))[1].decode().splitlines()
+    assert 'orders_total{kind="any"} 5.5' in lines, "in the words of Prometheus, whatever the number was"
+    assert "stock 7.0" in lines
+
+
+def test_names_that_would_spoil_the_metrics_page_are_not_recorded(local_client: Client) -> None:
+    huoyan.counter("").add()
+    huoyan.counter(None).add()  # type: ignore[arg-type]
+    huoyan.distribution("packing_seconds").observe(1)
+    huoyan.gauge("packing_seconds_count").set(5)
+    huoyan.gauge("http_request_duration_seconds_sum").set(5)
+    huoyan.gauge("picking_seconds_sum").set(5)
+    huoyan.distribution("picking_seconds").observe(1)
+    for odd in (None, 5):
+        huoyan.counter(f"odd_{odd}", labels=odd).add()  # type: ignore[arg-type]
+    samples = [
+        (sample.name, *sample.labels.values())
+        for family in text_string_to_metric_families(render(register(CollectorRegistry()))[1].decode())
+        for sample in family.samples
+    ]
+    assert len(samples) == len(set(samples))
+    own = {sample[0] for sample in samples if not sample[0].startswith(("packing_", "http_", "huoyan_"))}
+    assert own == {"unnamed_total", "None_total", "picking_seconds_sum", "odd_None_total", "odd_5_total"}
 
 
 def test_what_is_declared_wrongly_never_raises_and_is_said(
@@ -109,6 +166,15 @@ def test_a_child_process_counts_for_itself(local_client: Client) -> None:
     assert _counted(local_client, orders.metric) == {(): 5.0}
 
 
+async def test_an_operation_is_an_asynchronous_context_too(local_client: Client) -> None:
+    async with huoyan.operation("import") as importing:
+        importing.fail()
+    with pytest.raises(KeyError):
+        async with huoyan.operation("import"):
+            raise KeyError
+    assert _counted(local_client, OPERATIONS) == {("import", "failure"): 2.0}
+
+
 async def test_an_operation_is_timed_and_judged_in_tasks_that_overlap(local_client: Client) -> None:
     pay = huoyan.operation("pay")
 
@@ -130,7 +196,7 @@ async def test_an_operation_is_timed_and_judged_in_tasks_that_overlap(local_clie
     assert observed.count == 10
 
 
-async def _hang(operation: business.Operation) -> None:
+async def _hang(operation: Operation) -> None:
     with operation:
         await asyncio.Event().wait()
 
@@ -197,6 +263,16 @@ def test_each_key_counts_once_at_each_step_and_never_becomes_a_label(local_clien
         ("checkout", "shipped", "3"): 1.0,
     }
     assert set(_counted(local_client, FUNNEL_ENTERED).values()) == {10.0}
+
+
+def test_steps_of_any_kind_are_told_by_their_text_and_nothing_wrong_raises(local_client: Client) -> None:
+    numbered = huoyan.funnel("numbered", steps=[1, 2])  # type: ignore[list-item]
+    numbered.step(1, key="a")  # type: ignore[arg-type]
+    numbered.step("2", key="a")
+    huoyan.funnel("windowless", steps=["a"], window_s="long").step("a", key=1)  # type: ignore[arg-type]
+    huoyan.funnel("stepless", steps=None).step("a", key=1)  # type: ignore[arg-type]
+    counted = {key[:2]: count for key, count in _counted(local_client, FUNNEL_REACHED).items()}
+    assert counted == {("numbered", "1"): 1, ("numbered", "2"): 1, ("windowless", "a"): 1}
 
 
 def test_a_funnel_remembers_a_bounded_number_of_keys(local_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

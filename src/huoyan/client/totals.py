@@ -54,12 +54,16 @@ def families() -> list[Family]:
     client = process.existing()
     if client is None:
         return []
-    own = _own(client)
     with _lock:
+        own = _own(client)
         pools = [pool for pool in (_place(), _descendants()) if pool is not None]
         if not pools:
             return own
-        living, gone = [own], []
+        # What was told once is never untold: whichever process answers next, and though this one is killed now, its sum
+        # must not fall. To Prometheus a counter that falls has begun anew, and all of it counts a second time.
+        _put(own)
+        # Who has left its place is among those that are gone.
+        living, gone = [] if _root_pid is not None and _left else [own], []
         for pool in pools:
             with guard("totals"):
                 others, total = pool.others()
@@ -143,12 +147,20 @@ def _write_on() -> None:
 
 
 def _write() -> None:
+    client = process.existing()
+    if client is not None:
+        with _lock, guard("totals.write"):
+            _put(_own(client))
+
+
+def _put(counted: list[Family]) -> None:
+    """Write down what this process has counted, if it is one of several, holding the lock. Never raises."""
     global _written
-    with guard("totals.write"), _lock:
-        client, place = process.existing(), _place()
-        if client is None or place is None or _left:
+    with guard("totals.write"):
+        place = _place()
+        if place is None or _left:
             return
-        data = snapshot.encode(_own(client))
+        data = snapshot.encode(counted)
         if data != _written:
             place.write(data)
             _written = data

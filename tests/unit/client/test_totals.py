@@ -50,6 +50,39 @@ def test_a_process_speaks_for_the_children_that_it_forked() -> None:
     assert not folder.exists()
 
 
+KILLED = """
+import os, signal
+import huoyan
+from huoyan.client import process, totals
+from huoyan.client.exposition import register
+from huoyan.signals.metrics.application import HTTP_REQUESTS
+
+huoyan.configure(service="shop")
+register()
+# Nobody writes in the background here, so that what is written is written by the scrape.
+totals.start_thread = lambda thread: None
+
+def answer():
+    process.client().measurements.counter(HTTP_REQUESTS).child(("GET", "/a", "200")).add(10)
+    for family in totals.families():
+        if family.metric is HTTP_REQUESTS:
+            print(*family.numbers, flush=True)
+
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        answer()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+answer()
+"""
+
+
+def test_a_sum_that_was_told_does_not_fall_when_the_process_that_told_it_is_killed() -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("10.0\n20.0\n30.0\n", "")
+
+
 SHORT_LIVED = """
 import os
 import huoyan

@@ -1,7 +1,10 @@
 """`huoyan.backlog`: what waits in a list, stream, sorted set or table, read when somebody asks, never in the way."""
 
+import math
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from inspect import iscoroutinefunction
 from time import monotonic
 from typing import Any
 
@@ -13,6 +16,7 @@ from huoyan.model.labels import clean_label_value
 from huoyan.signals.metrics.application import BACKLOG
 
 _WAIT_S = 0.2
+_TIMEOUT_S = 1.0
 _OLDEST_S = 30.0
 _MAX_BACKLOGS = 200
 _LENGTHS = {"list": "llen", "stream": "xlen", "zset": "zcard", "set": "scard", "hash": "hlen"}
@@ -23,11 +27,17 @@ class Backlog:
     """One backlog and its reader.
 
     A read runs in a thread of its own. One that hangs leaves the backlog unknown and starts no other.
+
+    Args:
+        name: Its name.
+        read: Returns how much waits, or a coroutine that does, which runs on an event loop of the program.
+        timeout_s: How long a read may take, in seconds.
     """
 
-    def __init__(self, name: str, read: Callable[[], float], timeout_s: float) -> None:
+    def __init__(self, name: str, read: Callable[[], Any], timeout_s: float) -> None:
         self.name = name
         self._read = read
+        self.loop: Any = _running_loop()
         self._timeout_s = timeout_s
         self.forked()
 
@@ -59,7 +69,9 @@ class Backlog:
     def _run(self) -> None:
         value: float | None = None
         try:
-            value = float(self._read())
+            found = self._read()
+            found = float(self._awaited(found) if isinstance(found, Coroutine) else found)
+            value = found if math.isfinite(found) else None
         except Exception as error:  # noqa: BLE001 - the backlog is unknown, and that is all
             warn(f"backlog-{self.name}", "huoyan: backlog %s cannot be read: %s", self.name, error)
         if monotonic() - self._began > self._timeout_s:
@@ -67,13 +79,34 @@ class Backlog:
         self._value, self._value_at = value, monotonic()
         self._done.set()
 
+    def _awaited(self, read: Coroutine[Any, Any, Any]) -> Any:
+        """Return what a coroutine finds out on the loop that the program runs: its connections belong to that one."""
+        import asyncio
+
+        client = process.existing()
+        loop = self.loop or (client.loop_lag.running() if client is not None else None)
+        if loop is None or not loop.is_running():
+            read.close()
+            raise RuntimeError("no event loop is known to run")
+        future = asyncio.run_coroutine_threadsafe(read, loop)
+        try:
+            return future.result(self._timeout_s)
+        finally:
+            future.cancel()
+
+
+def _running_loop() -> Any:
+    # Whoever has no loop running does not pay for the import.
+    module: Any = sys.modules.get("asyncio")
+    return module._get_running_loop() if module is not None else None
+
 
 _lock = threading.Lock()
 _backlogs: dict[str, Backlog] = {}
 
 
 def backlog(
-    name: str, source: Any, *, key: str | None = None, sql: str | None = None, timeout_s: float = 1.0
+    name: str, source: Any, *, key: str | bytes | None = None, sql: Any = None, timeout_s: float = _TIMEOUT_S
 ) -> Backlog | None:
     """Report how much waits in a backlog, at each report and scrape; again harmlessly.
 
@@ -81,9 +114,11 @@ def backlog(
 
     Args:
         name: Name of the backlog, its label in `huoyan_backlog`.
-        source: A Redis client (with `key`), a SQLAlchemy engine (with `sql`), or a function that returns a number.
+        source: A Redis client (with `key`), a SQLAlchemy engine (with `sql`), or a function that returns a number; each
+            of them synchronous or asynchronous. What is asynchronous is read on the event loop that the program runs.
         key: Key of a Redis list, stream, sorted set, set or hash, whichever it is.
-        sql: A statement whose first value is the number: `SELECT count(*) FROM mails WHERE sent_at IS NULL`.
+        sql: A statement whose first value is the number: `SELECT count(*) FROM mails WHERE sent_at IS NULL`, as text or
+            built with SQLAlchemy.
         timeout_s: How long a read may take, in seconds. Default 1.
     """
     with guard("backlog"):
@@ -93,6 +128,9 @@ def backlog(
             if known is None and len(_backlogs) >= _MAX_BACKLOGS:
                 warn("backlogs", "huoyan: more than %d backlogs; %s is not read", _MAX_BACKLOGS, label)
                 return None
+            if not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+                warn(f"backlog-{label}", "huoyan: backlog %s: timeout_s: expected seconds, got %r", label, timeout_s)
+                timeout_s = _TIMEOUT_S
             made = Backlog(label, _reader(source, key, sql), timeout_s)
             _backlogs[label] = made
         client = process.client()
@@ -118,28 +156,48 @@ def read_all(measurements: Measurements) -> None:
             family.child((each.name,)).set(each.value(until - monotonic()))
 
 
-def _reader(source: Any, key: str | None, sql: str | None) -> Callable[[], float]:
+def _reader(source: Any, key: str | bytes | None, sql: Any) -> Callable[[], Any]:
     if key is not None:
+        if iscoroutinefunction(getattr(source, "execute_command", None)):
+            return lambda: _redis_length_later(source, key)
         return lambda: _redis_length(source, key)
     if sql is not None:
+        if hasattr(source, "sync_engine"):
+            return lambda: _sql_number_later(source, sql)
         return lambda: _sql_number(source, sql)
     if not callable(source):
         raise TypeError("expected a Redis client with key=, an engine with sql=, or a function")
-    return lambda: float(source())
+    read: Callable[[], Any] = source
+    return read
 
 
-def _redis_length(client: Any, key: str) -> float:
-    kind = client.type(key)
-    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
-    if kind == "none":
-        # A list that is empty is not there at all.
-        return 0.0
-    return float(getattr(client, _LENGTHS[kind])(key))
+def _counting(kind: str | bytes) -> str:
+    """Return the command that counts what is under a key, empty when nothing is: an empty list is not there at all."""
+    told = kind.decode() if isinstance(kind, bytes) else str(kind)
+    if told != "none" and told not in _LENGTHS:
+        raise TypeError(f"expected the key of one of {', '.join(_LENGTHS)}, got a {told}")
+    return _LENGTHS.get(told, "")
 
 
-def _sql_number(engine: Any, sql: str) -> float:
+def _redis_length(client: Any, key: str | bytes) -> float:
+    command = _counting(client.type(key))
+    return float(getattr(client, command)(key)) if command else 0.0
+
+
+async def _redis_length_later(client: Any, key: str | bytes) -> float:
+    command = _counting(await client.type(key))
+    return float(await getattr(client, command)(key)) if command else 0.0
+
+
+def _sql_number(engine: Any, sql: Any) -> Any:
     with engine.connect() as connection:
-        return float(connection.exec_driver_sql(sql).scalar())
+        return (connection.exec_driver_sql(sql) if isinstance(sql, str) else connection.execute(sql)).scalar()
+
+
+async def _sql_number_later(engine: Any, sql: Any) -> Any:
+    async with engine.connect() as connection:
+        result = connection.exec_driver_sql(sql) if isinstance(sql, str) else connection.execute(sql)
+        return (await result).scalar()
 
 
 def _after_fork() -> None:
@@ -147,6 +205,7 @@ def _after_fork() -> None:
     _lock = threading.Lock()
     for each in _backlogs.values():
         each.forked()
+        each.loop = None
 
 
 process.after_fork(_after_fork)

@@ -213,6 +213,10 @@ class LoopLag:
             self._look(loop)
             self._tell_watched(loop)
 
+    def running(self) -> "asyncio.AbstractEventLoop | None":
+        """Return a watched loop that runs now, if there is one."""
+        return next((loop for loop in list(self._watched) if loop.is_running()), None)
+
     def forked(self) -> None:
         """Forget loops: none runs in a new child process."""
         self._watched = weakref.WeakSet()

@@ -8,13 +8,16 @@ import threading
 import time
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy
 import pytest
 import redis
+import redis.asyncio
 import sqlalchemy
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.ext.asyncio import create_async_engine
 
 import huoyan
 from huoyan.client import backlog as backlogs
@@ -306,6 +309,38 @@ def test_backlogs_in_redis_and_sql_are_read_whatever_their_type(
     huoyan.backlog("asked", lambda: 42)
     expected = {"mails": 3.0, "events": 1.0, "due": 2.0, "nothing": 0.0, "unsent": 2.0, "asked": 42.0}
     wait_until(lambda: _backlog(local_client) == expected, message="the backlogs are read")
+
+
+async def test_what_is_asynchronous_is_read_on_the_loop_of_the_program(
+    local_client: Client, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    cache = redis.asyncio.Redis(port=redis_server.port, db=29)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/mails.db")
+    await cache.delete("mails")
+    await cache.zadd("mails", {"a": 1, "b": 2})
+    async with engine.begin() as connection:
+        await connection.execute(sqlalchemy.text("CREATE TABLE mails (id int)"))
+
+    async def counted() -> int:
+        return 5 if asyncio.get_running_loop() is loop else 0
+
+    loop = asyncio.get_running_loop()
+    huoyan.backlog("redis", cache, key="mails")
+    huoyan.backlog("sql", engine, sql=sqlalchemy.text("SELECT count(*) FROM mails"))
+    huoyan.backlog("function", counted)
+    huoyan.backlog("unknown", lambda: math.nan)
+    huoyan.backlog("limitless", lambda: 3, timeout_s="long")  # type: ignore[arg-type]
+    known = {"redis": 2.0, "sql": 0.0, "function": 5.0, "limitless": 3.0}
+
+    def told() -> dict[str, float]:
+        series = local_client.outbox.read().gauge(BACKLOG).series()
+        return {values[0]: child.value for values, child in series if child.value is not None}
+
+    async with asyncio.timeout(60):
+        while await asyncio.to_thread(told) != known:
+            await asyncio.sleep(0)
+    await cache.aclose()
+    await engine.dispose()
 
 
 def test_a_backlog_that_hangs_or_fails_is_absent_and_holds_nobody_up(local_client: Client) -> None:

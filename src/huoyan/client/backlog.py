@@ -84,8 +84,10 @@ class Backlog:
         import asyncio
 
         client = process.existing()
-        loop = self.loop or (client.loop_lag.running() if client is not None else None)
+        loop = self.loop
         if loop is None or not loop.is_running():
+            loop = client.loop_lag.running() if client is not None else None
+        if loop is None:
             read.close()
             raise RuntimeError("no event loop is known to run")
         future = asyncio.run_coroutine_threadsafe(read, loop)

@@ -130,10 +130,7 @@ def backlog(
             if known is None and len(_backlogs) >= _MAX_BACKLOGS:
                 warn("backlogs", "huoyan: more than %d backlogs; %s is not read", _MAX_BACKLOGS, label)
                 return None
-            if not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
-                warn(f"backlog-{label}", "huoyan: backlog %s: timeout_s: expected seconds, got %r", label, timeout_s)
-                timeout_s = _TIMEOUT_S
-            made = Backlog(label, _reader(source, key, sql), timeout_s)
+            made = Backlog(label, _reader(source, key, sql), _limit(label, timeout_s))
             _backlogs[label] = made
         client = process.client()
         if client.settings.enabled:
@@ -156,6 +153,13 @@ def read_all(measurements: Measurements) -> None:
     for each in every:
         if family is not None:
             family.child((each.name,)).set(each.value(until - monotonic()))
+
+
+def _limit(label: str, timeout_s: object) -> float:
+    if isinstance(timeout_s, int | float) and 0 < timeout_s < math.inf:
+        return timeout_s
+    warn(f"backlog-{label}", "huoyan: backlog %s: timeout_s: expected seconds above 0, got %r", label, timeout_s)
+    return _TIMEOUT_S
 
 
 def _reader(source: Any, key: str | bytes | None, sql: Any) -> Callable[[], Any]:

@@ -2,7 +2,14 @@ import { Button, Center, Loader, Paper, PasswordInput, Stack, Title } from "@man
 import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useLogin, useSession } from "../api/queries";
+import { Problem } from "../api/client";
 import { ErrorNote } from "../ui/notes";
+import { problemText } from "../ui/problem";
+
+/** Whether the token was the wrong one, and not the server away. */
+function refused(error: Error): boolean {
+  return error instanceof Problem && error.status < 500;
+}
 
 /** Let the page through once the server's token, if it asks for one, has been given. */
 export function Gate({ children }: { children: ReactNode }) {
@@ -40,7 +47,7 @@ export function Gate({ children }: { children: ReactNode }) {
               label={t("session.token")}
               value={token}
               onChange={(event) => setToken(event.currentTarget.value)}
-              error={login.isError ? t("session.wrong") : undefined}
+              error={login.isError ? (refused(login.error) ? t("session.wrong") : problemText(t, login.error)) : undefined}
               autoFocus
             />
             <Button type="submit" loading={login.isPending} disabled={!token}>

@@ -4,13 +4,14 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { Problem } from "../api/client";
+import { problemText } from "./problem";
 
 export function ErrorNote({ error, retry }: { error: Error; retry?: () => void }) {
   const { t } = useTranslation();
   return (
     <Alert color="red" icon={<IconAlertTriangle size={18} />} title={t("error.title")} maw={640}>
       <Stack gap="xs" align="flex-start">
-        <Text size="sm">{error.message}</Text>
+        <Text size="sm">{problemText(t, error)}</Text>
         {retry && (
           <Button size="xs" variant="light" color="red" onClick={retry}>
             {t("error.retry")}

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useIncidentStep, type Step } from "../../api/queries";
 import { Card } from "../../ui/Card";
+import { problemText } from "../../ui/problem";
 
 /** What a person does about an incident. Each step is kept with a name and a time. */
 export function IncidentSteps({ id, state }: { id: number; state: string }) {
@@ -22,7 +23,7 @@ export function IncidentSteps({ id, state }: { id: number; state: string }) {
       { step: kind, by: by.trim(), note },
       {
         onSuccess: () => setNote(""),
-        onError: (error) => notifications.show({ color: "red", title: t("error.title"), message: error.message }),
+        onError: (error) => notifications.show({ color: "red", title: t("error.title"), message: problemText(t, error) }),
       },
     );
   };

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { useFailures, useOverview, useQueues, useRuns } from "../../api/queries";
 import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
+import { problemText } from "../../ui/problem";
 import { EmptyNote, ErrorNote } from "../../ui/notes";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { GapNote } from "../gaps/GapNote";
@@ -42,7 +43,7 @@ export function OverviewPage() {
           {failures.data && failures.data.items.length > 0 ? (
             <FailureList groups={failures.data.items} />
           ) : (
-            <EmptyNote>{failures.isError ? failures.error.message : t("overview.noFailures")}</EmptyNote>
+            <EmptyNote>{failures.isError ? problemText(t, failures.error) : t("overview.noFailures")}</EmptyNote>
           )}
         </Card>
         <Card

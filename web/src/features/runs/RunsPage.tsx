@@ -99,7 +99,7 @@ export function RunsPage() {
           ) : runs.isPending ? (
             <Loader size="sm" />
           ) : items.length === 0 ? (
-            <EmptyNote>{t("runs.none")}</EmptyNote>
+            <EmptyNote>{t(filtered ? "runs.none" : "runs.nothing")}</EmptyNote>
           ) : (
             <>
               <RunTable runs={items} />

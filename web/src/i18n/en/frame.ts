@@ -80,7 +80,7 @@ export const frame = {
   },
   chart: { none: "No values in this time.", more_one: "and {{count}} lower line", more_other: "and {{count}} lower lines" },
   ago: { now: "just now", ago: "{{age}} ago" },
-  error: { title: "That did not work", retry: "Try again" },
+  error: { title: "That did not work", retry: "Try again", unreachable: "The server cannot be reached.", status: "The server answered with status {{status}}." },
   session: { title: "This server asks for its token", token: "Token", enter: "Enter", wrong: "That is not the token." },
   notFound: {
     title: "There is no such page.",

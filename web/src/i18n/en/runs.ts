@@ -62,6 +62,7 @@ export const runs = {
     notExact: "Only the newest runs of the period were looked at, there are too many.",
   },
   runs: {
+    nothing: "No run was reported in this period.",
     filters: "Filters",
     title: "Runs",
     search: "Id, task, arguments, exception",

@@ -82,7 +82,7 @@ export const frame: typeof english = {
   },
   chart: { none: "该时段内没有数据。", more_one: "另有 {{count}} 条数值更低", more_other: "另有 {{count}} 条数值更低" },
   ago: { now: "刚刚", ago: "{{age}}前" },
-  error: { title: "操作失败", retry: "重试" },
+  error: { title: "操作失败", retry: "重试", unreachable: "无法连接到服务器。", status: "服务器返回状态 {{status}}。" },
   session: { title: "服务器要求令牌", token: "令牌", enter: "进入", wrong: "令牌不正确。" },
   notFound: {
     title: "没有这个页面",

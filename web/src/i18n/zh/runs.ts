@@ -64,6 +64,7 @@ export const runs: typeof english = {
     notExact: "运行过多，只统计了此时段内最新的部分。",
   },
   runs: {
+    nothing: "这段时间没有上报任何运行。",
     filters: "筛选",
     title: "任务运行",
     search: "ID、任务、参数、异常",

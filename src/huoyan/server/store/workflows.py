@@ -151,7 +151,7 @@ class WorkflowStore:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
             scanned = connection.execute(select(func.count()).select_from(newest)).scalar_one()
-            roots = _by_id(connection, {row.root_id for row in rows if row.root_id})
+            roots = _uppermost(connection, {row.root_id for row in rows if row.root_id})
         return _folded(rows, roots)[:limit], scanned < MOST_SCANNED
 
 
@@ -176,6 +176,37 @@ def _folded(rows: Iterable[Row[Any]], roots: dict[str, Row[Any]]) -> list[Workfl
         place.first_at = min(place.first_at, row.first_at)
         place.last_at = max(place.last_at, row.last_at)
     return sorted(found.values(), key=lambda one: (-one.last_at, one.run_id))
+
+
+def _uppermost(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:
+    """Return the root of each of these roots, itself where nothing is above it.
+
+    A framework whose messages have no room for a root (Huey) lets every process begin anew: what a run starts there
+    names that run as its root, though another one started it. Whoever started it belongs to a root, too.
+    """
+    asked = set(ids)
+    known = _by_id(connection, asked)
+    for _ in range(_ROUNDS):
+        further = {above for row in known.values() if (above := _above(row))} - asked
+        if not further:
+            break
+        asked |= further
+        known |= _by_id(connection, further)
+    found = {}
+    for run_id in known:
+        climbed = [run_id]
+        while (above := _above(known[climbed[-1]])) in known and above not in climbed:
+            climbed.append(above)
+        found[run_id] = known[climbed[-1]]
+    return found
+
+
+def _above(row: Row[Any]) -> str | None:
+    """Return the run that a run belongs below: its root where it names another one, else the one that started it."""
+    if not row.parent_id:
+        return None
+    above: str = row.root_id if row.root_id and row.root_id != row.id else row.parent_id
+    return above
 
 
 def _by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:
@@ -223,7 +254,8 @@ def _further(members: Iterable[Member]) -> set[tuple[str, str]]:
         if member.group_id:
             found.add(("group", member.group_id))
         if member.parent_id:
-            found.add(("id", member.parent_id))
+            # It may be the root of what it started itself, see `_uppermost`.
+            found |= {("id", member.parent_id), ("root", member.id)}
         found.update(("id", run_id) for run_id in member.dependents)
         found.update(("id", run_id) for run_id in member.depends_on)
     return found

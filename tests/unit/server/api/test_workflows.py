@@ -91,3 +91,29 @@ def test_a_run_that_is_not_known_has_no_workflow(client: TestClient) -> None:
     answer = client.get("/api/v1/runs/nobody/workflow")
     assert answer.status_code == 404
     assert "nobody" in answer.json()["detail"]
+
+
+def test_runs_whose_processes_began_anew_belong_to_the_root_of_whoever_started_them(client: TestClient) -> None:
+    at = time.time() - 60
+    chain = [
+        event("order", "succeeded", at, worker="web", root_id="order"),
+        event("pay", "succeeded", at + 1, worker="a", parent_id="order", root_id="order"),
+        # The worker did not know the root of what it executed: each begins anew.
+        event("stock", "succeeded", at + 2, worker="a", parent_id="pay", root_id="pay"),
+        event("mail", "succeeded", at + 3, worker="b", parent_id="stock", root_id="stock"),
+        event("stamp", "succeeded", at + 4, worker="b", parent_id="mail", root_id="mail"),
+        event("post", "succeeded", at + 5, worker="c", parent_id="stamp", root_id="stamp"),
+        # Told wrongly, in a circle: it must not hold anybody up.
+        event("hen", "succeeded", at, worker="a", parent_id="egg", root_id="egg"),
+        event("egg", "succeeded", at, worker="a", parent_id="hen", root_id="hen"),
+    ]
+    # The order in which they are heard of is none.
+    post(client, chain[::-1])
+    rows = {
+        row["run_id"]: row["total"] for row in client.get("/api/v1/workflows", params={"since": "-1h"}).json()["items"]
+    }
+    assert rows.pop("order") == 6
+    assert set(rows) <= {"hen", "egg"}
+    for run_id in ("order", "stock", "post"):
+        graph = client.get(f"/api/v1/runs/{run_id}/workflow").json()
+        assert {node["key"] for node in graph["nodes"]} == {"order", "pay", "stock", "mail", "stamp", "post"}, run_id

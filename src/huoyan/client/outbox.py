@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 from huoyan.client.guard import guard, warn
 from huoyan.client.measurements import Counter, Distribution, Family, Gauge, Measurements, histogram_of
@@ -110,7 +111,7 @@ class Outbox:
             taken: list[tuple[int, bytes]] = []
             size = 0
             for place, frame in enumerate(self._frames):
-                encoded = (frame.sequence, encode_frame(frame)) if isinstance(frame, Frame) else frame
+                encoded = (frame.sequence, _encoded(frame)) if isinstance(frame, Frame) else frame
                 if taken and size + len(encoded[1]) > _BATCH_BYTES:
                     break
                 self._frames[place] = encoded
@@ -150,7 +151,8 @@ class Outbox:
         for values, child in family.series():
             key = (metric.name, values)
             if isinstance(child, Gauge):
-                if child.value is not None:
+                # What is no finite number is not known; strict JSON has no word for it either.
+                if child.value is not None and isfinite(child.value):
                     measured.series[values] = float(child.value)
                     if metric.across is Across.LAST:
                         measured.set_at[values] = child.set_at
@@ -182,3 +184,14 @@ class Outbox:
             return
         measured.series[key[1]] = histogram_of(grown, zeros - seen.zeros, max(0.0, total - seen.total))
         self._observed[key] = _Seen(buckets, zeros, total)
+
+
+def _encoded(frame: Frame) -> bytes:
+    """Write a frame down; what cannot be written must not hold up the frames and events behind it for ever."""
+    try:
+        return encode_frame(frame)
+    except Exception as error:  # noqa: BLE001 - whatever the program put in
+        warn("measurement frame", "huoyan: measurements cannot be written down and are left out", error=error)
+        frame.metrics.clear()
+        frame.reached.clear()
+        return encode_frame(frame)

@@ -17,6 +17,7 @@ from huoyan.model.event import (
     TaskEvent,
 )
 from huoyan.model.example import Example
+from huoyan.model.grid import LARGEST
 from huoyan.model.histogram import Histogram
 from huoyan.model.schedule import ScheduleReport
 from huoyan.signals.measured import Frame, Measured
@@ -208,11 +209,16 @@ def _measured_fields(measured: Measured) -> dict[str, Any]:
 
 def _series_fields(kind: MetricKind, values: tuple[str, ...], value: float | Histogram) -> dict[str, Any]:
     if isinstance(value, Histogram):
-        out: dict[str, Any] = {"values": values, "sum": value.sum, "buckets": list(value.buckets.items())}
+        # Sums may grow beyond what strict JSON can say.
+        out: dict[str, Any] = {"values": values, "sum": min(value.sum, LARGEST), "buckets": list(value.buckets.items())}
         if value.zero_count:
             out["zeros"] = value.zero_count
         return out
-    return {"values": values, "value": value} if kind is MetricKind.GAUGE else {"values": values, "add": value}
+    return (
+        {"values": values, "value": value}
+        if kind is MetricKind.GAUGE
+        else {"values": values, "add": min(value, LARGEST)}
+    )
 
 
 def decode_event(data: dict[str, Any]) -> TaskEvent:

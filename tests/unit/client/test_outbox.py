@@ -1,6 +1,8 @@
 """Frames of measurements: what is new, once, however often the server has to be asked."""
 
 import json
+import math
+import sys
 
 from huoyan.client.delivery import Answer, Receipt
 from huoyan.client.measurements import Measurements
@@ -8,6 +10,7 @@ from huoyan.client.outbox import Outbox
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
 from huoyan.client.transport.memory import MemoryTransport
+from huoyan.signals.measured import Frame
 from huoyan.signals.metrics.application import DB_POOL_IN_USE, DB_QUERY_DURATION, HTTP_REQUESTS
 from huoyan.testing import FakeClock
 
@@ -50,6 +53,35 @@ def test_a_frame_carries_growth_and_the_next_one_only_what_is_new():
     outbox.settle(2)
     outbox.freeze()
     assert not outbox.waiting
+
+
+def test_no_number_keeps_a_frame_from_being_written():
+    """One that did would keep every later one here, and the events of the process with it."""
+    outbox, measurements = _outbox(FakeClock())
+    in_use = measurements.gauge(DB_POOL_IN_USE)
+    for name, value in (("a", math.nan), ("b", math.inf), ("c", 4.0)):
+        in_use.child((name,)).set(value)
+    requests = measurements.counter(HTTP_REQUESTS).child(("GET", "/a", "200"))
+    queries = measurements.distribution(DB_QUERY_DURATION).child(("SELECT", "orders", "shop"))
+    for _ in range(2):
+        requests.add(sys.float_info.max)
+        queries.observe(sys.float_info.max)
+    outbox.freeze()
+    (frame,) = _sent(outbox)
+    assert _series(frame, DB_POOL_IN_USE.name) == [{"values": ["c"], "value": 4.0}]
+    assert _series(frame, HTTP_REQUESTS.name)[0]["add"] == sys.float_info.max
+    assert _series(frame, DB_QUERY_DURATION.name)[0]["sum"] == sys.float_info.max
+
+
+def test_a_frame_that_cannot_be_written_holds_up_nothing():
+    outbox, measurements = _outbox(FakeClock())
+    measurements.gauge(DB_POOL_IN_USE).child(("a",)).set(4)
+    outbox.freeze()
+    (frame,) = outbox._frames
+    assert isinstance(frame, Frame)
+    frame.metrics[DB_POOL_IN_USE.name].series[("a",)] = math.nan
+    (empty,) = _sent(outbox)
+    assert (empty["sequence"], empty["metrics"]) == (1, [])
 
 
 def test_what_was_sent_once_is_sent_again_unchanged_and_what_came_after_it_is_merged():

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from math import ceil
 from typing import NamedTuple
 
@@ -67,17 +68,22 @@ class Access:
         scheme, _, presented = authorization.partition(" ")
         presented = presented.strip()
         if ":" not in self._auth:
-            return scheme.lower() == "bearer" and _same(presented, self._auth)
+            # Servers read headers as Latin-1, whatever they were written in.
+            token = presented.encode("latin-1", "backslashreplace")
+            return scheme.lower() == "bearer" and _same(token, self._auth)
         try:
-            decoded = base64.b64decode(presented, validate=True).decode()
+            decoded = base64.b64decode(presented, validate=True)
         except ValueError:
             return False
         return scheme.lower() == "basic" and _same(decoded, self._auth)
 
 
-def _same(presented: str, expected: str) -> bool:
-    # compare_digest refuses text that is not ASCII, and tells nothing by its time.
-    return hmac.compare_digest(presented.encode("utf-8", "surrogateescape"), expected.encode())
+def _same(presented: bytes, expected: str) -> bool:
+    """Compare in a time that tells nothing. Prometheus and curl send UTF-8, clients in Python Latin-1."""
+    forms = [expected.encode()]
+    with suppress(UnicodeEncodeError):
+        forms.append(expected.encode("latin-1"))
+    return any([hmac.compare_digest(presented, form) for form in forms])
 
 
 _lock = threading.Lock()

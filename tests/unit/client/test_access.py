@@ -27,6 +27,14 @@ def basic(user: str, password: str) -> str:
         ("token", "Bearer tokens", False),
         ("token", "Bearer ", False),
         ("token", basic("", "token"), False),
+        # As a header is read: its bytes as Latin-1.
+        ("tökén", f"Bearer {'tökén'.encode().decode('latin-1')}", True),
+        ("tökén", "Bearer tökén", True),
+        ("令牌", f"Bearer {'令牌'.encode().decode('latin-1')}", True),
+        ("令牌", "Bearer ??", False),
+        ("prom:wörd", basic("prom", "wörd"), True),
+        ("prom:wörd", "Basic " + base64.b64encode("prom:wörd".encode("latin-1")).decode(), True),
+        ("prom:令牌", basic("prom", "??"), False),
     ],
 )
 def test_only_the_right_credentials_pass(auth: str, presented: str, passes: bool) -> None:

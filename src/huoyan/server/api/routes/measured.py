@@ -25,6 +25,7 @@ from huoyan.server.api.schemas.measured import (
 from huoyan.server.collect.nodes import Nodes
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate_range
+from huoyan.signals.metric import MetricKind
 from huoyan.signals.metrics.application import FUNNEL_REACHED
 
 router = APIRouter(tags=["measurements"])
@@ -46,6 +47,7 @@ _FUNNEL_WINDOW_S = 3600.0
 def list_cardinality(here: Here, service: Services = []) -> LabelBudgetList:
     """List every metric that processes measure, those first whose labels go over the budget or hold ids."""
     counts = here.store.measured.series_counts()
+    now = here.clock.now()
     items = []
     for known in here.store.measured.metrics():
         if service and known.service not in service:
@@ -57,13 +59,18 @@ def list_cardinality(here: Here, service: Services = []) -> LabelBudgetList:
             for label, value in sample.items()
             if (kind := looks_like_identifier(value)) is not None
         }
+        series = counts.get((known.name, known.service), 0)
+        if known.kind == MetricKind.GAUGE:
+            # Gauges are not stored as series: there are those that are known now.
+            where = {"service": (known.service,)}
+            series = len(here.source.gauge(known.name, where, known.labels, now, "max"))
         items.append(
             LabelBudget(
                 metric=known.name,
                 service=known.service,
                 kind=known.kind,
                 labels=list(known.labels),
-                series=counts.get((known.name, known.service), 0),
+                series=series,
                 folded=known.folded,
                 samples=samples,
                 advice=advice,

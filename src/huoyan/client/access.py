@@ -83,7 +83,7 @@ def _same(presented: bytes, expected: str) -> bool:
     forms = [expected.encode()]
     with suppress(UnicodeEncodeError):
         forms.append(expected.encode("latin-1"))
-    return any([hmac.compare_digest(presented, form) for form in forms])
+    return any(hmac.compare_digest(presented, form) for form in forms)
 
 
 _lock = threading.Lock()

@@ -7,18 +7,19 @@ excess in the sum of all excesses. A part is accused only when four things hold:
 - there are enough of both kinds, and the excess is worth speaking of;
 - chance does not explain that it is greater: a rank test (Mann and Whitney 1947, "On a test of whether one of two
   random variables is stochastically larger than the other"; exact for few cases, with the normal approximation and the
-  correction for ties for many), its level divided by the number of parts (Bonferroni);
+  correction for ties for many), its level divided by the number of parts (Bonferroni); or, where only some of the slow
+  ones have it, how many of them exceed a high value (after Rosenbaum 1954, "Tables for a nonparametric test of
+  location");
 - chance does not explain how much greater it is. The slow ones are chosen by their duration, so whatever varies is
   greater in them, see `huoyan.model.tail`;
 - it grew by more than all the rest: a busy machine slows everything.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple
 
+from huoyan.model.chance import exceedance_test, rank_test
 from huoyan.model.tail import Tail
 
 LEAST_SLOW = 5
@@ -33,8 +34,8 @@ LEAST_GROWTH = 2.5
 """In a slow one a part has to cover this many times what it covers in a typical one, and to have grown so many times as
 much as the rest."""
 LEVEL = 0.001
-_CLEAR = 3
-"""One of so many slow ones, or more of them, have to be beyond what chance explains: there may be several causes."""
+_CLEAR, _FEWEST_CLEAR = 5, 2
+"""One of so many slow ones, and two at least, have to be beyond what chance explains: there may be several causes."""
 _REST = 0.25
 """Of the rest what grew least counts, this share of it: another cause is none of what everything else did."""
 _LEAST_REST = 0.1
@@ -48,8 +49,8 @@ _EVIDENCE = 5
 _MOST_CAUSES = 8
 _MOST_PARTS = 10
 
-_EXACT_UP_TO = 1000
-"""Up to this product of both numbers the rank test is exact; the normal distribution hides what few cases show."""
+_TENTH = 10
+"""As many times its probability the second test of chance counts, see `_by_chance`."""
 
 Key = tuple[str, str, str]
 """Component, operation and target."""
@@ -82,8 +83,10 @@ class Cause:
         share: Its part of what the slow ones take more, 0 to 1.
         slow_s: Seconds it covers in a slow one, on average.
         typical_s: Seconds it covers in a typical one, on average.
-        p99_s: 99 % of its calls took at most this long; None when calls are not known apart.
-        others_p99_s: The same of all other targets of the component.
+        p99_s: 99 % of its calls took at most this long; where they are not `measured`, 99 % of the slow ones spend at
+            most so many seconds on it.
+        measured: Whether its calls are measured, and not the slow ones looked at.
+        others_p99_s: The same of all other targets of the component, where they are measured.
         evidence: The slow ones that show it best, the clearest first.
         longest_s: The longest single call in a slow one, on average, in seconds.
     """
@@ -94,7 +97,8 @@ class Cause:
     share: float
     slow_s: float
     typical_s: float
-    p99_s: float | None = None
+    p99_s: float
+    measured: bool = False
     others_p99_s: float | None = None
     evidence: tuple[str, ...] = ()
     longest_s: float = 0.0
@@ -170,14 +174,16 @@ def causes_of(cases: Sequence[Case], population: int = 0) -> Findings:
         population: Of how many the slow ones are the slowest; by default of those that are given.
     """
     population = max(population, len(cases))
-    found = _compare(cases, population, LEVEL)
     typical = [case for case in cases if not case.slow]
     slow = sorted((case for case in cases if case.slow), key=lambda case: -case.duration_s)
+    among = _Among(population, len(slow) / max(1, population - len(slow)))
+    found = _compare(cases, among, LEVEL)
     for again in range(1, _LOOKS):
-        slow = slow[: len(slow) // 2]
-        if len(slow) < LEAST_SLOW or found.verdict in ("few", "even") or _names_a_call(found):
+        half = max(LEAST_SLOW, len(slow) // 2)
+        if len(slow) <= half or found.verdict in ("few", "even") or _names_a_call(found):
             break
-        closer = _compare([*slow, *typical], population, LEVEL / 2**again)
+        slow = slow[:half]
+        closer = _compare([*slow, *typical], among, LEVEL / 2**again)
         if _names_a_call(closer):
             return closer
     return found
@@ -187,7 +193,14 @@ def _names_a_call(findings: Findings) -> bool:
     return any(cause.component != _OWN[0] for cause in findings.causes)
 
 
-def _compare(cases: Sequence[Case], population: int, level: float) -> Findings:
+class _Among(NamedTuple):
+    """Of how many the slow ones are the slowest, and how many are slow for each that is not."""
+
+    population: int
+    slow: float
+
+
+def _compare(cases: Sequence[Case], among: _Among, level: float) -> Findings:
     slow = [case for case in cases if case.slow]
     typical = [case for case in cases if not case.slow]
     if len(slow) < LEAST_SLOW or len(typical) < LEAST_TYPICAL:
@@ -205,9 +218,9 @@ def _compare(cases: Sequence[Case], population: int, level: float) -> Findings:
     causes, alike = [], False
     for one in every:
         share = (one.slow_s - one.typical_s) / whole_s
-        if share < LEAST_SHARE or not _stands_out(one, population):
+        if share < LEAST_SHARE or not _stands_out(one, among):
             continue
-        if rank_test(one.slow, one.typical) >= level / len(every):
+        if _by_chance(one) >= level / len(every):
             continue
         if one.slow_s < LEAST_GROWTH * _growth_of_the_rest(one, every) * one.typical_s:
             alike = True
@@ -235,35 +248,71 @@ def _uncompared(cases: Sequence[Case], slow: int, typical: int) -> Findings:
 
 
 class _Seen(NamedTuple):
-    """What is seen of one part: seconds in each slow and each typical one, and the means."""
+    """What is seen of one part: seconds in each slow and each typical one, the means, and the slow ones in order."""
 
     key: Key
     slow: Sequence[float]
     typical: Sequence[float]
     slow_s: float
     typical_s: float
+    slowest: Sequence[float]
 
 
 def _seen(key: Key, slow: Sequence[Case], typical: Sequence[Case]) -> _Seen:
     in_slow = [case.parts.get(key, 0.0) for case in slow]
     in_typical = [case.parts.get(key, 0.0) for case in typical]
-    return _Seen(key, in_slow, in_typical, sum(in_slow) / len(in_slow), sum(in_typical) / len(in_typical))
+    means = sum(in_slow) / len(in_slow), sum(in_typical) / len(in_typical)
+    return _Seen(key, in_slow, in_typical, *means, sorted(in_slow, reverse=True))
 
 
-def _stands_out(part: _Seen, population: int) -> bool:
+def _by_chance(part: _Seen) -> float:
+    """Return the probability that chance alone makes the part so much greater in all, or in some, of the slow ones.
+
+    Where several causes share the slow ones, or half of them are slow for no reason, ranks alone say little; how many
+    are above a high value then says more. That adds a tenth to the level.
+    """
+    counts = list(_rising(_FEWEST_CLEAR, len(part.slow)))
+    some = min(exceedance_test(part.slow, part.typical, part.slowest[count - 1]) for count in counts)
+    return min(rank_test(part.slow, part.typical), _TENTH * len(counts) * some)
+
+
+def _places(part: _Seen) -> list[int]:
+    """Return how many of the slow ones have to be beyond what chance explains, each of which is enough."""
+    return [max(_FEWEST_CLEAR, -(-len(part.slow) * times // _CLEAR)) for times in range(1, _CLEAR + 1)]
+
+
+def _rising(count: int, most: int) -> Iterator[int]:
+    """Count upward by halves."""
+    while count <= most:
+        yield count
+        count += max(1, count // 2)
+
+
+def _stands_out(part: _Seen, among: _Among) -> bool:
     """Tell whether chance does not explain how much greater a part is in the slow ones."""
-    tail = Tail(part.typical)
-    slow = sorted(part.slow, reverse=True)
-    places = [-(-len(slow) * thirds // _CLEAR) for thirds in range(1, _CLEAR + 1)]
+    tail = Tail(part.typical, among.slow)
+    places = _places(part)
     group = tail.group()
-    if group is not None and slow[places[0] - 1] >= group:
+    if group is not None and part.slowest[places[0] - 1] >= group:
         # What has the same cause is among the typical ones, too, however many they are.
         usual = [each for each in part.typical if each < group]
         return part.slow_s >= LEAST_GROWTH * sum(usual) / len(usual)
     if part.slow_s < LEAST_GROWTH * part.typical_s:
         return False
-    beyond = any(tail.beyond(slow[:place], population) for place in places)
+    beyond = any(tail.beyond(part.slowest[:place], among.population) for place in places)
+    beyond = beyond or _with_typical(tail, part, among.population)
     return beyond or not tail.known or _is_made_by_slow_ones(part)
+
+
+def _with_typical(tail: Tail, part: _Seen, population: int) -> bool:
+    """Tell the same of more than the slow ones: what has the same cause stands among the typical ones, too, and is
+    among the greatest of all wherever it stands."""
+    every = sorted((*part.slow, *part.typical), reverse=True)
+    least = part.slowest[_places(part)[0] - 1]
+    return any(
+        every[count - 1] <= least and every[count - 1] > tail.reach_of(count, population)
+        for count in _rising(len(part.slow), len(every) // 10)
+    )
 
 
 def _is_made_by_slow_ones(part: _Seen) -> bool:
@@ -293,51 +342,6 @@ def _growth_of_the_rest(part: _Seen, every: Sequence[_Seen]) -> float:
     return slow_s / typical_s if typical_s > 0.0 else 1.0
 
 
-def rank_test(greater: Sequence[float], smaller: Sequence[float]) -> float:
-    """Return the probability that chance alone puts the values of `greater` so far above those of `smaller`."""
-    n, m = len(greater), len(smaller)
-    if not n or not m:
-        return 1.0
-    values = sorted([*((value, True) for value in greater), *((value, False) for value in smaller)])
-    rank_sum, ties, place = 0.0, 0.0, 0
-    while place < len(values):
-        end = place
-        while end < len(values) and values[end][0] == values[place][0]:
-            end += 1
-        same = end - place
-        rank_sum += sum(mark for _, mark in values[place:end]) * (place + 1 + end) / 2
-        ties += same**3 - same
-        place = end
-    u = rank_sum - n * (n + 1) / 2
-    if n * m <= _EXACT_UP_TO:
-        return _chances(n, m)[math.floor(u)]
-    total = n + m
-    variance = n * m / 12 * ((total + 1) - ties / (total * (total - 1)))
-    if variance <= 0.0:
-        return 1.0
-    return 0.5 * math.erfc((u - n * m / 2 - 0.5) / math.sqrt(2 * variance))
-
-
-@lru_cache(maxsize=256)
-def _chances(n: int, m: int) -> tuple[float, ...]:
-    """Return for each value of U the probability that chance alone makes it so great or greater; ties make it less.
-
-    How many of all orders have which U says the Gaussian binomial coefficient (Mann and Whitney 1947): the product of
-    (1 - q^(m+i)) / (1 - q^i) for i from 1 to n.
-    """
-    counts = [1] + [0] * (n * m)
-    for i in range(1, n + 1):
-        for power in range(n * m, m + i - 1, -1):
-            counts[power] -= counts[power - m - i]
-        for power in range(i, n * m + 1):
-            counts[power] += counts[power - i]
-    whole, tail, chances = math.comb(n + m, n), 0, [0.0] * (n * m + 1)
-    for u in range(n * m, -1, -1):
-        tail += counts[u]
-        chances[u] = tail / whole
-    return tuple(chances)
-
-
 def _cause(part: _Seen, share: float, slow: Sequence[Case]) -> Cause:
     component, operation, target = part.key
     clearest = sorted(slow, key=lambda case: -case.parts.get(part.key, 0.0))[:_EVIDENCE]
@@ -348,6 +352,7 @@ def _cause(part: _Seen, share: float, slow: Sequence[Case]) -> Cause:
         share=share,
         slow_s=part.slow_s,
         typical_s=part.typical_s,
+        p99_s=part.slowest[len(part.slowest) // 100],
         evidence=tuple(case.id for case in clearest),
         longest_s=sum(case.longest_s.get(part.key, 0.0) for case in slow) / len(slow),
     )

@@ -41,12 +41,15 @@ class Tail:
 
     Args:
         values: A fair sample of it. Zeros say that there was none, and how often there is one.
+        cut: How many, for each of the sample, were left out of it because they took long: with those, one of 300 is
+            not one of the greatest 15, and what the sample says of its quantiles it says of lower ones.
     """
 
-    def __init__(self, values: Sequence[float]) -> None:
-        self._size = len(values)
+    def __init__(self, values: Sequence[float], cut: float = 0.0) -> None:
         self._values = sorted(value for value in values if value > 0.0)
-        self._anchors = _anchors(self._values)
+        self._cut = cut * len(values)
+        self._size = len(values) + self._cut
+        self._anchors = _anchors(self._values, self._cut)
 
     @property
     def known(self) -> bool:
@@ -72,6 +75,10 @@ class Tail:
             greater += max(1, greater // 2)
         return False
 
+    def reach_of(self, count: int, population: int) -> float:
+        """Return how much the greatest `count` of so many may amount to, at least, by chance."""
+        return self.reach(_fewest(count) / max(1, population))
+
     def reach(self, share: float, at_end: float = math.inf) -> float:
         """Return how much the greatest `share` of all may amount to, at least, by chance.
 
@@ -81,7 +88,7 @@ class Tail:
         """
         if not self._values:
             return 0.0
-        among = share * self._size / len(self._values)
+        among = share * self._size / (len(self._values) + self._cut)
         end = math.log(max(1.0, 1.0 / among))
         return min((anchor.reach(among, at_end, end) for anchor in self._anchors), default=0.0)
 
@@ -129,7 +136,7 @@ class _Anchor(NamedTuple):
         return self.value * math.pow(max(1.0, self.most / among), steepness)
 
 
-def _anchors(values: Sequence[float]) -> list[_Anchor]:
+def _anchors(values: Sequence[float], cut: float) -> list[_Anchor]:
     size = len(values)
     anchors = []
     for low, high in _PAIRS if size >= LEAST_VALUES else ():
@@ -137,9 +144,10 @@ def _anchors(values: Sequence[float]) -> list[_Anchor]:
         if above < 1.0:
             break
         value = values[int(high * size)]
-        seen = math.log(value / values[int(low * size)]) / math.log((1.0 - low) / (1.0 - high))
+        seen = math.log(value / values[int(low * size)]) / math.log((above + between + cut) / (above + cut))
         steepest = seen * between / _fewest(between)
-        anchors.append(_Anchor(value, 1.0 - high, _most(above) / size, max(seen, min(_STEEPEST, steepest))))
+        share, most = (above + cut) / (size + cut), _most(above + cut) / (size + cut)
+        anchors.append(_Anchor(value, share, most, max(seen, min(_STEEPEST, steepest))))
     return anchors
 
 

@@ -2,14 +2,11 @@
 
 import random
 from collections.abc import Callable
-from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from huoyan.model.causes import Case, case_of, causes_of, rank_test
+from huoyan.model.causes import Case, case_of, causes_of
 
 OWN = ("own code", "", "")
 
@@ -94,9 +91,9 @@ def test_marks_at_random_accuse_nobody() -> None:
     assert accused <= 1
 
 
-def chosen(requests: list[dict[str, float]]) -> list[Case]:
-    """Return requests of these times in tables, the slowest 1 % marked."""
-    cutoff = sorted(sum(one.values()) for one in requests)[int(0.99 * len(requests))]
+def chosen(requests: list[dict[str, float]], cutoff: float | None = None) -> list[Case]:
+    """Return requests of these times in tables, the slowest 1 % marked unless it is said from where on."""
+    cutoff = cutoff or sorted(sum(one.values()) for one in requests)[int(0.99 * len(requests))]
     return [
         Case(
             str(number),
@@ -147,6 +144,31 @@ def test_one_slow_table_is_found_in_traffic_that_varies_ever_so_wildly(name: str
         for one in rng.sample(requests, 16):
             one["orders"] = rng.uniform(2.6, 3.0)
         assert causes_of(chosen(requests)).causes[0].target == "orders"
+
+
+@pytest.mark.parametrize("name", ["lognormal 0.5", "exponential", "Pareto 2"])
+def test_two_causes_that_share_the_slow_ones_hide_neither_of_them(name: str) -> None:
+    """Ten slow ones, half of which have to thank a table and half another one: the ranks of either say little."""
+    named: list[set[str]] = []
+    for seed in range(10):
+        rng, draw = random.Random(f"{name} {seed}"), NOISE[name]
+        requests = [{table: 0.012 * draw(rng) for table in ("orders", "stock", "users")} for _ in range(1000)]
+        for place, one in enumerate(rng.sample(requests, 10)):
+            one["orders" if place % 2 else "stock"] = rng.uniform(2.6, 3.0)
+        named.append({cause.target for cause in causes_of(chosen(requests)).causes})
+    assert all(targets and "users" not in targets for targets in named)
+    assert sum(targets == {"orders", "stock"} for targets in named) >= 7
+
+
+def test_a_part_that_varies_is_not_blamed_because_the_slow_ones_left_their_quantiles_behind() -> None:
+    """Of 300 the slowest 5 % are compared with the others, which lack the tail that says how far it reaches."""
+    accused = 0
+    for seed in range(100):
+        rng = random.Random(seed)
+        requests = [{**steady(rng), "orders": 0.012 * rng.paretovariate(2.0)} for _ in range(300)]
+        cutoff = sorted(sum(one.values()) for one in requests)[285]
+        accused += bool(causes_of(chosen(requests, cutoff)).causes)
+    assert accused <= 1
 
 
 @pytest.mark.parametrize("share", [0.05, 0.15, 0.4])
@@ -238,16 +260,6 @@ def test_a_breakdown_that_cannot_be_read_is_own_code(odd: object) -> None:
     assert sum(case.parts.values()) == pytest.approx(2.0)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.lists(st.floats(0, 100), min_size=1, max_size=30))
-def test_the_rank_test_is_a_probability_and_fair(left: list[float], right: list[float]) -> None:
-    assert 0.0 <= rank_test(left, right) <= 1.0
-    assert rank_test(left, left) >= 0.4
-    # What is far above comes out small, whichever way the values lie.
-    above = [value + 1000 for value in left]
-    assert rank_test(above, right) <= rank_test(right, above)
-
-
 def test_the_parts_of_both_kinds_add_up_to_their_means_however_many_there_are() -> None:
     tables = {f"table_{number}": 0.001 * number for number in range(1, 15)}
     cases = [request(number, 0.01, False, **tables) for number in range(20)]
@@ -257,21 +269,3 @@ def test_the_parts_of_both_kinds_add_up_to_their_means_however_many_there_are() 
     assert (findings.parts[0].target, findings.parts[-1].component) == ("table_3", "other")
     assert sum(part.slow_s for part in findings.parts) == pytest.approx(findings.slow_mean_s)
     assert sum(part.typical_s for part in findings.parts) == pytest.approx(findings.typical_mean_s)
-
-
-def test_the_rank_test_is_exact_where_there_are_few() -> None:
-    """Against every order of 4 and 5 values, counted one by one."""
-    values = range(9)
-    every = [(set(chosen), set(values) - set(chosen)) for chosen in combinations(values, 4)]
-    great = {frozenset(left): sum(a > b for a in left for b in right) for left, right in every}
-    for left, right in every:
-        at_least = sum(u >= great[frozenset(left)] for u in great.values())
-        assert rank_test([*left], [*right]) == pytest.approx(at_least / len(every))
-
-
-def test_the_exact_and_the_normal_rank_test_meet_where_one_takes_over() -> None:
-    rng = random.Random(3)
-    right = [rng.gauss(0, 1) for _ in range(41)]
-    few, many = [rng.gauss(0.6, 1) for _ in range(24)], [rng.gauss(0.6, 1) for _ in range(25)]
-    many[:24] = few
-    assert rank_test(few, right) == pytest.approx(rank_test(many, right), rel=0.5)

@@ -1278,9 +1278,10 @@ export interface components {
             typical_s: number;
             /**
              * P99 S
-             * @description 99 % of its calls took at most this long, null when calls are not measured apart.
+             * @description 99 % of its calls took at most this long. Where those are not measured apart, or the slow ones are too new or too
+             *     few to show in that, 99 % of the slow ones spend at most this long on it; `others_p99_s` is null then.
              */
-            p99_s: number | null;
+            p99_s: number;
             /**
              * Others P99 S
              * @description The same of all other calls of this component.

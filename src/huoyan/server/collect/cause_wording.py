@@ -21,7 +21,7 @@ def sentence(cause: Cause) -> tuple[str, str]:
     share = f"{round(100 * cause.share)} %"
     first = f"{share} of what the slow ones take longer is {english}"
     first_zh = f"慢请求多花的时间有 {share} 在{chinese}"
-    if cause.p99_s is None:
+    if not cause.measured:
         spent = f"{span(cause.slow_s)} instead of {span(cause.typical_s)}"
         return f"{first}: {spent}.", f"{first_zh}：{span(cause.slow_s)}，通常为 {span(cause.typical_s)}。"
     others = "" if cause.others_p99_s is None else f", others {span(cause.others_p99_s)}"

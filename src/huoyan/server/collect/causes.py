@@ -25,8 +25,8 @@ MOST_ENDPOINTS = 20
 MOST_SERVICES = 20
 """Services with a task of one name that are looked at, those with most runs first."""
 STALE_SHARE = 0.5
-"""A P99 below this share of the longest call in the slow ones is not told: examples arrive seconds before the figures
-of a process do, and what it says is of the time before."""
+"""A P99 of all calls below this share of the longest call in the slow ones is not told: examples arrive seconds before
+the figures of a process do, and what it says is of the time before."""
 _PAGE = 500
 _SLOW_SHARES = (0.99, 0.95, 0.9)
 """The slowest 1 %; where those are too few to compare, the slowest 5 or 10 %."""
@@ -254,12 +254,8 @@ def _with_percentiles(findings: Findings, source: Moments, service: str, since: 
                 others.merge(histogram)
         mine = measured[cause.component].get(own)
         p99_s = None if mine is None else mine.quantile(0.99)
-        told = p99_s is not None and p99_s >= STALE_SHARE * cause.longest_s
-        causes.append(
-            replace(
-                cause,
-                p99_s=p99_s if told else None,
-                others_p99_s=None if others is None or not told else others.quantile(0.99),
-            )
-        )
+        if p99_s is not None and p99_s >= STALE_SHARE * cause.longest_s:
+            others_p99_s = None if others is None else others.quantile(0.99)
+            cause = replace(cause, p99_s=p99_s, measured=True, others_p99_s=others_p99_s)
+        causes.append(cause)
     return replace(findings, causes=tuple(causes))

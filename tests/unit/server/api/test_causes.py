@@ -85,6 +85,7 @@ def test_the_version_of_the_slow_and_the_call_of_the_failing_requests_are_named(
     assert (waited["component"], waited["target"]) == ("event_loop", "GET /report")
     why = "94 % of what the slow ones take longer is waiting while GET /report held the event loop"
     assert waited["sentence"] == f"{why}: 2.9 s instead of 0 µs."
+    assert (waited["p99_s"], waited["others_p99_s"]) == (2.9, None), "waiting is measured with the slow ones only"
     found = said(client, endpoint="POST /pay", service="shop")
     assert set(found) == {("slow", "version 2"), ("failing", "failed call http POST bank yes")}
     version = found["slow", "version 2"]

@@ -17,8 +17,13 @@ export function CauseList({ causes, colours }: { causes: Cause[]; colours: Map<s
         const figures: [string, string][] = [
           [t("causes.inSlow"), seconds(cause.slow_s)],
           [t("causes.inTypical"), seconds(cause.typical_s)],
-          ...(cause.p99_s === null ? [] : ([[t("causes.ownP99"), seconds(cause.p99_s)]] as [string, string][])),
-          ...(cause.others_p99_s === null ? [] : ([[t("causes.othersP99"), seconds(cause.others_p99_s)]] as [string, string][])),
+          // Alone it may be of the slow ones, which the two above say already.
+          ...(cause.others_p99_s === null
+            ? []
+            : ([
+                [t("causes.ownP99"), seconds(cause.p99_s)],
+                [t("causes.othersP99"), seconds(cause.others_p99_s)],
+              ] as [string, string][])),
         ];
         return (
           <Group component="li" key={key} gap="sm" wrap="nowrap" align="flex-start" data-cause={key}>

@@ -101,8 +101,9 @@ class Cause(Document):
     slow_s: float
     """What it takes in a slow one, on average."""
     typical_s: float
-    p99_s: float | None
-    """99 % of its calls took at most this long, null when calls are not measured apart."""
+    p99_s: float
+    """99 % of its calls took at most this long. Where those are not measured apart, or the slow ones are too new or too
+    few to show in that, 99 % of the slow ones spend at most this long on it; `others_p99_s` is null then."""
     others_p99_s: float | None
     """The same of all other calls of this component."""
     sentence: str

@@ -1,13 +1,17 @@
 """What a program measures reaches a real server, its signals, rules and lists, whatever dies in between."""
 
+import json
 import time
 from collections.abc import Iterator
 
 import pytest
+from typer.testing import CliRunner
 
 import huoyan
+from huoyan.cli.deploy import app as deploy
 from huoyan.client.process import Client
 from huoyan.client.settings import Settings
+from huoyan.deploy.grafana import grafana
 from huoyan.signals.metrics.application import DB_QUERY_DURATION, HTTP_REQUESTS
 from tests.servers import wait_until
 from tests.servers.huoyan import HuoyanServer
@@ -72,6 +76,15 @@ def test_metrics_of_ones_own_are_signals_that_are_listed_and_judged_by_rules(
     listed = {signal["id"]: signal for signal in server.get("/signals")["items"]}
     assert listed["rate:refunds_total"]["labels"] == ["service", "reason"]
     assert listed["p95:parcel_bytes"]["unit"] == "bytes"
+    huoyan.gauge("stock_items", "Items in stock.", combine="min").set(7)
+    assert client.flush(10)
+    board = CliRunner().invoke(deploy, ["grafana", "--declared", "--url", server.url])
+    drawn = {panel["title"]: panel for panel in json.loads(board.stdout)["panels"] if panel["type"] != "row"}
+    assert drawn["refunds_total per minute"]["targets"][0]["expr"].startswith("sum by (service, reason) (rate(")
+    assert drawn["stock_items"]["targets"][0]["expr"].startswith("min by (service) (stock_items{")
+    assert drawn["stock_items"]["description"] == "Items in stock."
+    assert len(drawn["parcel_bytes P95"]["targets"]) == 3
+    assert len(drawn) == len([panel for panel in json.loads(grafana())["panels"] if panel["type"] != "row"]) + 3
     service = client.settings.service
     assert _now(server, "rate:refunds_total", window_s=60) == {(service, "damaged"): 5.0}
     ((_, size),) = _now(server, "p95:parcel_bytes").items()

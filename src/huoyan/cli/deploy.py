@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from huoyan.cli.options import DEFAULT_URL, Token, Url
 from huoyan.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from huoyan.signals.promql import Buckets
+    from huoyan.signals.spec import Signal
 
 app = typer.Typer(
     name="deploy",
@@ -118,13 +120,37 @@ def write_grafana(
         DashboardLanguage, typer.Option(help="Language of titles and descriptions.")
     ] = DashboardLanguage.EN,
     native_histograms: Native = False,
+    declared: Annotated[
+        bool,
+        typer.Option(
+            "--declared", help="Also draw the metrics that applications declare, as the server heard of them."
+        ),
+    ] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
     out: Out = None,
 ) -> None:
     """Write a Grafana dashboard with a panel for each signal, as JSON."""
     from huoyan.deploy.grafana import grafana
+    from huoyan.signals.catalogue import CATALOGUE
 
     chosen: Literal["en", "zh"] = "zh" if language is DashboardLanguage.ZH else "en"
-    _write(grafana(language=chosen, buckets=_buckets(native_histograms)), out)
+    signals = [*CATALOGUE.values(), *(_declared(url, token) if declared else ())]
+    _write(grafana(signals, chosen, buckets=_buckets(native_histograms)), out)
+
+
+def _declared(url: str, token: str | None) -> "list[Signal]":
+    """Return the signals of metrics that applications declare, as a server lists them."""
+    from huoyan.cli.connection import Connection
+    from huoyan.signals.catalogue import CATALOGUE
+    from huoyan.signals.declared import find
+    from huoyan.signals.metric import Across
+
+    listed = (item for item in Connection(url, token).get("/signals")["items"] if item["id"] not in CATALOGUE)
+    found = (
+        find(item["id"], item["labels"], item["help"], Across(item["combine"] or Across.SUM.value)) for item in listed
+    )
+    return [signal for signal in found if signal is not None]
 
 
 def _buckets(native_histograms: bool) -> "Buckets":

@@ -4,7 +4,15 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, statetimeline, timeseries
+from grafana_foundation_sdk.builders import (
+    common,
+    dashboard,
+    prometheus,
+    stat,
+    statetimeline,
+    statushistory,
+    timeseries,
+)
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
@@ -51,7 +59,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
 _GREEN, _ORANGE, _RED = "green", "orange", "red"
 _SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-Drawing = timeseries.Panel | stat.Panel | statetimeline.Panel
+Drawing = timeseries.Panel | stat.Panel | statetimeline.Panel | statushistory.Panel
 
 
 def grafana(
@@ -160,6 +168,13 @@ def _drawing(signal: Signal, language: Language) -> Drawing:
             "1": models.ValueMappingResult(text=_say("up", language), color=_GREEN, index=1),
         }
         return statetimeline.Panel().mappings([models.ValueMap(options=states)])
+    if signal.panel.kind is PanelKind.HEAT:
+        return (
+            statushistory.Panel()
+            .show_value(common_models.VisibilityMode.NEVER)
+            .row_height(0.9)
+            .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_GR_YL_RD))
+        )
     drawing = (
         timeseries.Panel()
         .line_width(1)

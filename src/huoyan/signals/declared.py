@@ -28,12 +28,14 @@ _READINGS = {
 }
 
 
-def find(signal_id: str, labels: Sequence[str] = ()) -> Signal | None:
+def find(signal_id: str, labels: Sequence[str] = (), help_text: str = "", across: Across = Across.SUM) -> Signal | None:
     """Return a signal of the catalogue, or of a metric that an application declares; None for neither.
 
     Args:
         signal_id: Its id.
         labels: Labels that the metric is known or expected to have, beside `service`.
+        help_text: What the metric tells, where that is known.
+        across: What a gauge is of several processes.
     """
     known = CATALOGUE.get(signal_id)
     if known is not None:
@@ -47,7 +49,8 @@ def find(signal_id: str, labels: Sequence[str] = ()) -> Signal | None:
     declared = METRICS.get(name)
     if declared is not None and (declared.kind is not kind or not declared.measured):
         return None
-    return signal_of(declared or Metric(name, kind, f"{name}.", own, _unit_of(name), Endpoint.APPLICATION), reading)
+    made = Metric(name, kind, help_text or f"{name}.", own, _unit_of(name), Endpoint.APPLICATION, across=across)
+    return signal_of(declared or made, reading)
 
 
 def signals_of(metric: Metric) -> list[Signal]:

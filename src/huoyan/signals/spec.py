@@ -178,6 +178,8 @@ class PanelKind(StrEnum):
     STAT = "stat"
     STATUS = "status"
     """A time line of on and off for each series."""
+    HEAT = "heat"
+    """A row for each series, coloured by its value over time."""
 
 
 @dataclass(frozen=True, slots=True)

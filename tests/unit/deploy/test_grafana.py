@@ -98,6 +98,13 @@ def test_percentiles_share_a_panel(board):
     assert percentiles == [["P50", "P95", "P99"], ["P50", "P95", "P99"], ["P95", "P99"]]
 
 
+def test_use_of_resources_and_errors_by_endpoint_are_heat_maps(board):
+    heat = [panel for panel in _panels(board) if panel["type"] == "status-history"]
+    legends = [panel["targets"][0]["legendFormat"] for panel in heat]
+    assert legends == ["{{service}} {{endpoint}}", "{{service}} {{worker}}", "{{service}} {{worker}}"]
+    assert {panel["fieldConfig"]["defaults"]["color"]["mode"] for panel in heat} == {"continuous-GrYlRd"}
+
+
 def test_both_languages_have_the_same_panels_and_queries():
     english, chinese = (json.loads(grafana(language=language)) for language in ("en", "zh"))
     assert english["uid"] != chinese["uid"]

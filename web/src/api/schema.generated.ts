@@ -3631,7 +3631,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "lines" | "stat" | "status";
+            kind: "lines" | "stat" | "status" | "heat";
             /**
              * Joins
              * @description Id of the signal in whose panel it is drawn as well; empty for a panel of its own.
@@ -5280,6 +5280,7 @@ export interface components {
          *         "task",
          *         "queue"
          *       ],
+         *       "combine": null,
          *       "window_s": 300,
          *       "panel": {
          *         "section": "tasks",
@@ -5319,6 +5320,11 @@ export interface components {
              */
             labels: string[];
             /**
+             * Combine
+             * @description How series that share the labels asked for become one value; null where they are counted together.
+             */
+            combine: ("sum" | "max" | "min") | null;
+            /**
              * Window S
              * @description Default window; null for quantities that have a value at each moment.
              */
@@ -5354,6 +5360,7 @@ export interface components {
          *             "task",
          *             "queue"
          *           ],
+         *           "combine": null,
          *           "window_s": 300,
          *           "panel": {
          *             "section": "tasks",

@@ -19,6 +19,7 @@ from huoyan.signals.spec import (
     Latest,
     Op,
     Panel,
+    PanelKind,
     Quantile,
     Rate,
     Scale,
@@ -31,7 +32,14 @@ _SECTION = "processes"
 _BY = ("service", "worker")
 
 
-def _now(name: str, metric: Metric, unit: Unit, titles: tuple[str, str], helps: tuple[str, str]) -> Signal:
+def _now(
+    name: str,
+    metric: Metric,
+    unit: Unit,
+    titles: tuple[str, str],
+    helps: tuple[str, str],
+    kind: PanelKind = PanelKind.LINES,
+) -> Signal:
     return Signal(
         id=name,
         title=titles[0],
@@ -41,7 +49,7 @@ def _now(name: str, metric: Metric, unit: Unit, titles: tuple[str, str], helps: 
         unit=unit,
         by=_BY,
         expression=Latest(metric),
-        panel=Panel(_SECTION),
+        panel=Panel(_SECTION, kind),
     )
 
 
@@ -71,7 +79,7 @@ PROCESS_SIGNALS = (
         unit=Unit.COUNT,
         by=_BY,
         expression=Rate(PROCESS_CPU),
-        panel=Panel(_SECTION),
+        panel=Panel(_SECTION, PanelKind.HEAT),
         window_s=60,
     ),
     _now(
@@ -80,6 +88,7 @@ PROCESS_SIGNALS = (
         Unit.BYTES,
         ("Memory of processes", "进程内存"),
         ("Memory of the process that is in RAM.", "进程占用的物理内存。"),
+        PanelKind.HEAT,
     ),
     _now(
         "process_virtual_memory",

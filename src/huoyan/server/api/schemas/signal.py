@@ -13,6 +13,7 @@ EXAMPLE = {
     "unit": "ratio",
     "by": ["service", "task"],
     "labels": ["service", "task", "queue"],
+    "combine": None,
     "window_s": 300.0,
     "panel": {"section": "tasks", "kind": "lines", "joins": "", "title": "", "title_zh": ""},
     "help": "Failed runs of all that ended, revoked ones apart.",
@@ -39,7 +40,7 @@ class Panel(Document):
 
     section: str
     """Heading under which it stands: `tasks`, `queues`, `workers`, `self`."""
-    kind: Literal["lines", "stat", "status"]
+    kind: Literal["lines", "stat", "status", "heat"]
     joins: str
     """Id of the signal in whose panel it is drawn as well; empty for a panel of its own."""
     title: str
@@ -60,6 +61,8 @@ class Signal(Document):
     """Labels its values are told apart by unless asked otherwise."""
     labels: list[str]
     """Labels it can be filtered and told apart by."""
+    combine: Literal["sum", "max", "min"] | None
+    """How series that share the labels asked for become one value; null where they are counted together."""
     window_s: float | None
     """Default window; null for quantities that have a value at each moment."""
     panel: Panel
@@ -147,6 +150,7 @@ def signal_document(signal: spec.Signal) -> Signal:
         unit=signal.unit,
         by=list(signal.by),
         labels=list(signal.labels),
+        combine=signal.expression.combine.value if isinstance(signal.expression, spec.Latest) else None,
         window_s=signal.window_s,
         panel=Panel(
             section=signal.panel.section,

@@ -332,5 +332,5 @@ def test_minutes_become_coarser_hours_with_age_and_answer_the_same(url):
     assert after.count == before.count == 600
     before.downscale(after.schema)
     assert after.buckets == before.buckets
-    assert after.schema == 3
+    assert after.schema == 4
     store.close()

@@ -22,8 +22,9 @@ from huoyan.signals.metric import Across, Metric
 
 MINUTE_S = 60
 HOUR_S = 3600
-OLD_SCHEMA = 3
-"""Resolution of distributions by the hour: at most 4.3 % wide a bucket, and interpolated inside it."""
+OLD_SCHEMA = 4
+"""Resolution of distributions by the hour: a bucket is 4.4 % wide, and interpolated inside. One step coarser, P95 was
+off by 1.3 % where calls take one of two times, and by 2.5 % where they vary by a twentieth."""
 _FRESH_S = 300.0
 _SOURCE_KEPT_S = 7 * 86_400.0
 _SAMPLES_KEPT = 10

@@ -38,11 +38,12 @@ export function Gate({ children }: { children: ReactNode }) {
         <form
           onSubmit={(event) => {
             event.preventDefault();
-            login.mutate(token);
+            // Whoever is asked again types it again: it is not kept on the page.
+            login.mutate(token, { onSuccess: () => setToken("") });
           }}
         >
           <Stack>
-            <Title order={3}>{t("session.title")}</Title>
+            <Title order={1} fz="lg">{t("session.title")}</Title>
             <PasswordInput
               label={t("session.token")}
               value={token}

@@ -59,6 +59,9 @@ const GROUPS = [
   },
 ] as const;
 
+/** Where somebody without a mouse gets past the navigation. */
+const CONTENT = "content";
+
 export function Shell() {
   const { t, i18n } = useTranslation();
   const { connection, lostSince } = useConnection();
@@ -70,6 +73,9 @@ export function Shell() {
   }, [title]);
   return (
     <AppShell header={{ height: 52 }} navbar={{ width: 196, breakpoint: "sm", collapsed: { mobile: !opened } }} padding="md">
+      <a href={`#${CONTENT}`} className="skip-link">
+        {t("nav.skip")}
+      </a>
       <AppShell.Header px="md" style={{ background: "var(--page-bg)" }}>
         <Group h="100%" justify="space-between" wrap="nowrap">
           <Group gap="xs" wrap="nowrap">
@@ -101,7 +107,7 @@ export function Shell() {
       <AppShell.Navbar p="xs" style={{ background: "var(--page-bg)", overflowY: "auto" }}>
         <Navigation onChoose={menu.close} />
       </AppShell.Navbar>
-      <AppShell.Main>
+      <AppShell.Main id={CONTENT} tabIndex={-1} style={{ outline: "none" }}>
         <Box maw={1440} mx="auto">
           {connection === "lost" && lostSince !== null && (
             <Alert color="orange" mb="md" icon={<IconPlugConnectedX size={18} />} role="alert" data-testid="connection-lost">

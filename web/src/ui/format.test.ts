@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, ageSeconds, bytes, count, percent, quantity, rate, relativeSeconds, roughAge, seconds, share, shortType } from "./format";
+import { age, ageSeconds, bytes, count, exactTime, percent, quantity, rate, relativeSeconds, roughAge, seconds, share, shortType } from "./format";
 
 describe("seconds", () => {
   it.each([
@@ -97,4 +97,10 @@ it.each([
 ])("says %d s ago in the largest unit", (value, english, chinese) => {
   expect(roughAge(value, "en")).toBe(english);
   expect(roughAge(value, "zh")).toBe(chinese);
+});
+
+it("tells a moment whole with its zone", () => {
+  expect(exactTime("2026-11-28T17:42:31.140Z", "en", "Asia/Shanghai")).toMatch(/29 Nov 2026.*01:42:31 GMT\+8/);
+  expect(exactTime("2026-11-28T17:42:31.140Z", "zh", "UTC")).toMatch(/2026年11月28日.*17:42:31/);
+  expect(exactTime("no time", "en")).toBe("–");
 });

@@ -92,6 +92,13 @@ export function relativeSeconds(since: string): number {
   return Number(since.slice(1, -1)) * unit;
 }
 
+/** A moment whole, with the zone that it is told in: "29 Nov 2026, 01:42:31 GMT+8". */
+export function exactTime(at: string, language: string, timeZone?: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return "–";
+  return new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB", { dateStyle: "medium", timeStyle: "long", hourCycle: "h23", ...(timeZone ? { timeZone } : {}) }).format(date);
+}
+
 /** Clock time with the day when it is not today, in the reader's own zone. */
 export function clock(at: string | null | undefined, language: string, nowMs = Date.now()): string {
   if (!at) return "–";

@@ -1,7 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
-import { ageSeconds, clock, roughAge, seconds } from "./format";
+import { ageSeconds, clock, exactTime, roughAge, seconds } from "./format";
 
 const listeners = new Set<() => void>();
 let now = Date.now();
@@ -29,7 +29,7 @@ export function Ago({ at }: { at: string | null | undefined }) {
   const passed = ageSeconds(at, current);
   const text = passed < 1.5 ? t("ago.now") : t("ago.ago", { age: roughAge(passed, i18n.language) });
   return (
-    <Tooltip label={clock(at, i18n.language)} openDelay={300}>
+    <Tooltip label={exactTime(at, i18n.language)} openDelay={300}>
       <span className="num">{text}</span>
     </Tooltip>
   );
@@ -42,13 +42,19 @@ export function Elapsed({ since }: { since: string | null | undefined }) {
   if (!since) return <>–</>;
   const passed = ageSeconds(since, current);
   return (
-    <Tooltip label={clock(since, i18n.language)} openDelay={300}>
+    <Tooltip label={exactTime(since, i18n.language)} openDelay={300}>
       <span className="num">{passed < 1 ? "< 1 s" : seconds(Math.floor(passed))}</span>
     </Tooltip>
   );
 }
 
+/** A time of day where the reader is; date and zone on hover, for summaries speak of UTC. */
 export function Clock({ at }: { at: string | null | undefined }) {
   const { i18n } = useTranslation();
-  return <span className="num">{clock(at, i18n.language)}</span>;
+  if (!at) return <span className="num">{clock(at, i18n.language)}</span>;
+  return (
+    <time className="num" dateTime={at} title={exactTime(at, i18n.language)}>
+      {clock(at, i18n.language)}
+    </time>
+  );
 }

@@ -21,6 +21,7 @@ export function FailuresPage() {
         </Title>
         <SegmentedControl
           size="xs"
+          aria-label={t("runs.window")}
           value={period}
           onChange={(value) => setPeriod(value as Period)}
           data={Object.keys(PERIODS).map((value) => ({ value, label: t(`runs.windows.${value}`) }))}

@@ -7,6 +7,7 @@ import { Facts, type Fact } from "../../ui/Facts";
 import { seconds, share } from "../../ui/format";
 import { JsonView } from "../../ui/JsonView";
 import { EmptyNote, MissingNote } from "../../ui/notes";
+import { Name } from "../../ui/Name";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago, Clock, Elapsed } from "../../ui/time";
 import { AttemptTimeline } from "./AttemptTimeline";
@@ -31,7 +32,7 @@ export function RunPage() {
         <StateBadge state={data.state} evidence={data.evidence} size="lg" />
         {data.stuck && <StateBadge state="stuck" size="lg" />}
         <Title order={1} fz="xl" style={{ overflowWrap: "anywhere" }}>
-          {data.task || data.id}
+          <Name of={data.task || data.id} />
         </Title>
         <CopyButton value={data.id}>
           {({ copied, copy }) => (

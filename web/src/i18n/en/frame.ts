@@ -14,6 +14,7 @@ export const frame = {
     resources: "Resources",
     funnels: "Funnels",
     measurements: "Measurements",
+    skip: "Skip to the content",
     groups: { applications: "Applications", work: "Background work" },
     menu: "Menu",
   },

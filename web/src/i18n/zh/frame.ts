@@ -16,6 +16,7 @@ export const frame: typeof english = {
     resources: "资源",
     funnels: "漏斗",
     measurements: "测量质量",
+    skip: "跳到内容",
     groups: { applications: "应用", work: "后台任务" },
     menu: "菜单",
   },

@@ -67,7 +67,7 @@ class Client:
         self._reporting = False
         self._ends_with_child = False
         self._heir = False
-        self.measurements = Measurements()
+        self.measurements = Measurements(self.measures)
         self.examples = Examples()
         self.metrics = Metrics(self.measurements, self.examples)
         self.outbox = Outbox(clock, lambda: self.measurements, lambda: (self.process.service, self.process.name))
@@ -227,7 +227,7 @@ class Client:
             self._ends_with_child = False
             self.process.forked()
             # What the parent measured is the parent's.
-            self.measurements = Measurements()
+            self.measurements = Measurements(self.measures)
             self.examples = Examples(self._labels())
             self.metrics.forked(self.measurements, self.examples)
             self.outbox.forked()
@@ -260,6 +260,13 @@ class Client:
             self.process.reports or self.clock.now() - self.process.started_at >= self.settings.report_interval_s
         ):
             self._figures.read(measurements, self.process.name)
+
+    def measures(self) -> None:
+        """Begin to send in a child process, too: a worker of a server that loads its application before it forks, or of
+        a pool, may have nothing to say but what it measures."""
+        with guard("measures"):
+            if self.emitter is not None and self._reporting:
+                self.emitter.ensure_started()
 
     def _speaks(self) -> tuple[str, list[str] | None]:
         """Return who events are from, and the runs that are executed here, None where children execute some, too."""

@@ -34,6 +34,11 @@ def test_children_of_a_pool_count_for_themselves_and_are_seen_each(redis_server:
                 env={**env, "HUOYAN_URL": server.url},
                 timeout_s=60,
             )
+            wait_until(
+                lambda: len([name for name in _workers(server) if name.startswith("w@host/")]) == 2,
+                60,
+                message=lambda: f"children without work are seen: {_workers(server)}",
+            )
             _send(broker)
             wait_until(
                 lambda: _values(server, "rate:parcels_total", by="carrier") == {"dhl": TASKS / 20, "ups": TASKS / 20},
@@ -46,11 +51,6 @@ def test_children_of_a_pool_count_for_themselves_and_are_seen_each(redis_server:
                 message="every operation is told",
             )
             wait_until(lambda: _workers(server) >= {"w@host"}, 20, message="the worker is seen")
-            wait_until(
-                lambda: len([name for name in _workers(server) if name.startswith("w@host/")]) >= 2,
-                20,
-                message=lambda: str(_workers(server)),
-            )
         finally:
             process.close()
 

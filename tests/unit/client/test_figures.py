@@ -13,6 +13,8 @@ from huoyan.client.figures import Figures
 from huoyan.client.measurements import Measurements
 from huoyan.client.process import Client
 from huoyan.client.reporter import Reporter
+from huoyan.client.settings import Settings
+from huoyan.client.transport.memory import MemoryTransport
 from huoyan.model.event import EventKind, TaskEvent
 from huoyan.signals.metrics.process import (
     EVENT_LOOP_LAG,
@@ -26,6 +28,7 @@ from huoyan.signals.metrics.process import (
     PROCESS_RSS,
     PROCESS_VMS,
 )
+from tests.unit.client.conftest import installed
 
 
 def _gauge(measurements: Measurements, metric) -> float:
@@ -136,3 +139,20 @@ def test_the_processes_of_a_pool_are_told_apart(local_client: Client) -> None:
     name, young, old = os.read(reading, 100).decode().split()
     # One that lives for a single job would be a series of its own for nothing.
     assert (name, young, old) == (f"celery@host/{child}", "0", "1")
+
+
+def test_a_forked_worker_that_only_measures_begins_to_send(transport: MemoryTransport) -> None:
+    """A server may load the application once and fork its workers, as gunicorn does with `--preload`."""
+    with installed(Client(Settings(service="shop"), transport=transport)) as client:
+        client.watched(Reporter(client, "flask"))
+        assert client.emitter is not None
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            began = [client.emitter._thread is not None]
+            client.metrics.requests.open("GET", "/orders").status(200).add()
+            began.append(client.emitter._thread is not None)
+            os.write(writing, str(began).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(reading, 100) == b"[False, True]"

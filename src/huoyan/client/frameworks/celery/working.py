@@ -42,6 +42,8 @@ class Working:
         """Begin as a child of a prefork pool."""
         self._executing.forked()
         self._relay.in_child()
+        for reporter in self._applications.reporters():
+            reporter.client.measures()
 
     @guarded("celery.worker_process_shutdown")
     def process_shutdown(self, **_: Any) -> None:

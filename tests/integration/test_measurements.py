@@ -126,10 +126,14 @@ def test_a_metric_over_its_budget_is_named_with_samples_and_advice(server: Huoya
     visits = huoyan.counter("visits", labels=("visitor",))
     for number in range(7):
         visits.add(visitor=f"ann{number}@example.org")
+    counts_up = huoyan.counter("logins", labels=("user", "status"))
+    for number in range(60):
+        counts_up.add(user=number, status=200)
     for shelf in ("a", "b", "c"):
         huoyan.gauge("stock", labels=("shelf",)).set(1, shelf=shelf)
     assert client.flush(10)
-    worst, *others = server.get("/cardinality", service=service)["items"]
+    logins, worst, *others = server.get("/cardinality", service=service)["items"]
+    assert (logins["metric"], logins["folded"], logins["advice"]["user"]) == ("logins_total", 10, "a number")
     assert {metric["metric"]: metric["series"] for metric in others}["stock"] == 3
     assert (worst["metric"], worst["folded"], worst["series"]) == ("visits_total", 7, 1)
     assert worst["samples"][0] == {"visitor": "ann0@example.org"}

@@ -18,6 +18,9 @@ from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
 from huoyan.signals.metrics import METRICS
 
 MOST_DECLARED = 500
+MOST_NUMBERS = 50
+"""Different numbers of up to three digits that a label of one's own may hold: there are no more status codes, and ids
+that count from 1 are more soon."""
 _MAX_KNOWN = 2_000
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_:]")
 
@@ -47,6 +50,7 @@ class Instrument:
         self.names = names or metric.labels
         self.recorded = True
         self._advised: set[str] = set()
+        self._numbers: dict[str, set[str]] = {}
         self._of: Measurements | None = None
         self._known: dict[tuple[object, ...], Any] = {}
 
@@ -91,7 +95,10 @@ class Instrument:
     ) -> tuple[object, ...]:
         """Replace ids in labels: each would be a series of its own for ever."""
         cleaned = tuple(map(clean_label_value, values))
-        kinds = tuple(map(looks_like_identifier, cleaned))
+        kinds = tuple(
+            looks_like_identifier(value) or self._one_number_more(name, value)
+            for name, value in zip(self.metric.labels, cleaned, strict=True)
+        )
         if not any(kinds):
             return values
         family.budget.refuse(cleaned)
@@ -109,6 +116,16 @@ class Instrument:
                     OTHER,
                 )
         return tuple(OTHER if kind else value for value, kind in zip(cleaned, kinds, strict=True))
+
+    def _one_number_more(self, name: str, value: str) -> str | None:
+        """Return `a number` for a small number in a label that holds many different ones already."""
+        if not value.isdecimal():
+            return None
+        numbers = self._numbers.setdefault(name, set())
+        if value in numbers or len(numbers) < MOST_NUMBERS:
+            numbers.add(value)
+            return None
+        return "a number"
 
 
 class BusinessCounter(Instrument):

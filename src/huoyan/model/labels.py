@@ -42,14 +42,16 @@ _class_name: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 # Whole values that no bounded set contains. Each pattern reads its text once.
 _IDENTIFIERS = (
-    ("a UUID", re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")),
+    ("a UUID", re.compile(r"(?:urn:uuid:)?\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")),
     # Numbers of up to three digits are status codes and small enumerations.
-    ("a number", re.compile(r"[-+]?(?:\d{4,}|\d+[.,]\d+)(?:[eE][-+]?\d+)?")),
+    ("a number", re.compile(r"[-+#]?(?:\d(?:[ _]?\d){3,}|\d+[.,]\d+)(?:[eE][-+]?\d+)?")),
     ("a time", re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}[\d:.,Z+-]*)?")),
-    ("an e-mail address", re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")),
+    ("an e-mail address", re.compile(r"(?:[^@<>]*<)?[^@\s<>]+@[^@\s.<>]+(?:\.[^@\s.<>]+)+>?")),
     ("an IP address", re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:]+")),
     ("a URL", re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", re.DOTALL)),
-    ("a hexadecimal id", re.compile(r"(?:0[xX])?(?=[a-fA-F]*\d)[0-9a-fA-F]{8,}")),
+    ("a hexadecimal id", re.compile(r"(?:0[xX]|(?:md5|sha\d{1,3}):)?(?=[a-fA-F]*\d)[0-9a-fA-F]{8,}")),
+    # https://www.rfc-editor.org/rfc/rfc7519: the header is JSON, so it begins with `{"` in Base64.
+    ("a token", re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*…?")),
 )
 _ID_IN_PATH = re.compile(r"/(?:\d+|[0-9a-fA-F-]{16,})(?=/|\Z)")
 _LONG_NUMBER_AT_END = re.compile(r"\d{5,}\Z")

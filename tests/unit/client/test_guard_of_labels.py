@@ -81,3 +81,20 @@ def test_names_that_look_nearly_like_ids_pass():
         visits.add(page=str(uuid.UUID(int=7)))
         found = {values[0] for values, _ in client.measurements.counter(visits.metric).series()}
         assert found == {*names, OTHER}
+
+
+def test_ids_that_count_from_one_are_told_from_status_codes_by_how_many_there_are(caplog):
+    with installed(Client(Settings(service="shop"))) as client:
+        visits = business.BusinessCounter(
+            Metric("visits_total", MetricKind.COUNTER, "Visits.", ("user", "status"), endpoint=Endpoint.APPLICATION)
+        )
+        for number in range(400):
+            visits.add(user=number, status=200 + number % 40)
+        users, statuses = (set(column) for column in zip(*_series(client, visits), strict=True))
+        assert users == {*map(str, range(business.MOST_NUMBERS)), OTHER}
+        assert statuses == {str(200 + status) for status in range(40)}
+    assert "label user='50' looks like a number" in caplog.text
+
+
+def _series(client, counter):
+    return [values for values, _ in client.measurements.counter(counter.metric).series()]

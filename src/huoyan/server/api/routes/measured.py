@@ -1,5 +1,6 @@
 """What processes measure: label budgets, resources over time, funnels."""
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -53,12 +54,6 @@ def list_cardinality(here: Here, service: Services = []) -> LabelBudgetList:
         if service and known.service not in service:
             continue
         samples = [dict(zip(known.labels, values, strict=False)) for values in known.samples]
-        advice = {
-            label: kind
-            for sample in samples
-            for label, value in sample.items()
-            if (kind := looks_like_identifier(value)) is not None
-        }
         series = counts.get((known.name, known.service), 0)
         if known.kind == MetricKind.GAUGE:
             # Gauges are not stored as series: there are those that are known now.
@@ -73,11 +68,21 @@ def list_cardinality(here: Here, service: Services = []) -> LabelBudgetList:
                 series=series,
                 folded=known.folded,
                 samples=samples,
-                advice=advice,
+                advice=_advice(samples),
                 last_at=known.last_at,
             )
         )
     return LabelBudgetList(items=sorted(items, key=lambda one: (-one.folded, -one.series, one.metric)), next=None)
+
+
+def _advice(samples: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return label and kind of the ids that samples hold."""
+    advice: dict[str, str] = {}
+    for sample in samples:
+        found = {label: kind for label, value in sample.items() if (kind := looks_like_identifier(value)) is not None}
+        # A small number is one where nothing else in the sample is: ids that count from 1 go over the budget, too.
+        advice |= found or {label: "a number" for label, value in sample.items() if value.isdecimal()}
+    return advice
 
 
 @router.get("/resources", operation_id="getResources", summary="Get what processes and hosts use over a period")

@@ -20,6 +20,8 @@ _LOCK = ".lock"
 _DATA = ".json"
 _ALL = "all"
 _GONE = "gone"
+_MANY = 64
+"""Processes that are in the folder before one more adds up those that are gone."""
 
 
 class Pool:
@@ -54,27 +56,31 @@ class Pool:
         """
         if not self.folder.is_dir():
             return [], b""
+        with self._alone():
+            return self._add_up()
+
+    def _add_up(self) -> tuple[list[bytes], bytes]:
+        """Do what `others` does, alone in the folder."""
         living: list[bytes] = []
         dead: dict[str, bytes] = {}
-        with self._alone():
-            included, total = self._gone()
-            for path in sorted(self.folder.glob(f"*{_LOCK}")):
-                name = path.name.removesuffix(_LOCK)
-                if name in (self._name, _ALL):
-                    continue
-                data = _read(self.folder / f"{name}{_DATA}")
-                if is_held(path):
-                    living.append(data)
-                else:
-                    dead[name] = data
-            fresh = [data for name, data in dead.items() if data and name not in included]
-            if fresh:
-                total = self._add([total, *fresh] if total else fresh)
-                # Named with the sum: a process killed between this and the next step must not make them count twice.
-                _replace(self.folder / f"{_GONE}{_DATA}", json.dumps(sorted(dead)).encode() + b"\n" + total)
-            for name in dead:
-                for path in self.folder.glob(f"{name}.*"):
-                    path.unlink(missing_ok=True)
+        included, total = self._gone()
+        for path in sorted(self.folder.glob(f"*{_LOCK}")):
+            name = path.name.removesuffix(_LOCK)
+            if name in (self._name, _ALL):
+                continue
+            data = _read(self.folder / f"{name}{_DATA}")
+            if is_held(path):
+                living.append(data)
+            else:
+                dead[name] = data
+        fresh = [data for name, data in dead.items() if data and name not in included]
+        if fresh:
+            total = self._add([total, *fresh] if total else fresh)
+            # Named with the sum: a process killed between this and the next step must not make them count twice.
+            _replace(self.folder / f"{_GONE}{_DATA}", json.dumps(sorted(dead)).encode() + b"\n" + total)
+        for name in dead:
+            for path in self.folder.glob(f"{name}.*"):
+                path.unlink(missing_ok=True)
         return [data for data in living if data], total
 
     def forked(self) -> None:
@@ -91,6 +97,9 @@ class Pool:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.forked()
         with self._alone():
+            if sum(1 for _ in self.folder.glob(f"*{_LOCK}")) > _MANY:
+                # Nobody scrapes, and there is a process for each job.
+                self._add_up()
             self._name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self.folder / f"{self._name}{_LOCK}", flags, 0o600)

@@ -202,8 +202,8 @@ class Client:
 
     def flush(self, timeout_s: float | None = None, *, closing: bool = False) -> bool:
         """Wait until what was reported has left, see `huoyan.flush`."""
-        if closing:
-            _tell_of_end()
+        # Children of pools flush last and end by os._exit, with a server and without.
+        _tell_of_end()
         if self.emitter is None:
             return True
         try:
@@ -237,7 +237,7 @@ class Client:
             self._figures = Figures(self.process.host)
             if self.emitter is not None:
                 self.emitter.forked()
-                self._finish_with_multiprocessing()
+            self._finish_with_multiprocessing()
 
     def _finish_with_multiprocessing(self) -> None:
         """Close with the child: those of multiprocessing end by os._exit, which runs no atexit functions.

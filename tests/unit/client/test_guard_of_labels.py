@@ -90,11 +90,8 @@ def test_ids_that_count_from_one_are_told_from_status_codes_by_how_many_there_ar
         )
         for number in range(400):
             visits.add(user=number, status=200 + number % 40)
-        users, statuses = (set(column) for column in zip(*_series(client, visits), strict=True))
+        series = [values for values, _ in client.measurements.counter(visits.metric).series()]
+        users, statuses = (set(column) for column in zip(*series, strict=True))
         assert users == {*map(str, range(business.MOST_NUMBERS)), OTHER}
         assert statuses == {str(200 + status) for status in range(40)}
     assert "label user='50' looks like a number" in caplog.text
-
-
-def _series(client, counter):
-    return [values for values, _ in client.measurements.counter(counter.metric).series()]

@@ -50,6 +50,42 @@ def test_a_process_speaks_for_the_children_that_it_forked() -> None:
     assert not folder.exists()
 
 
+POOLS = """
+import multiprocessing, os
+import huoyan
+from huoyan.client import pool, process, totals
+from huoyan.client.exposition import register
+from huoyan.signals.metrics.application import HTTP_REQUESTS
+
+huoyan.configure(service="shop")
+register()
+# Nobody writes in the background here: the children are gone before.
+totals.start_thread = lambda thread: None
+
+def job():
+    process.client().measurements.counter(HTTP_REQUESTS).child(("GET", "/a", "200")).add()
+
+for _ in range(90):
+    child = os.fork()
+    if not child:
+        job()
+        huoyan.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+print(len(os.listdir(pool.folder(os.getpid()))) < 150)
+ended = multiprocessing.get_context("fork").Process(target=job)
+ended.start()
+ended.join()
+print(*(family.numbers for family in totals.families() if family.metric is HTTP_REQUESTS))
+"""
+
+
+def test_children_that_end_at_once_are_counted_and_leave_few_files_though_nobody_scrapes() -> None:
+    # As those of Celery's and RQ's pools, which flush and end by os._exit, and those of multiprocessing.
+    done = subprocess.run([sys.executable, "-c", POOLS], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\n[91.0]\n", "")
+
+
 KILLED = """
 import os, signal
 import huoyan

@@ -42,8 +42,8 @@ _LEAST_REST = 0.1
 """A rest with less of the typical time than this says nothing."""
 _RARE, _EXPLAINED = 0.5, 0.5
 """A call that at most so many of the typical ones make, and so much of what it takes in slow ones explained by that."""
-_LOOKS = 3
-"""How often a half of the slow ones is compared at most, the first look at all of them included."""
+_LOOKS = 5
+"""How often a half of the slow ones is compared at most, the first look at all of them included: from 80 to 5."""
 _OWN = ("own code", "", "")
 _EVIDENCE = 5
 _MOST_CAUSES = 8
@@ -164,7 +164,7 @@ def case_of(case_id: str, duration_s: float, breakdown: Any, waited_s: float = 0
 
 
 def causes_of(cases: Sequence[Case], population: int = 0) -> Findings:
-    """Compare the slow cases with the others; when no call explains them, the slower half of them, and so once more.
+    """Compare the slow cases with the others; when no call explains them, the slower half of them, and so on.
 
     What became slow a moment ago is among the slow ones with all that has always been a little slow, and far slower
     than those. Looking again takes more evidence: half the level.

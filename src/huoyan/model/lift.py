@@ -68,11 +68,12 @@ class _Tally:
     others: list[float] = field(default_factory=list)
 
 
-def standouts(samples: Iterable[Sample]) -> list[Standout]:
+def standouts(samples: Iterable[Sample], level: float = LEVEL) -> list[Standout]:
     """Return the values that stand out among the marked samples, the clearest first.
 
     Args:
         samples: Marked ones and others; both are fair samples of their kind once weighted.
+        level: How probable it may be that chance alone makes any value stand out, default 0.01.
     """
     whole = _Tally()
     by_value: dict[tuple[str, str], _Tally] = defaultdict(_Tally)
@@ -93,7 +94,7 @@ def standouts(samples: Iterable[Sample]) -> list[Standout]:
             continue
         size = _effective(whole.marked)
         bound = _upper(usual_share, _effective(whole.others))
-        if _at_least(math.floor(share * size), math.floor(size), bound) < LEVEL / len(looked_at):
+        if _at_least(math.floor(share * size), math.floor(size), bound) < level / len(looked_at):
             found.append(Standout(name, value, share, usual_share, len(tally.marked)))
     found.sort(key=lambda one: (one.usual_share - one.share, one.name, one.value))
     return found[:_MOST_NAMED]

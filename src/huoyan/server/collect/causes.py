@@ -77,7 +77,8 @@ def of_endpoint(store: Store, source: Moments, service: str, endpoint: str, sinc
     method, _, path = endpoint.partition(" ")
     where = {"service": (service,), "method": (method,), "endpoint": (path,)}
     seen = source.distribution(HTTP_REQUEST_DURATION.name, where, (), since, until).get(())
-    cutoff_s = _cutoff(seen, kept)
+    cutoffs_s = _cutoffs(seen, kept)
+    cutoff_s = cutoffs_s[0] if cutoffs_s else None
     slow = [] if cutoff_s is None else [one for one in kept if one.duration_s >= cutoff_s]
     cases = [
         *(_case(one, slow=True) for one in slow),
@@ -88,7 +89,7 @@ def of_endpoint(store: Store, source: Moments, service: str, endpoint: str, sinc
     findings = _with_percentiles(causes_of(cases, population), source, service, since, until)
     named = {case_id for cause in findings.causes for case_id in cause.evidence}
     evidence = {str(one.id): one for one in kept if str(one.id) in named}
-    return Answer(service, endpoint, "", findings, cutoff_s, evidence, of_requests(every, cutoff_s))
+    return Answer(service, endpoint, "", findings, cutoff_s, evidence, of_requests(every, cutoffs_s))
 
 
 def of_named(store: Store, source: Moments, service: str | None, name: str, since: float, until: float) -> list[Answer]:
@@ -126,20 +127,16 @@ def of_task(
     ended_well = _ended(store, filters, most_runs)
     cases = [_case_of_run(seen) for _, seen in ended_well]
     durations = sorted(case.duration_s for case in cases)
-    cutoff_s = next(
-        (
-            durations[int(share * len(durations))]
-            for share in _SLOW_SHARES
-            if (1 - share) * len(durations) >= LEAST_SLOW
-        ),
-        None,
-    )
+    cutoffs_s = [
+        durations[int(share * len(durations))] for share in _SLOW_SHARES if (1 - share) * len(durations) >= LEAST_SLOW
+    ]
+    cutoff_s = cutoffs_s[0] if cutoffs_s else None
     marked = [replace(case, slow=cutoff_s is not None and case.duration_s >= cutoff_s) for case in cases]
     findings = _with_percentiles(causes_of(marked), source, service, since, until)
     named = {case_id for cause in findings.causes for case_id in cause.evidence}
     evidence = {seen.id: _example_of_run(seen) for _, seen in ended_well if seen.id in named}
     bad = store.runs.page(replace(filters, state=tuple(state.value for state in BAD_STATES)), _PAGE).items
-    stand_out = of_runs(ended_well, [(run, view(run)) for run in bad], cutoff_s)
+    stand_out = of_runs(ended_well, [(run, view(run)) for run in bad], cutoffs_s)
     return Answer(service, "", task, findings, cutoff_s, evidence, stand_out)
 
 
@@ -175,14 +172,16 @@ def _excess_s(findings: Findings) -> float:
     return (findings.slow_mean_s or 0.0) - (findings.typical_mean_s or 0.0) if findings.causes else 0.0
 
 
-def _cutoff(seen: Histogram | None, kept: Sequence[Example]) -> float | None:
+def _cutoffs(seen: Histogram | None, kept: Sequence[Example]) -> list[float]:
+    """Return from which durations on there are enough slow ones, the longest first."""
+    found = []
     for share in _SLOW_SHARES:
         quantile = seen.quantile(share) if seen is not None else _quantile(kept, share)
         if quantile is not None:
             cutoff_s = _EXACT_TO * quantile
             if sum(one.duration_s >= cutoff_s for one in kept) >= LEAST_SLOW:
-                return cutoff_s
-    return None
+                found.append(cutoff_s)
+    return found
 
 
 def _quantile(kept: Sequence[Example], share: float) -> float | None:

@@ -1,11 +1,11 @@
 """What the slow and the failing requests or runs have in common: their hosts, versions, arguments and failing calls."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from huoyan.model.example import FAILED_KEPT, SAMPLED_KEPT, SLOWEST_KEPT, Example
-from huoyan.model.lift import Sample, Standout, standouts
+from huoyan.model.lift import LEVEL, Sample, Standout, standouts
 from huoyan.model.run import Run, RunView
 from huoyan.server.collect.cause_wording import FAILED_CALL
 
@@ -28,7 +28,7 @@ class Standouts:
     failing: Sequence[Standout] = ()
 
 
-def of_requests(kept: Iterable[Example], cutoff_s: float | None) -> Standouts:
+def of_requests(kept: Iterable[Example], cutoffs_s: Sequence[float]) -> Standouts:
     """Compare kept requests.
 
     Of each interval of a process only some are kept, so each stands for as many as there must have been: a random one
@@ -37,54 +37,71 @@ def of_requests(kept: Iterable[Example], cutoff_s: float | None) -> Standouts:
 
     Args:
         kept: All kept examples of one endpoint.
-        cutoff_s: From here on one is slow, in seconds; None: nobody is.
+        cutoffs_s: From where on one is slow, in seconds, see `_first`; without any nobody is.
     """
     examples = list(kept)
     sampled = [one for one in examples if one.kind == "sampled"]
-    usual = [one for one in sampled if one.status < 500 and (cutoff_s is None or one.duration_s < cutoff_s)]
+    well = [one for one in sampled if one.status < 500]
     seen = sum(weight(one, SAMPLED_KEPT) for one in sampled)
-    slow: list[Example] = []
-    if cutoff_s is not None:
-        slow = [one for one in examples if one.kind != "failed" and one.duration_s >= cutoff_s]
     failing = [one for one in examples if one.status >= 500]
+
+    def usual(cutoff_s: float) -> list[Example]:
+        return [one for one in well if one.duration_s < cutoff_s]
+
+    def of_slow(cutoff_s: float, level: float) -> list[Standout]:
+        slow = [one for one in examples if one.kind != "failed" and one.duration_s >= cutoff_s]
+        return standouts(_samples(slow, usual(cutoff_s), SLOWEST_KEPT, _ratio(slow, seen), failing=False), level)
+
+    unmarked = usual(cutoffs_s[0]) if cutoffs_s else well
     return Standouts(
-        _standouts(slow, usual, SLOWEST_KEPT, _ratio(slow, seen), failing=False),
-        _standouts(failing, usual, FAILED_KEPT, _ratio(failing, seen), failing=True),
+        _first(of_slow, cutoffs_s),
+        standouts(_samples(failing, unmarked, FAILED_KEPT, _ratio(failing, seen), failing=True)),
     )
 
 
-def of_runs(ended_well: Sequence[Seen], failed: Sequence[Seen], cutoff_s: float | None) -> Standouts:
+def of_runs(ended_well: Sequence[Seen], failed: Sequence[Seen], cutoffs_s: Sequence[float]) -> Standouts:
     """Compare runs of one task.
 
     Args:
         ended_well: Runs that succeeded.
         failed: Runs that did not.
-        cutoff_s: From this duration on, wait included, one is slow; None: nobody is.
+        cutoffs_s: From where on, wait included, one is slow, see `_first`; without any nobody is.
     """
-    slow: list[dict[str, str]] = []
-    usual: list[dict[str, str]] = []
-    for run, seen in ended_well:
-        took_s = (seen.duration_s or 0.0) + (seen.wait_s or 0.0)
-        (slow if cutoff_s is not None and took_s >= cutoff_s else usual).append(_of_run(run, seen))
+    well = [((seen.duration_s or 0.0) + (seen.wait_s or 0.0), _of_run(run, seen)) for run, seen in ended_well]
     failing = [
         _of_run(run, seen) | _failing_calls(seen.attempts[-1].breakdown if seen.attempts else None)
         for run, seen in failed
     ]
+
+    def of_slow(cutoff_s: float, level: float) -> list[Standout]:
+        return standouts([Sample(traits, took_s >= cutoff_s) for took_s, traits in well], level)
+
+    usual = [traits for took_s, traits in well if not cutoffs_s or took_s < cutoffs_s[0]]
     return Standouts(
-        standouts([*(Sample(t, True) for t in slow), *(Sample(t, False) for t in usual)]),
+        _first(of_slow, cutoffs_s),
         standouts([*(Sample(t, True) for t in failing), *(Sample(t, False) for t in usual)]),
     )
 
 
-def _standouts(
+def _first(of_slow: Callable[[float, float], list[Standout]], cutoffs_s: Sequence[float]) -> list[Standout]:
+    """Return what stands out above the first duration where anything does; each further one takes half the level.
+
+    Five slow ones of one region of three say nothing, and twenty do.
+    """
+    for again, cutoff_s in enumerate(cutoffs_s):
+        found = of_slow(cutoff_s, LEVEL / 2**again)
+        if found:
+            return found
+    return []
+
+
+def _samples(
     marked: Sequence[Example], usual: Sequence[Example], most: int, ratio: float, *, failing: bool
-) -> list[Standout]:
-    return standouts(
-        [
-            *(Sample(_of_request(one, failing), True, max(1.0, ratio * one.seen / most)) for one in marked),
-            *(Sample(_of_request(one, failing), False, weight(one, SAMPLED_KEPT)) for one in usual),
-        ]
-    )
+) -> list[Sample]:
+    return [
+        *(Sample(_of_request(one, failing), True, max(1.0, ratio * one.seen / most)) for one in marked),
+        *(Sample(_of_request(one, failing), False, weight(one, SAMPLED_KEPT)) for one in usual),
+    ]
 
 
 def weight(example: Example, kept: int) -> float:

@@ -113,6 +113,21 @@ def test_the_argument_of_the_slow_and_of_the_failing_runs_is_named_and_ids_are_n
     assert found["slow", "argument region eu"]["usual_share"] == 0.25
 
 
+def test_what_too_few_of_the_slowest_have_in_common_is_seen_among_more_of_them(client: TestClient) -> None:
+    """Six slow ones of one region of four could be chance; twelve of twelve are not."""
+    now = time.time()
+    events = [event for number in range(100) for event in run(number, now)]
+    for number in range(100, 112):
+        started, ended = run(number, now, slow=True)
+        events += [started, {**ended, "duration_s": 4.0 + number / 1000}]
+    client.post("/api/v1/events", json={"sent_at": now, "events": events}).raise_for_status()
+    (compared,) = client.get("/api/v1/causes", params={"task": "orders.pay"}).json()["compared"]
+    assert compared["slow"] == 6
+    assert [(one["name"], one["value"], one["count"]) for one in compared["standouts"]] == [
+        ("argument region", "eu", 12)
+    ]
+
+
 def test_requests_that_have_nothing_in_common_accuse_no_value(client: TestClient) -> None:
     now = time.time()
     kept = [

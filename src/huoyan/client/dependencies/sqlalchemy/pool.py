@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from sqlalchemy import event
+from sqlalchemy import event, exc
 
 from huoyan.client.calls import Call, Series, abandon, begin
 from huoyan.client.guard import guard, guarded
@@ -46,6 +46,8 @@ class PoolWatch:
                 connection = connect()
             except BaseException as error:
                 with guard("sqlalchemy.connect"):
+                    if isinstance(error, exc.TimeoutError):
+                        self._waited(perf_counter() - call[1])
                     self._connecting().finish(call, isinstance(error, Exception))
                 raise
             with guard("sqlalchemy.connect"):
@@ -94,10 +96,7 @@ class PoolWatch:
     def _connected(self, call: Call) -> None:
         collector, started = call
         ended = perf_counter()
-        if self._measurements is not self._client.measurements:
-            self._measurements = self._client.measurements
-            self._wait = self._measurements.distribution(DB_POOL_WAIT).child((self.name,))
-        self._wait.observe(ended - started)
+        self._waited(ended - started)
         if collector is not None:
             if ended - started >= _SHOWN_WAIT_S:
                 collector.open -= 1
@@ -105,6 +104,13 @@ class PoolWatch:
             else:
                 abandon(call)
         self._count += 1
+
+    def _waited(self, wait_s: float) -> None:
+        """Count a wait, one in vain too: a pool that is exhausted would seem to be quick otherwise."""
+        if self._measurements is not self._client.measurements:
+            self._measurements = self._client.measurements
+            self._wait = self._measurements.distribution(DB_POOL_WAIT).child((self.name,))
+        self._wait.observe(wait_s)
 
     def _count_back(self, *_: object) -> None:
         if self._count > 0:

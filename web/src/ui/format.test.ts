@@ -69,6 +69,7 @@ it("knows how far back a relative time reaches", () => {
 it("tells an age in the reader's language", () => {
   expect(age(95.4, "en")).toBe("1 min 35 s");
   expect(age(95.4, "zh")).toBe("1 分 35 秒");
+  expect(age(120, "zh")).toBe("2 分钟");
   expect(age(3 * 3600 + 120, "zh")).toBe("3 小时 2 分");
   expect(age(90_000, "zh")).toBe("1 天 1 小时");
   expect(age(12, "zh")).toBe("12 秒");

@@ -21,14 +21,15 @@ function inTwo(large: number, unit: string, rest: number, restUnit: string): str
 export function age(value: number, language: string): string {
   const text = seconds(Math.round(value));
   if (language !== "zh") return text;
-  return text.replace(" d", " 天").replace(" h", " 小时").replace(" min", " 分").replace(" s", " 秒");
+  // A number of minutes alone is 分钟; 分 stands before seconds and after hours.
+  return text.replace(" d", " 天").replace(" h", " 小时").replace(/^(\d+) min$/, "$1 分钟").replace(" min", " 分").replace(" s", " 秒");
 }
 
 /** How long ago, in its largest unit: "35 s", "14 min", "3 h"; the exact time stands where one points. */
 export function roughAge(value: number, language: string): string {
   const whole = Math.round(value);
   const unit = [86_400, 3600, 60, 1].find((each) => whole >= each) ?? 1;
-  return age(Math.floor(whole / unit) * unit, language).replace(/分$/, "分钟");
+  return age(Math.floor(whole / unit) * unit, language);
 }
 
 /** 0.0312 → "3.1 %". */

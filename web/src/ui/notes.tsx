@@ -22,26 +22,32 @@ export function ErrorNote({ error, retry }: { error: Error; retry?: () => void }
   );
 }
 
+type List = "runs" | "tasks" | "incidents" | "schedules" | "services" | "dependencies";
+
 interface MissingNoteProps {
   error: Error;
   /** Says that there is none. */
   none: string;
   retry: () => void;
   /** The list in which it would be. */
-  list: { to: "/runs" | "/incidents" | "/schedules" | "/services"; key: "runs" | "incidents" | "schedules" | "services" };
+  list: List;
 }
 
 /** For a page of one thing that could not be loaded: that there is none and where the others are, or what went wrong. */
 export function MissingNote({ error, none, retry, list }: MissingNoteProps) {
+  // A number that is none is told as invalid.
+  const missing = error instanceof Problem && [400, 404, 422].includes(error.status);
+  return missing ? <NoneNote list={list}>{none}</NoneNote> : <ErrorNote error={error} retry={retry} />;
+}
+
+/** For a page of one thing that is not there: where the others are. */
+export function NoneNote({ list, children }: { list: List; children: ReactNode }) {
   const { t } = useTranslation();
-  // A number that is none is told as invalid: 422.
-  const missing = error instanceof Problem && [404, 422].includes(error.status);
-  if (!missing) return <ErrorNote error={error} retry={retry} />;
   return (
     <Stack align="center" gap={0}>
-      <EmptyNote>{none}</EmptyNote>
-      <Anchor component={Link} to={list.to} size="sm">
-        {t("notFound.back", { list: t(`nav.${list.key}`) })}
+      <EmptyNote>{children}</EmptyNote>
+      <Anchor component={Link} to={`/${list}`} size="sm">
+        {t("notFound.back", { list: t(`nav.${list}`) })}
       </Anchor>
     </Stack>
   );

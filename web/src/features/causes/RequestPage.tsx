@@ -16,7 +16,7 @@ export function RequestPage() {
   const { requestId } = useParams({ from: "/requests/$requestId" });
   const request = useKeptRequest(Number(requestId));
   if (request.isPending) return <Loader size="sm" />;
-  if (request.isError) return <MissingNote error={request.error} none={t("request.notFound")} retry={() => void request.refetch()} list={{ to: "/services", key: "services" }} />;
+  if (request.isError) return <MissingNote error={request.error} none={t("request.notFound")} retry={() => void request.refetch()} list="services" />;
   const data = request.data;
   const slices = wholeOf(data.breakdown, data.duration_s, 0);
   const calls = breakdownOf(data.breakdown)?.slices ?? [];

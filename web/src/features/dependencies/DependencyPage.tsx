@@ -7,7 +7,7 @@ import { useDependencies, type Dependency } from "../../api/queries";
 import { SignalChart } from "../../signals/SignalChart";
 import { Card } from "../../ui/Card";
 import { percent, rate, seconds } from "../../ui/format";
-import { EmptyNote, ErrorNote } from "../../ui/notes";
+import { ErrorNote, NoneNote } from "../../ui/notes";
 import { StateBadge } from "../../ui/StateBadge";
 import { Ago } from "../../ui/time";
 import { BlindBanner } from "../gaps/BlindBanner";
@@ -43,7 +43,7 @@ export function DependencyPage() {
   if (dependencies.isPending) return <Loader size="sm" />;
   if (dependencies.isError) return <ErrorNote error={dependencies.error} retry={() => void dependencies.refetch()} />;
   const found = dependencies.data.items.find((each) => each.service === service && each.kind === kind && each.target === (search.target ?? ""));
-  if (!found) return <EmptyNote>{t("dependency.notFound")}</EmptyNote>;
+  if (!found) return <NoneNote list="dependencies">{t("dependency.notFound")}</NoneNote>;
   const change = (next: Parameters<typeof changed>[1]) => void navigate({ search: changed(search, next), replace: true });
   const reason = reasonOf(found, t);
   return (

@@ -23,7 +23,7 @@ export function IncidentPage() {
   const { incidentId } = useParams({ from: "/incidents/$incidentId" });
   const incident = useIncident(Number(incidentId));
   if (incident.isPending) return <Loader size="sm" />;
-  if (incident.isError) return <MissingNote error={incident.error} none={t("incidents.notFound")} retry={() => void incident.refetch()} list={{ to: "/incidents", key: "incidents" }} />;
+  if (incident.isError) return <MissingNote error={incident.error} none={t("incidents.notFound")} retry={() => void incident.refetch()} list="incidents" />;
   const data = incident.data;
   return (
     <Stack>

@@ -24,7 +24,7 @@ export function RunPage() {
   const run = useRun(runId);
   const children = useRunChildren(runId);
   if (run.isPending) return <Loader size="sm" />;
-  if (run.isError) return <MissingNote error={run.error} none={t("run.notFound")} retry={() => void run.refetch()} list={{ to: "/runs", key: "runs" }} />;
+  if (run.isError) return <MissingNote error={run.error} none={t("run.notFound")} retry={() => void run.refetch()} list="runs" />;
   const data = run.data;
   return (
     <Stack>

@@ -25,7 +25,7 @@ export function SchedulePage() {
   const key = useParams({ from: "/schedules/$service/$framework/$scheduleId" });
   const schedule = useSchedule(key.service, key.framework, key.scheduleId);
   if (schedule.isPending) return <Loader size="sm" />;
-  if (schedule.isError) return <MissingNote error={schedule.error} none={t("schedule.notFound")} retry={() => void schedule.refetch()} list={{ to: "/schedules", key: "schedules" }} />;
+  if (schedule.isError) return <MissingNote error={schedule.error} none={t("schedule.notFound")} retry={() => void schedule.refetch()} list="schedules" />;
   const data = schedule.data;
   return (
     <Stack>

@@ -3,7 +3,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { PercentilesChart } from "../../signals/PercentilesChart";
 import { SignalChart } from "../../signals/SignalChart";
-import { EmptyNote } from "../../ui/notes";
+import { NoneNote } from "../../ui/notes";
 import { CausesCard } from "../causes/CausesCard";
 import { DeploysCard } from "../deploys/DeploysCard";
 import { BlindBanner } from "../gaps/BlindBanner";
@@ -16,7 +16,7 @@ export function EndpointPage() {
   const search = useSearch({ from: "/endpoints" });
   const navigate = useNavigate({ from: "/endpoints" });
   const { service = "", method = "", endpoint, window = "h1" } = search;
-  if (endpoint === undefined) return <EmptyNote>{t("services.whichEndpoint")}</EmptyNote>;
+  if (endpoint === undefined) return <NoneNote list="services">{t("services.whichEndpoint")}</NoneNote>;
   const since = `-${WINDOWS[window]}s`;
   const label = [`endpoint=${endpoint}`, ...(method ? [`method=${method}`] : [])];
   const chart = { ...(service ? { service } : {}), label, since, step_s: stepOf(window), window_s: spanOf(window), by: ["-"] };

@@ -7,6 +7,7 @@ import { DeploysCard } from "../deploys/DeploysCard";
 import { BlindBanner } from "../gaps/BlindBanner";
 import { CausesCard } from "../causes/CausesCard";
 import { WINDOWS, periodOf, spanOf, stepOf } from "./order";
+import { NoneNote } from "../../ui/notes";
 
 const CHARTS = ["task_runs_per_minute", "task_failure_ratio", "task_wait_p95"] as const;
 
@@ -19,6 +20,7 @@ export function TaskPage() {
   const since = `-${WINDOWS[window]}s`;
   const whose = { task, ...(service ? { service } : {}) };
   const chart = { ...whose, since, step_s: stepOf(window), window_s: spanOf(window) };
+  if (search.task === undefined) return <NoneNote list="tasks">{t("tasks.which")}</NoneNote>;
   return (
     <Stack>
       <Group justify="space-between">

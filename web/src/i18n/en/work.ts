@@ -45,6 +45,7 @@ export const work = {
     runs: "Runs of {{worker}}",
   },
   tasks: {
+    which: "The address names no task.",
     durations: "Duration",
     itsRuns: "its runs",
     title: "Tasks",

@@ -47,6 +47,7 @@ export const work: typeof english = {
     runs: "{{worker}} 的运行",
   },
   tasks: {
+    which: "地址中没有指明任务。",
     durations: "耗时",
     itsRuns: "它的运行",
     title: "任务类型",

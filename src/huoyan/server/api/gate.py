@@ -1,9 +1,9 @@
-"""What every request passes: the refusal of foreign pages, the token, and the headers of every answer."""
+"""What every request passes: the refusal of foreign pages and of NUL, the token, and the headers of every answer."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from huoyan.errors import HuoyanError
+from huoyan.errors import HuoyanError, InvalidQuery
 from huoyan.server.api import auth
 from huoyan.server.api.context import Context
 from huoyan.server.api.problems import problem_of
@@ -48,7 +48,15 @@ class Gate:
                     "expected `Authorization: Bearer TOKEN` with the server's token (server.token, HUOYAN_TOKEN), "
                     "got none or another one"
                 )
+            _refuse_nul(scope)
         except HuoyanError as error:
             await problem_of(error, path)(scope, receive, guarded_send)
             return
         await self.app(scope, receive, guarded_send)
+
+
+def _refuse_nul(scope: Scope) -> None:
+    """Raise for a character that no name has: PostgreSQL cannot even look for it, while SQLite finds nothing."""
+    query: bytes = scope["query_string"]
+    if "\0" in scope["path"] or b"%00" in query or b"\0" in query:
+        raise InvalidQuery("path, query: expected text without the character NUL (%00)")

@@ -17,6 +17,13 @@ def test_an_unknown_path_of_the_api_is_a_problem(shared: TestClient, path: str) 
     assert answer.json()["instance"] == path
 
 
+@pytest.mark.parametrize("path", ["/causes?task=%00", "/causes?service=a%00b&endpoint=GET%20/a", "/runs/a%00b"])
+def test_a_question_with_nul_is_a_problem_of_who_asks(shared: TestClient, path: str) -> None:
+    """PostgreSQL refuses to look for it; that is no failure of the server."""
+    answer = shared.get(f"/api/v1{path}")
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:huoyan:problem:invalid-query")
+
+
 def test_a_wrong_method_names_the_right_ones(shared: TestClient) -> None:
     answer = shared.delete("/api/v1/runs")
     assert answer.status_code == 405

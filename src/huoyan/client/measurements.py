@@ -196,15 +196,13 @@ class Family(Generic[Child]):
 class Measurements:
     """Everything that one process measures, by metric.
 
-    Args:
-        on_first: Called when the first metric is measured.
-
     Attributes:
+        on_first: Called once, with the next metric that is measured for the first time.
         reaching: Held while a key is noted at a step and counted there: what is told of both goes together.
     """
 
     def __init__(self, on_first: Callable[[], None] | None = None) -> None:
-        self._on_first = on_first
+        self.on_first = on_first
         self._lock = threading.Lock()
         self.reaching = threading.Lock()
         self._reached: dict[Step, list[str]] = {}
@@ -259,7 +257,7 @@ class Measurements:
                 raise ValueError(f"{metric.name}: expected a {kind}, got a {metric.kind}")
             with self._lock:
                 found = self._families.setdefault(metric.name, Family(metric, make))
-            begin, self._on_first = self._on_first, None
+            begin, self.on_first = self.on_first, None
             if begin is not None:
                 begin()
         if found.metric.kind is not kind or found.metric.labels != metric.labels:

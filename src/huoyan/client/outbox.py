@@ -100,9 +100,13 @@ class Outbox:
     def read(self) -> Measurements:
         """Read anew what has to be read each time, and return what the process measures. Never raises."""
         measurements = self._measurements()
+        # What is read is nothing that the program measures, and no reason to begin to send in a child that it forked.
+        begin, measurements.on_first = measurements.on_first, None
         for read in self.readings:
             with guard("measurement reading"):
                 read(measurements)
+        if begin is not None:
+            measurements.on_first = begin
         return measurements
 
     def take(self) -> list[tuple[int, bytes]]:

@@ -7,7 +7,7 @@ writes the rest. Whoever reads the registry with prometheus-client alone gets th
 import asyncio
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -36,6 +36,14 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 _REQUEST_BOUNDS_S = tuple(bound for bound in DEFAULT_CLASSIC_BOUNDS_S if bound <= 64)
 _COUNT_BOUNDS = tuple(4.0**power for power in range(16))
 """Bounds for what is neither seconds nor otherwise known: 1 to a thousand million, each four times the one before."""
+
+
+_SUFFIXES = {
+    MetricKind.COUNTER: ("", "_total", "_created"),
+    MetricKind.GAUGE: ("",),
+    MetricKind.DISTRIBUTION: ("", "_bucket", "_count", "_sum", "_created"),
+}
+"""What a metric adds to its name on the page, as prometheus-client reserves it."""
 
 
 def _bounds(metric: Metric) -> tuple[float, ...] | None:
@@ -79,10 +87,12 @@ class Collector:
 
     Args:
         group: `requests`, `tasks` or `measurements`: names that something else uses already cost one group only.
+        registry: The registry that it is in.
     """
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, registry: "CollectorRegistry") -> None:
         self.group = group
+        self._registry = registry
 
     def describe(self) -> Iterable["ClientMetric"]:
         """Return the families without samples, by which the registry recognises names that are taken."""
@@ -93,16 +103,40 @@ class Collector:
         """Return the families as they are now; nothing while `render` writes them itself."""
         if getattr(_apart, "on", False):
             return
-        for family in _families({self.group}):
+        for family in _families({self.group}, self._registry):
             yield _converted(family)
 
 
-def _families(groups: Container[str]) -> list[Family]:
-    found = [_folded(_traced(family)) for family in totals.families() if _group(family.metric) in groups]
+def _families(groups: Container[str], registry: "CollectorRegistry") -> list[Family]:
+    counted = [family for family in totals.families() if _group(family.metric) in groups]
+    found = [_folded(_traced(family)) for family in _without_taken(counted, registry)]
     names = {family.metric.name for family in found}
     # Those of the contract are there before anything is measured, so that nothing else takes their names.
     missing = [metric for metric in METRICS.values() if metric.measured and metric.name not in names]
     return found + [_folded(Family(metric, [])) for metric in missing if _group(metric) in groups]
+
+
+def _without_taken(families: Iterable[Family], registry: "CollectorRegistry") -> Iterator[Family]:
+    """Leave out the application's own metrics whose names belong to something else: a name twice is no valid page.
+
+    They are not registered by name: what the application declares in the registry later would be refused.
+    """
+    owners: Mapping[str, object] = getattr(registry, "_names_to_collectors", {})
+    seen: set[str] = set()
+    for family in families:
+        metric = family.metric
+        base = metric.name.removesuffix("_total") if metric.kind is MetricKind.COUNTER else metric.name
+        if metric.name not in METRICS:
+            names = [f"{base}{suffix}" for suffix in _SUFFIXES[metric.kind]]
+            if base in seen or any(not isinstance(owners[name], Collector) for name in names if name in owners):
+                warn(
+                    f"taken-{metric.name}",
+                    "huoyan: %s is not on /metrics: the name is taken by another metric there",
+                    metric.name,
+                )
+                continue
+        seen.add(base)
+        yield family
 
 
 def _folded(family: Family) -> Family:
@@ -183,7 +217,7 @@ def register(registry: "CollectorRegistry | None" = None) -> "CollectorRegistry"
             groups = []
             for group in ("requests", "tasks", "measurements"):
                 try:
-                    chosen.register(Collector(group))
+                    chosen.register(Collector(group, chosen))
                     groups.append(group)
                 except ValueError as error:
                     warn(
@@ -202,7 +236,7 @@ def render(registry: "CollectorRegistry", accept: str = "") -> tuple[str, bytes]
 
     known = _registered.get(registry)
     chosen = negotiate(accept)
-    families = _families(known.groups) if known is not None else []
+    families = _families(known.groups, registry) if known is not None else []
     _apart.on = known is not None
     rest: list[ClientMetric] = []
     written = b""

@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 import huoyan
@@ -152,6 +153,29 @@ def test_names_that_are_taken_are_left_alone(local_client: Client, caplog: pytes
     assert "http_request_duration_seconds" not in exposed
     assert "huoyan_task_runs_total" in exposed
     assert "same names" in caplog.text
+
+
+def test_a_metric_of_ones_own_leaves_a_name_in_the_registry_to_whoever_has_it(
+    local_client: Client, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    for declare, name in ((huoyan.counter, "taken_orders"), (huoyan.counter, "free_orders")):
+        declare(name).add(5)
+    huoyan.gauge("free_orders").set(1)
+    huoyan.distribution("taken_seconds").observe(1.0)
+    Counter("taken_orders", "Theirs.", registry=registry).inc()
+    Gauge("taken_seconds_sum", "Theirs.", registry=registry).set(7)
+    for accept in ("", "application/openmetrics-text"):
+        exposed = render(registry, accept)[1].decode()
+        typed = [line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE")]
+        assert len(typed) == len(set(typed))
+        assert {line for line in exposed.splitlines() if line.startswith(("taken", "free"))} >= {
+            "taken_orders_total 1.0",
+            "taken_seconds_sum 7.0",
+            "free_orders_total 5.0",
+        }
+    list(openmetrics_families(exposed))
+    assert "taken_orders_total 5" not in generate_latest(registry).decode()
+    assert "taken_orders_total is not on /metrics" in caplog.text
 
 
 def test_a_new_client_is_exposed_by_registries_of_the_old_one(registry: CollectorRegistry) -> None:

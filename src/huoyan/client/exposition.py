@@ -17,10 +17,9 @@ from huoyan.client.guard import warn
 from huoyan.client.settings import Settings
 from huoyan.model.grid import DEFAULT_CLASSIC_BOUNDS_S
 from huoyan.model.histogram import Histogram
-from huoyan.signals.exposition import Buckets, Exemplar, Family, Format, Key, ProtobufWriter, TextWriter, negotiate
+from huoyan.signals.exposition import Buckets, Family, Format, Key, ProtobufWriter, TextWriter, negotiate
 from huoyan.signals.metric import Metric, MetricKind
 from huoyan.signals.metrics import METRICS
-from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION
 from huoyan.signals.metrics.work import TASK_FAILURES, TASK_RETRIES, TASKS_ENQUEUED
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class Collector:
 
 def _families(groups: Container[str], registry: "CollectorRegistry") -> list[Family]:
     counted = [family for family in totals.families() if _group(family.metric) in groups]
-    found = [_folded(_traced(family)) for family in _without_taken(counted, registry)]
+    found = [_folded(family) for family in _without_taken(counted, registry)]
     names = {family.metric.name for family in found}
     # Those of the contract are there before anything is measured, so that nothing else takes their names.
     missing = [metric for metric in METRICS.values() if metric.measured and metric.name not in names]
@@ -166,17 +165,6 @@ def _folded(family: Family) -> Family:
             distributions[short] = distributions[short].copy()
         distributions[short].merge(histogram)
     return Family(metric, list(numbers or distributions), list(numbers.values()), list(distributions.values()))
-
-
-def _traced(family: Family) -> Family:
-    client = process.existing()
-    if family.metric is not HTTP_REQUEST_DURATION or client is None:
-        return family
-    exemplars: dict[Key, list[Exemplar]] = {
-        key: [Exemplar(one.duration_s, one.trace_id, one.at + one.duration_s) for one in examples]
-        for key, examples in client.examples.traced().items()
-    }
-    return replace(family, exemplars=exemplars) if exemplars else family
 
 
 class _Registered(NamedTuple):

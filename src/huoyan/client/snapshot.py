@@ -13,7 +13,7 @@ from huoyan.client.measurements import Distribution, Gauge, Measurements
 from huoyan.client.metrics import TaskMetrics
 from huoyan.model.histogram import Histogram
 from huoyan.model.labels import OTHER
-from huoyan.signals.exposition import Family, Key
+from huoyan.signals.exposition import Exemplar, Family, Key
 from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
 from huoyan.signals.metrics import METRICS, work
 
@@ -82,13 +82,18 @@ def add_up(snapshots: Iterable[Iterable[Family]], *, over: Iterable[Iterable[Fam
         for families in group:
             for family in families:
                 if not gone or family.metric.kind is not MetricKind.GAUGE:
-                    _add(sums.setdefault(family.metric.name, _Sum(family.metric)), family)
+                    whole = sums.setdefault(family.metric.name, _Sum(family.metric))
+                    _add(whole, family)
+                    if not gone:
+                        _name(whole, family)
     added = []
     for whole in sums.values():
         numbers = [value for value in whole.series.values() if not isinstance(value, Histogram)]
         distributions = [value for value in whole.series.values() if isinstance(value, Histogram)]
         set_at = [whole.set_at[key] for key in whole.series] if whole.set_at else []
-        added.append(Family(whole.metric, list(whole.series), numbers, distributions, set_at))
+        # The writers show the last one of each bucket.
+        named = {key: sorted(found, key=lambda one: one.at) for key, found in whole.exemplars.items()}
+        added.append(Family(whole.metric, list(whole.series), numbers, distributions, set_at, named))
     return added
 
 
@@ -97,6 +102,13 @@ class _Sum:
     metric: Metric
     series: dict[Key, float | Histogram] = field(default_factory=dict)
     set_at: dict[Key, float] = field(default_factory=dict)
+    exemplars: dict[Key, list[Exemplar]] = field(default_factory=dict)
+
+
+def _name(into: _Sum, family: Family) -> None:
+    for key, exemplars in family.exemplars.items():
+        if key in into.series:
+            into.exemplars.setdefault(key, []).extend(exemplars)
 
 
 def _add(into: _Sum, family: Family) -> None:
@@ -135,7 +147,11 @@ def encode(families: Iterable[Family]) -> bytes:
             [histogram.to_parts() for histogram in family.distributions] if family.distributions else family.numbers
         )
         about = [metric.name, metric.kind.value, metric.help, metric.labels, metric.unit, metric.endpoint.value]
-        written.append([[*about, metric.across.value], family.keys, list(values), list(family.set_at)])
+        named = [
+            [key, [[one.value, one.trace_id, one.at] for one in exemplars]]
+            for key, exemplars in family.exemplars.items()
+        ]
+        written.append([[*about, metric.across.value], family.keys, list(values), list(family.set_at), named])
     return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
@@ -151,12 +167,16 @@ def decode(data: bytes) -> list[Family]:
         raise ValueError(f"expected families of a process, got {data[:40]!r}") from error
 
 
-def _decoded(about: list[Any], keys: list[list[str]], values: list[Any], set_at: list[float]) -> Family:
+def _decoded(
+    about: list[Any], keys: list[list[str]], values: list[Any], set_at: list[float], named: list[Any]
+) -> Family:
     name, kind, text, labels, unit, endpoint, across = about
     metric = METRICS.get(name) or Metric(
         name, MetricKind(kind), text, tuple(labels), unit, Endpoint(endpoint), across=Across(across)
     )
     found = [tuple(key) for key in keys]
     if metric.kind is MetricKind.DISTRIBUTION:
-        return Family(metric, found, distributions=[Histogram.from_parts(tuple(parts)) for parts in values])
+        distributions = [Histogram.from_parts(tuple(parts)) for parts in values]
+        exemplars = {tuple(key): [Exemplar(*one) for one in each] for key, each in named}
+        return Family(metric, found, distributions=distributions, exemplars=exemplars)
     return Family(metric, found, [float(value) for value in values], set_at=set_at)

@@ -9,14 +9,15 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from huoyan.client import process, snapshot
 from huoyan.client.guard import guard, warn
 from huoyan.client.thread import start as start_thread
-from huoyan.signals.exposition import Family
-from huoyan.signals.metrics.application import HTTP_REQUESTS_IN_FLIGHT
+from huoyan.signals.exposition import Exemplar, Family, Key
+from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS_IN_FLIGHT
 
 if TYPE_CHECKING:
     from huoyan.client.pool import Pool
@@ -74,10 +75,20 @@ def families() -> list[Family]:
 
 
 def _own(client: process.Client) -> list[Family]:
-    counted = snapshot.measured(client.outbox.read())
+    counted = [_traced(family, client) for family in snapshot.measured(client.outbox.read())]
     if all(family.metric is not HTTP_REQUESTS_IN_FLIGHT for family in counted):
         counted.append(Family(HTTP_REQUESTS_IN_FLIGHT, [()], [float(client.metrics.requests.in_flight)]))
     return counted + snapshot.tasks(client.metrics.tasks) if client.metrics.expose_tasks else counted
+
+
+def _traced(family: Family, client: process.Client) -> Family:
+    if family.metric is not HTTP_REQUEST_DURATION:
+        return family
+    exemplars: dict[Key, list[Exemplar]] = {
+        key: [Exemplar(one.duration_s, one.trace_id, one.at + one.duration_s) for one in examples]
+        for key, examples in client.examples.traced().items()
+    }
+    return replace(family, exemplars=exemplars) if exemplars else family
 
 
 def _is_worker() -> bool:

@@ -164,8 +164,7 @@ def test_a_metric_of_ones_own_leaves_a_name_in_the_registry_to_whoever_has_it(
     huoyan.distribution("taken_seconds").observe(1.0)
     Counter("taken_orders", "Theirs.", registry=registry).inc()
     Gauge("taken_seconds_sum", "Theirs.", registry=registry).set(7)
-    for accept in ("", "application/openmetrics-text"):
-        exposed = render(registry, accept)[1].decode()
+    for exposed in (render(registry, accept)[1].decode() for accept in ("", "application/openmetrics-text")):
         typed = [line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE")]
         assert len(typed) == len(set(typed))
         assert {line for line in exposed.splitlines() if line.startswith(("taken", "free"))} >= {
@@ -173,7 +172,7 @@ def test_a_metric_of_ones_own_leaves_a_name_in_the_registry_to_whoever_has_it(
             "taken_seconds_sum 7.0",
             "free_orders_total 5.0",
         }
-    list(openmetrics_families(exposed))
+    assert list(openmetrics_families(render(registry, "application/openmetrics-text")[1].decode()))  # type: ignore[no-untyped-call]
     assert "taken_orders_total 5" not in generate_latest(registry).decode()
     assert "taken_orders_total is not on /metrics" in caplog.text
 

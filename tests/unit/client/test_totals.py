@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from huoyan.client import snapshot
-from huoyan.client.measurements import Measurements
-from huoyan.signals.exposition import Family
+from huoyan.client.measurements import Distribution, Measurements
+from huoyan.signals.exposition import Exemplar, Family, Key
 from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
-from huoyan.signals.metrics.application import BACKLOG, DB_POOL_IN_USE
+from huoyan.signals.metrics.application import BACKLOG, DB_POOL_IN_USE, HTTP_REQUEST_DURATION
 
 PROGRAM = """
 import os, sys
@@ -154,6 +154,23 @@ def test_a_backlog_that_several_processes_read_is_there_once() -> None:
     process = [Family(BACKLOG, [("mails",)], [7.0]), Family(DB_POOL_IN_USE, [("main",)], [2.0])]
     written = snapshot.decode(snapshot.encode(process))
     assert [family.numbers for family in snapshot.add_up([process, written])] == [[7.0], [4.0]]
+
+
+def test_the_traces_of_all_processes_that_live_are_exemplars_the_latest_last() -> None:
+    key: Key = ("GET", "/orders")
+
+    def counted(trace: str, at: float) -> Family:
+        distribution = Distribution()
+        distribution.observe(0.2)
+        named = {key: [Exemplar(0.2, trace, at)]}
+        return Family(HTTP_REQUEST_DURATION, [key], distributions=[distribution.histogram()], exemplars=named)
+
+    one, two, gone = (
+        snapshot.decode(snapshot.encode([counted(trace, at)])) for trace, at in (("b", 2.0), ("a", 1.0), ("c", 3.0))
+    )
+    (family,) = snapshot.add_up([one, two], over=[gone])
+    assert [exemplar.trace_id for exemplar in family.exemplars[key]] == ["a", "b"]
+    assert family.distributions[0].count == 3
 
 
 def test_a_gauge_of_several_processes_is_what_its_declaration_says() -> None:

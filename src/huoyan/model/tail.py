@@ -152,9 +152,12 @@ def _anchors(values: Sequence[float], cut: float) -> list[_Anchor]:
 
 
 def _steepness(greatest: Sequence[float]) -> float:
-    """Return how steep a tail is at its end, at most, by its greatest values (Hill 1975); without bound for one."""
+    """Return how steep a tail is at its end, at most, by its greatest values (Hill 1975).
+
+    Without bound for one and for two: of many looks one finds two values next to each other.
+    """
     distances = len(greatest) - 1
-    if distances < 1 or greatest[-1] <= 0.0:
+    if distances < 2 or greatest[-1] <= 0.0:
         return math.inf
     seen = sum(math.log(value / greatest[-1]) for value in greatest[:-1]) / distances
     return seen * distances / _fewest(distances, _Z_OF_END)

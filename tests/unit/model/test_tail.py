@@ -50,6 +50,13 @@ def test_great_values_close_together_are_beyond_what_reaches_as_far_by_chance() 
     assert spread_out < found
 
 
+def test_two_values_next_to_each_other_say_nothing_of_the_end() -> None:
+    rng = random.Random(6)
+    tail = Tail([rng.lognormvariate(0, 1.0) for _ in range(80)])
+    assert not tail.beyond([60.001, 60.0], 20_000)
+    assert tail.beyond([60.0] * 10, 20_000)
+
+
 def test_the_greatest_of_exponential_times_lie_close_together_and_are_within_reach() -> None:
     rng = random.Random(5)
     for _ in range(200):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from huoyan.model.example import FAILED_KEPT, SAMPLED_KEPT, SLOWEST_KEPT, Example
+from huoyan.signals.exposition import Exemplar, Key
 
 _MOST_ENDPOINTS = 500
 _FIRST_STRIDE = 1
@@ -43,6 +44,14 @@ class Kept:
         self.failed: list[Example] = []
 
 
+def _traced(kept: Kept) -> list[Exemplar]:
+    return [
+        Exemplar(one.duration_s, one.trace_id, one.at + one.duration_s)
+        for one in (*kept.sampled, *kept.slowest, *kept.failed)
+        if one.trace_id
+    ]
+
+
 class Examples:
     """The examples of this process, until they are sent.
 
@@ -55,6 +64,7 @@ class Examples:
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], Kept] = {}
         self._spare = Kept("", "other")
+        self._sent: dict[tuple[str, str], list[Exemplar]] = {}
 
     def of(self, method: str, endpoint: str) -> Kept:
         """Return where requests of an endpoint are kept; callers hold on to it and compare for themselves."""
@@ -120,14 +130,14 @@ class Examples:
                 del where[SLOWEST_KEPT:]
                 kept.floor_s = where[-1].duration_s
 
-    def traced(self) -> dict[tuple[str, str], list[Example]]:
-        """Return the examples that wait and belong to a trace, by method and endpoint."""
+    def traced(self) -> dict[Key, list[Exemplar]]:
+        """Return the examples that wait and belong to a trace, by method and endpoint, behind those sent last: a scrape
+        comes less often than they are sent."""
         with self._lock:
-            found = {
-                key: [one for one in (*kept.sampled, *kept.slowest, *kept.failed) if one.trace_id]
-                for key, kept in self._kept.items()
+            found: dict[Key, list[Exemplar]] = {
+                key: [*self._sent.get(key, ()), *_traced(kept)] for key, kept in self._kept.items()
             }
-        return {key: examples for key, examples in found.items() if examples}
+        return {key: exemplars for key, exemplars in found.items() if exemplars}
 
     @property
     def waiting(self) -> bool:
@@ -144,6 +154,9 @@ class Examples:
                 for example in (*kept.slowest, *kept.sampled, *kept.failed):
                     example.seen = kept.seen
                     taken.append(example)
+                exemplars = _traced(kept)
+                if exemplars and kept is not self._spare:
+                    self._sent[kept.method, kept.endpoint] = exemplars
                 kept.stride = min(max(1, kept.seen // SAMPLED_KEPT), _LONGEST_STRIDE)
                 kept.renew()
         return taken

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from huoyan.client import process, snapshot
 from huoyan.client.guard import guard, warn
 from huoyan.client.thread import start as start_thread
-from huoyan.signals.exposition import Exemplar, Family, Key
+from huoyan.signals.exposition import Family
 from huoyan.signals.metrics.application import HTTP_REQUEST_DURATION, HTTP_REQUESTS_IN_FLIGHT
 
 if TYPE_CHECKING:
@@ -84,10 +84,7 @@ def _own(client: process.Client) -> list[Family]:
 def _traced(family: Family, client: process.Client) -> Family:
     if family.metric is not HTTP_REQUEST_DURATION:
         return family
-    exemplars: dict[Key, list[Exemplar]] = {
-        key: [Exemplar(one.duration_s, one.trace_id, one.at + one.duration_s) for one in examples]
-        for key, examples in client.examples.traced().items()
-    }
+    exemplars = client.examples.traced()
     return replace(family, exemplars=exemplars) if exemplars else family
 
 

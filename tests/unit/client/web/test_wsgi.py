@@ -251,6 +251,19 @@ def test_the_trace_of_a_request_is_an_exemplar_where_the_scraper_reads_openmetri
     assert trace not in http.get("/metrics").text
 
 
+def test_a_trace_stays_an_exemplar_when_its_example_was_sent_before_the_scrape(
+    local_client: Client, app: Flask
+) -> None:
+    http = app.test_client()
+    traces = [f"{number:032x}" for number in (1, 2)]
+    for trace in traces:
+        http.get("/orders/1", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}).close()
+        named = local_client.examples.traced()["GET", "/orders/<int:order>"]
+        assert named[-1].trace_id == trace
+        assert local_client.examples.take()
+    assert [one.trace_id for one in local_client.examples.traced()["GET", "/orders/<int:order>"]] == traces[1:]
+
+
 def test_requests_that_nobody_takes_as_examples_are_looked_at_ever_less(app: Flask, local_client: Client) -> None:
     http = app.test_client()
     for _ in range(300):

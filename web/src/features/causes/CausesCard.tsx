@@ -118,6 +118,8 @@ function Finding({ compared, causes, heading, failing }: FindingProps) {
   const examples = useMemo(() => evidenceOf(causes), [causes]);
   const broken = examples.map((example) => ({ example, slices: wholeOf(example.breakdown, example.duration_s - example.wait_s, example.wait_s) }));
   const colours = coloured([...picture.slow, ...broken.flatMap(({ slices }) => slices)]);
+  // That nothing tells why the slow ones are slow is no answer to why others fail.
+  const silent = verdict !== "found";
   const numbers = { slow: compared.slow, typical: compared.typical };
   return (
     <Stack gap="sm">
@@ -127,38 +129,42 @@ function Finding({ compared, causes, heading, failing }: FindingProps) {
         </Text>
       )}
       {failing && (answers(compared, true) ? <StandoutList standouts={compared.standouts} /> : <Text size="sm">{t("causes.alikeFailing")}</Text>)}
-      {failing && parts.length > 0 && (
-        <Text size="xs" fw={600} c="dimmed" mt="xs">
-          {t("causes.title")}
-        </Text>
-      )}
-      {verdict === "found" ? (
-        <CauseList causes={causes} colours={colours} />
-      ) : (
-        <Text size="sm" c="dimmed" data-testid="causes-verdict" data-verdict={verdict}>
-          {t(`causes.verdicts.${verdict}`)}{" "}
-          {verdict === "few"
-            ? t("causes.seen", { ...numbers, ...LEAST })
-            : t("causes.means", { slow: seconds(compared.slow_mean_s), typical: seconds(compared.typical_mean_s) })}
-        </Text>
-      )}
-      {!(failing && answers(compared, true)) && <StandoutList standouts={compared.standouts} />}
-      {parts.length > 0 && (
-        <Box data-testid="causes-picture">
-          {(["slow", "typical"] as const).map((kind) => (
-            <Labelled key={kind} name={t(`causes.${kind}`)} time={seconds(compared[`${kind}_mean_s`])}>
-              <BreakdownBar slices={picture[kind]} scale_s={picture.scale_s} colours={colours} height={22} />
-            </Labelled>
-          ))}
-          <Group justify="space-between" wrap="wrap" gap="xs">
-            <BreakdownLegend slices={picture.slow.filter((slice, at) => slice.covered_s > 0 || (picture.typical[at]?.covered_s ?? 0) > 0)} colours={colours} />
-            <Text size="xs" c="dimmed" mt={6}>
-              {t("causes.compared", numbers)} {compared.cutoff_s === null ? "" : t("causes.cutoff", { cutoff: seconds(compared.cutoff_s) })}
+      {failing && silent ? null : (
+        <>
+          {failing && (
+            <Text size="xs" fw={600} c="dimmed" mt="xs">
+              {t("causes.title")}
             </Text>
-          </Group>
-        </Box>
+          )}
+          {verdict === "found" ? (
+            <CauseList causes={causes} colours={colours} />
+          ) : (
+            <Text size="sm" c="dimmed" data-testid="causes-verdict" data-verdict={verdict}>
+              {t(`causes.verdicts.${verdict}`)}{" "}
+              {verdict === "few"
+                ? t("causes.seen", { ...numbers, ...LEAST })
+                : t("causes.means", { slow: seconds(compared.slow_mean_s), typical: seconds(compared.typical_mean_s) })}
+            </Text>
+          )}
+          {!(failing && answers(compared, true)) && <StandoutList standouts={compared.standouts} />}
+          {parts.length > 0 && (
+            <Box data-testid="causes-picture">
+              {(["slow", "typical"] as const).map((kind) => (
+                <Labelled key={kind} name={t(`causes.${kind}`)} time={seconds(compared[`${kind}_mean_s`])}>
+                  <BreakdownBar slices={picture[kind]} scale_s={picture.scale_s} colours={colours} height={22} />
+                </Labelled>
+              ))}
+              <Group justify="space-between" wrap="wrap" gap="xs">
+                <BreakdownLegend slices={picture.slow.filter((slice, at) => slice.covered_s > 0 || (picture.typical[at]?.covered_s ?? 0) > 0)} colours={colours} />
+                <Text size="xs" c="dimmed" mt={6}>
+                  {t("causes.compared", numbers)} {compared.cutoff_s === null ? "" : t("causes.cutoff", { cutoff: seconds(compared.cutoff_s) })}
+                </Text>
+              </Group>
+            </Box>
+          )}
+          <Evidence broken={broken} colours={colours} ofTask={compared.task !== ""} named={new Set(picture.slow.map((slice) => slice.key))} />
+        </>
       )}
-      <Evidence broken={broken} colours={colours} ofTask={compared.task !== ""} named={new Set(picture.slow.map((slice) => slice.key))} />
     </Stack>
   );
 }

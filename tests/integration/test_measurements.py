@@ -118,6 +118,7 @@ def test_operations_and_funnels_are_judged_by_step(server: HuoyanServer, client:
     assert [(step["step"], step["reached"], step["dropped"]) for step in funnel["steps"]] == [
         ("cart", 10, 0),
         ("paid", 6, 4),
+        ("shipped", 0, 6),
     ]
 
 

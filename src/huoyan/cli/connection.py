@@ -59,15 +59,23 @@ class Connection:
             try:
                 return answer.json()
             except json.JSONDecodeError:
-                raise Unreachable(f"expected a Huoyan server at {self._url}, got an answer that is not JSON") from None
+                raise Unreachable(
+                    f"expected a Huoyan server at {self._url}, got an answer that is not JSON. "
+                    "Name its address with HUOYAN_URL or --url"
+                ) from None
         raise _problem(answer, self._url)
 
 
 def _problem(answer: httpx.Response, url: str) -> HuoyanError:
     try:
-        detail = str(answer.json()["detail"])
+        document = answer.json()
+        # The kind tells a problem of Huoyan from the answer of something else that listens there.
+        detail, _ = str(document["detail"]), document["type"]
     except (json.JSONDecodeError, KeyError, TypeError):
-        return Unreachable(f"expected a Huoyan server at {url}, got status {answer.status_code} without a reason")
+        return Unreachable(
+            f"expected a Huoyan server at {url}, got status {answer.status_code} from something else. "
+            "Name its address with HUOYAN_URL or --url"
+        )
     if answer.status_code == 401:
         return Refused("expected the server's token, got none or another one. Set HUOYAN_TOKEN or --token")
     kinds: dict[int, type[HuoyanError]] = {400: InvalidQuery, 404: NotFound, 409: Conflict, 503: Unreachable}

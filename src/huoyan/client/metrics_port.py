@@ -91,11 +91,14 @@ def serve_metrics(port: int | None = None, host: str | None = None, registry: "C
         The port; 0 when metrics are turned off, or the port could not be opened, which is logged.
 
     Raises:
-        ConfigurationError: The address is not of this machine alone, and there is no `metrics_auth`.
+        ConfigurationError: The port is none, or the address is not of this machine alone and there is no
+            `metrics_auth`.
     """
     settings = process.client().settings
     host = settings.metrics_host if host is None else host
     port = settings.metrics_port if port is None else port
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65_535:
+        raise ConfigurationError("port", "a whole number from 0 to 65,535", port)
     if not _is_loopback(host) and not settings.metrics_auth:
         raise ConfigurationError(
             "metrics_host",

@@ -199,8 +199,8 @@ def flush(timeout_s: float | None = None) -> bool:
 
 
 def supported() -> list[str]:
-    """Return the types that can be watched, by name."""
-    return sorted(TABLE)
+    """Return the types that can be watched, by package and name: `redis.Redis` for all that are called so."""
+    return sorted({f"{name.partition('.')[0]}.{name.rpartition('.')[2]}" for name in TABLE})
 
 
 def _unwrapped(thing: Any) -> Any:
@@ -214,9 +214,11 @@ def _integrations(thing: Any) -> list[Integration]:
     if places is not None:
         return [_load(place) for place in places]
     shown = f"{type(thing).__module__}.{type(thing).__qualname__}"
-    advice = "Functions are watched by the decorator @huoyan.task." if callable(thing) else ""
+    advice = "Functions are watched by the decorator @huoyan.task." if callable(thing) else "Pass the object itself."
     if isinstance(thing, type):
         shown, advice = f"the class {thing.__qualname__}", "Pass an instance."
+        if any(name in TABLE for name in _names(thing)):
+            raise ConfigurationError("watch", f"an instance of {thing.__qualname__}", shown, advice)
     raise ConfigurationError("watch", f"one of {', '.join(supported())}", shown, advice)
 
 

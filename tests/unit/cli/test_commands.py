@@ -37,6 +37,9 @@ class Answers(BaseHTTPRequestHandler):
     run: ClassVar[dict[str, Any]] = RUN
 
     def do_GET(self) -> None:
+        if self.path.startswith("/elsewhere/"):
+            self._answer(404, {"detail": "Not Found"})
+            return
         parts = urlsplit(self.path)
         query = parse_qs(parts.query)
         self.asked.append(("GET", parts.path, query, self.headers.get("Authorization")))
@@ -55,13 +58,15 @@ class Answers(BaseHTTPRequestHandler):
         elif path == "/causes":
             self._answer(200, CAUSES)
         else:
-            self._answer(404, {"detail": "expected the id of a stored run, got something else", "status": 404})
+            detail = "expected the id of a stored run, got something else"
+            self._answer(404, {"type": "urn:huoyan:problem:not-found", "detail": detail, "status": 404})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append(("POST", self.path, {}, body))
         if "/5/" in self.path:
-            self._answer(409, {"detail": "expected an open incident, got one that lin acknowledged", "status": 409})
+            detail = "expected an open incident, got one that lin acknowledged"
+            self._answer(409, {"type": "urn:huoyan:problem:conflict", "detail": detail, "status": 409})
         else:
             self._answer(200, DETAIL_EXAMPLE)
 
@@ -247,6 +252,14 @@ class TestAway:
         assert (status, out) == (1, "")
         assert err.startswith(f"huoyan: expected a Huoyan server at {url}, got no connection.")
         assert err.count("\n") == 1
+
+    def test_something_else_that_answers_is_not_taken_for_huoyan(
+        self, capsys: pytest.CaptureFixture[str], server: str
+    ) -> None:
+        url = f"{server}/elsewhere"
+        status, _, err = huoyan(capsys, "runs", "--url", url)
+        assert status == 1
+        assert err.startswith(f"huoyan: expected a Huoyan server at {url}, got status 404 from something else. Name")
 
     def test_an_address_that_is_none_is_a_mistake(self) -> None:
         with pytest.raises(ConfigurationError, match=r"^--url: expected an address"):

@@ -158,6 +158,16 @@ def test_what_each_status_means(endpoint: Endpoint, status: int, answer: Answer)
     assert "because of this" in receipt.reason
 
 
+@pytest.mark.parametrize(("status", "body"), [(200, "<!doctype html>"), (200, ["a", "list"]), (404, {}), (405, {})])
+def test_an_address_of_something_else_is_named_and_nothing_counts_as_stored(
+    endpoint: Endpoint, status: int, body: Any
+) -> None:
+    endpoint.status, endpoint.body = status, body
+    receipt = transport_to(endpoint.url).send(BATCH, 5)
+    assert receipt.answer is Answer.REFUSED
+    assert receipt.reason.endswith(". Expected the address of a Huoyan server in HUOYAN_URL")
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -176,11 +186,6 @@ def test_retry_after_is_read_as_seconds_or_date(endpoint: Endpoint, header: str,
     endpoint.status = 503
     endpoint.headers = {"Retry-After": header}
     assert transport_to(endpoint.url).send(BATCH, 5).retry_after_s == seconds
-
-
-def test_an_answer_that_is_not_json_is_no_problem(endpoint: Endpoint) -> None:
-    endpoint.body = ["not", "an", "object"]
-    assert transport_to(endpoint.url).send(BATCH, 5).answer is Answer.STORED
 
 
 def test_nobody_listening_means_later() -> None:

@@ -150,10 +150,17 @@ def test_an_unknown_type_is_refused_with_the_list_of_known_ones(client: Client, 
     with pytest.raises(ConfigurationError) as caught:
         huoyan.watch(thing)
     assert all(name in str(caught.value) for name in watching.supported())
+    assert {"fastapi.FastAPI", "redis.Redis", "rq.BaseWorker"} < set(watching.supported())
+
+
+@pytest.mark.parametrize("port", ["8009", 65_536, True])
+def test_a_port_that_is_none_is_a_mistake_in_the_wiring(client: Client, port: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^port: expected a whole number from 0 to 65,535, got"):
+        huoyan.serve_metrics(port)
 
 
 def test_a_class_instead_of_an_instance_is_explained(toy: Recorder) -> None:
-    with pytest.raises(ConfigurationError, match="Pass an instance"):
+    with pytest.raises(ConfigurationError, match=r"^watch: expected an instance of App, got 'the class App'\."):
         huoyan.watch(App)
 
 

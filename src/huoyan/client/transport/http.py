@@ -83,11 +83,14 @@ class HttpTransport:
 
     def _receipt(self, response: http.client.HTTPResponse, content: bytes) -> Receipt:
         status = response.status
-        if status == 200:
+        # What answers everything with its start page has stored nothing. A long answer is cut, hence the search for text.
+        if status == 200 and b'"accepted"' in content:
             rejected = _document(content).get("rejected")
             refused = rejected if isinstance(rejected, list) else []
             return Receipt(Answer.STORED, rejected=len(refused), reason=_first_rejection(refused))
         reason = f"{self.address} answered {status} {response.reason}{_told(content)}"
+        if status in (200, 404, 405):
+            reason += ". Expected the address of a Huoyan server in HUOYAN_URL"
         if status == 413:
             return Receipt(Answer.TOO_LARGE, reason=reason)
         if status == 429 or status >= 500 or status == 408:

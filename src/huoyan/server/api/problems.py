@@ -118,7 +118,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    fields = [_field(item) for item in error.errors()]
+    fields = _joined([_field(item) for item in error.errors()])
     in_body = any(field["field"].startswith("body") for field in fields)
     status, kind, title = (422, "invalid-body", "Invalid body") if in_body else (400, "invalid-query", "Invalid query")
     detail = "; ".join(f"{f['field']}: expected {f['expected']}, got {f['got']}" for f in fields[:3])
@@ -167,14 +167,27 @@ def _field(item: Mapping[str, Any]) -> dict[str, str]:
         "less_than": f"less than {context.get('lt')}",
         "less_than_equal": f"at most {context.get('le')}",
         "enum": f"{context.get('expected')}",
+        "literal_error": f"{context.get('expected')}",
     }.get(item.get("type", ""), _lowered(item.get("msg", "another value")))
     got = "nothing" if item.get("type") == "missing" else _shown(item.get("input"))
     return {"field": _path(item.get("loc", ())), "expected": expected, "got": got}
 
 
+def _joined(fields: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Say once what a field of several types may be; each of the types has an error of its own."""
+    joined: dict[str, dict[str, str]] = {}
+    for field in fields:
+        known = joined.setdefault(field["field"], field)
+        if known is not field:
+            known["expected"] += f" or {field['expected']}"
+    return list(joined.values())
+
+
 def _path(loc: Sequence[Any]) -> str:
     text = ""
     for part in loc:
+        if isinstance(part, str) and part.endswith("]"):
+            continue  # one of several types, as pydantic calls it: `literal['stuck']`
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
 

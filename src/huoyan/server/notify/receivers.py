@@ -113,8 +113,8 @@ def parse_receiver(mapping: Any, position: str | int) -> Receiver:
     name = settings.text("name", expected='a name, such as "ops"')
     kind = mapping.get("kind")
     if not isinstance(kind, str) or kind not in CHANNELS:
-        advice = nearest(kind, CHANNELS) if isinstance(kind, str) else ""
-        raise settings.wrong("kind", f"one of {', '.join(CHANNELS)}", kind, advice)
+        advice = nearest(kind if isinstance(kind, str) else "", CHANNELS)
+        raise settings.wrong("kind", "a kind of receiver", kind, advice)
     language = settings.one_of("language", LANGUAGES, "en")
     level = Level(settings.one_of("level", [level.value for level in Level], Level.WARNING.value))
     factory = cast(ChannelFactory, import_module(CHANNELS[kind]).channel)

@@ -65,3 +65,9 @@ def test_stuck_stands_alone_as_a_state_to_look_for(client: TestClient) -> None:
     refused = client.get("/api/v1/runs?state=stuck&state=failed")
     assert refused.status_code == 400
     assert "stuck alone" in refused.json()["detail"]
+
+
+def test_a_state_that_there_is_not_is_refused_in_one_sentence(client: TestClient) -> None:
+    detail = client.get("/api/v1/runs?state=failled").json()["detail"]
+    assert detail.startswith("query.state[0]: expected 'scheduled', ")
+    assert detail.endswith(" or 'stuck', got 'failled'")

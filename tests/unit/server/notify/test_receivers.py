@@ -60,7 +60,7 @@ def test_the_sender_may_have_a_name_and_to_may_be_one_address():
     [
         (MAIL, {"name": ""}, "name", "a name"),
         (MAIL, {"kind": "emial"}, "kind", "did you mean email?"),
-        (MAIL, {"kind": None}, "kind", "one of email, webhook, apprise"),
+        (MAIL, {"kind": None}, "kind", "known are apprise, email, webhook"),
         (MAIL, {"language": "fr"}, "language", "one of en, zh"),
         (MAIL, {"level": "fatal"}, "level", "one of warning, critical"),
         (MAIL, {"host": "smtp://example.com"}, "host", "without scheme and port"),

@@ -27,7 +27,7 @@ from huoyan.server.collect.nodes import Nodes
 from huoyan.signals.catalogue import CATALOGUE
 from huoyan.signals.evaluate import evaluate_range
 from huoyan.signals.metric import MetricKind
-from huoyan.signals.metrics.application import FUNNEL_REACHED
+from huoyan.signals.metrics.application import FUNNEL_ENTERED, FUNNEL_REACHED
 
 router = APIRouter(tags=["measurements"])
 
@@ -184,14 +184,17 @@ def list_funnels(here: Here, window_s: WindowS = None, service: Services = []) -
     since = now - (_FUNNEL_WINDOW_S if window_s is None else window_s)
     where = {"service": tuple(service)} if service else {}
     by = ("service", "funnel", "position", "step")
-    found: dict[tuple[str, str], list[tuple[int, str, float]]] = {}
-    for key, count in here.source.increase(FUNNEL_REACHED.name, where, by, since, now).items():
-        owner, funnel, position, step = key
-        if position.isdecimal():
-            found.setdefault((owner, funnel), []).append((int(position), step, count))
+    found: dict[tuple[str, str], dict[tuple[int, str], float]] = {}
+    # Who enters is counted at every step, so that one which nobody reached is known too.
+    for metric in (FUNNEL_ENTERED, FUNNEL_REACHED):
+        for key, count in here.source.increase(metric.name, where, by, since, now).items():
+            owner, funnel, position, step = key
+            if position.isdecimal():
+                reached = found.setdefault((owner, funnel), {})
+                reached[int(position), step] = count if metric is FUNNEL_REACHED else 0.0
     return FunnelList(
         items=[
-            Funnel(service=owner, funnel=funnel, steps=_steps(sorted(steps)))
+            Funnel(service=owner, funnel=funnel, steps=_steps(sorted((*place, count) for place, count in steps.items())))
             for (owner, funnel), steps in sorted(found.items())
         ],
         next=None,

@@ -83,7 +83,8 @@ class HttpTransport:
 
     def _receipt(self, response: http.client.HTTPResponse, content: bytes) -> Receipt:
         status = response.status
-        # What answers everything with its start page has stored nothing. A long answer is cut, hence the search for text.
+        # What answers everything with its start page, or with one about maintenance, has stored nothing. Text is looked
+        # for, because a long answer is cut.
         if status == 200 and b'"accepted"' in content:
             rejected = _document(content).get("rejected")
             refused = rejected if isinstance(rejected, list) else []
@@ -93,7 +94,7 @@ class HttpTransport:
             reason += ". Expected the address of a Huoyan server in HUOYAN_URL"
         if status == 413:
             return Receipt(Answer.TOO_LARGE, reason=reason)
-        if status == 429 or status >= 500 or status == 408:
+        if status in (200, 429) or status >= 500 or status == 408:
             return Receipt(Answer.LATER, reason=reason, retry_after_s=self._retry_after_s(response))
         if 300 <= status < 400:
             reason += f", Location: {response.getheader('Location', '')}"

@@ -194,7 +194,11 @@ def list_funnels(here: Here, window_s: WindowS = None, service: Services = []) -
                 reached[int(position), step] = count if metric is FUNNEL_REACHED else 0.0
     return FunnelList(
         items=[
-            Funnel(service=owner, funnel=funnel, steps=_steps(sorted((*place, count) for place, count in steps.items())))
+            Funnel(
+                service=owner,
+                funnel=funnel,
+                steps=_steps(sorted((*place, count) for place, count in steps.items())),
+            )
             for (owner, funnel), steps in sorted(found.items())
         ],
         next=None,

@@ -96,9 +96,10 @@ def serve_metrics(port: int | None = None, host: str | None = None, registry: "C
     """
     settings = process.client().settings
     host = settings.metrics_host if host is None else host
-    port = settings.metrics_port if port is None else port
-    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65_535:
-        raise ConfigurationError("port", "a whole number from 0 to 65,535", port)
+    given: object = settings.metrics_port if port is None else port
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= 65_535:
+        raise ConfigurationError("port", "a whole number from 0 to 65,535", given)
+    port = given
     if not _is_loopback(host) and not settings.metrics_auth:
         raise ConfigurationError(
             "metrics_host",

@@ -72,7 +72,7 @@ def add_up(snapshots: Iterable[Iterable[Family]], *, over: Iterable[Iterable[Fam
 
     Args:
         snapshots: Of processes that live.
-        over: Of processes that are gone: what they counted counts, what they stood at does not.
+        over: Of processes that are gone: what they counted counts, what they stood at and used themselves does not.
 
     Returns:
         Counters and distributions as sums, gauges as their metric says.
@@ -81,7 +81,7 @@ def add_up(snapshots: Iterable[Iterable[Family]], *, over: Iterable[Iterable[Fam
     for gone, group in ((False, snapshots), (True, over)):
         for families in group:
             for family in families:
-                if not gone or family.metric.kind is not MetricKind.GAUGE:
+                if not gone or not _ends_with_its_process(family.metric):
                     whole = sums.setdefault(family.metric.name, _Sum(family.metric))
                     _add(whole, family)
                     if not gone:
@@ -95,6 +95,12 @@ def add_up(snapshots: Iterable[Iterable[Family]], *, over: Iterable[Iterable[Fam
         named = {key: sorted(found, key=lambda one: one.at) for key, found in whole.exemplars.items()}
         added.append(Family(whole.metric, list(whole.series), numbers, distributions, set_at, named))
     return added
+
+
+def _ends_with_its_process(metric: Metric) -> bool:
+    """Tell whether nobody asks for it when the process is gone: gauges, and figures that carry its name, which would be
+    series for each worker that was ever recycled."""
+    return metric.kind is MetricKind.GAUGE or (metric.name in METRICS and "worker" in metric.labels)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ from huoyan.client import snapshot
 from huoyan.client.measurements import Distribution, Measurements
 from huoyan.signals.exposition import Exemplar, Family, Key
 from huoyan.signals.metric import Across, Endpoint, Metric, MetricKind
-from huoyan.signals.metrics.application import BACKLOG, DB_POOL_IN_USE, HTTP_REQUEST_DURATION
+from huoyan.signals.metrics.application import BACKLOG, DB_POOL_IN_USE, HTTP_REQUEST_DURATION, HTTP_REQUESTS
+from huoyan.signals.metrics.process import PROCESS_CPU
 
 PROGRAM = """
 import os, sys
@@ -171,6 +172,13 @@ def test_the_traces_of_all_processes_that_live_are_exemplars_the_latest_last() -
     (family,) = snapshot.add_up([one, two], over=[gone])
     assert [exemplar.trace_id for exemplar in family.exemplars[key]] == ["a", "b"]
     assert family.distributions[0].count == 3
+
+
+def test_a_process_that_is_gone_leaves_no_series_with_its_name() -> None:
+    counted = [Family(PROCESS_CPU, [("shop@host:7",)], [1.5]), Family(HTTP_REQUESTS, [("GET", "/", "200")], [3.0])]
+    written = snapshot.decode(snapshot.encode(counted))
+    assert [family.metric for family in snapshot.add_up((), over=[written])] == [HTTP_REQUESTS]
+    assert [family.metric for family in snapshot.add_up([written])] == [PROCESS_CPU, HTTP_REQUESTS]
 
 
 def test_a_gauge_of_several_processes_is_what_its_declaration_says() -> None:

@@ -96,6 +96,11 @@ def test_a_value_that_is_better_now_stands_behind_the_worst(url):
     ("failure", "english", "chinese"),
     [
         (TopFailure("f", "E: x", 45, 45, "r"), "all 45 failures are E: x.", "45 次失败均为 E: x。"),
+        (
+            TopFailure("f", "lost: the process is gone", 3, 3, "r", "lost", "丢失：进程已经不在"),
+            "all 3 failures are lost: the process is gone.",
+            "3 次失败均为 丢失：进程已经不在。",
+        ),
         (TopFailure("f", "E: x", 1, 1, "r"), "the failure is E: x.", "1 次失败均为 E: x。"),
         (
             TopFailure("f", "E: x", 1200, 3400, "r"),

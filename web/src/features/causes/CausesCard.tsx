@@ -128,7 +128,7 @@ function Finding({ compared, causes, heading, failing }: FindingProps) {
           {heading}
         </Text>
       )}
-      {failing && (answers(compared, true) ? <StandoutList standouts={compared.standouts} /> : <Text size="sm">{t("causes.alikeFailing")}</Text>)}
+      {failing && (answers(compared, true) ? <StandoutList standouts={compared.standouts} titled /> : <Text size="sm">{t("causes.alikeFailing")}</Text>)}
       {failing && silent ? null : (
         <>
           {failing && (

@@ -6,15 +6,15 @@ import { useSaid } from "../incidents/language";
 
 const COLOUR = { slow: "var(--mantine-primary-color-filled)", failing: "var(--mantine-color-red-filled)" } as const;
 
-/** Values that more of the slow, or of the failing, ones have than of the others; the mark on a bar is the usual share. */
-export function StandoutList({ standouts }: { standouts: Standout[] }) {
+/** Values that more of the slow, or of the failing, ones have than of the others; the mark on a bar is the usual share. `titled` when the card says already what they are. */
+export function StandoutList({ standouts, titled = false }: { standouts: Standout[]; titled?: boolean }) {
   const { t } = useTranslation();
   const said = useSaid();
   if (standouts.length === 0) return null;
   return (
     <Stack gap={6}>
       <Text size="xs" fw={600} c="dimmed">
-        {t("causes.standouts")}
+        {t(titled ? "causes.mark" : "causes.standouts")}
       </Text>
       <Box component="ul" m={0} p={0} style={{ listStyle: "none", display: "grid", gap: 6 }} data-testid="standouts">
         {standouts.map((one) => (

@@ -73,6 +73,7 @@ export const applications = {
     seen: "Seen: {{slow}} slow ones ({{leastSlow}} are needed) and {{typical}} typical ones ({{leastTypical}} are needed).",
     means: "A slow one takes {{slow}} on average, a typical one {{typical}}.",
     nobody: "Nobody is to blame: no endpoint has slow requests that something measured explains.",
+    mark: "The mark: what is usual",
     standouts: "What they have in common (the mark: what is usual)",
     inSlow: "in a slow one",
     inTypical: "in a typical one",

@@ -75,6 +75,7 @@ export const applications: typeof english = {
     seen: "目前有 {{slow}} 个慢的（需要 {{leastSlow}} 个）、{{typical}} 个通常的（需要 {{leastTypical}} 个）。",
     means: "慢的平均 {{slow}}，通常的平均 {{typical}}。",
     nobody: "没有可归咎之处：没有哪个端点的慢请求能由已测量的部分解释。",
+    mark: "刻度为通常的占比",
     standouts: "它们的共同之处（刻度为通常的占比）",
     inSlow: "慢的耗时",
     inTypical: "通常的耗时",

@@ -36,6 +36,8 @@ much as the rest."""
 LEVEL = 0.001
 _CLEAR, _FEWEST_CLEAR = 5, 2
 """One of so many slow ones, and two at least, have to be beyond what chance explains: there may be several causes."""
+_STEPS = 8
+"""Among slow and typical ones together an eighth more is looked at each time: a cause may have any number of them."""
 _REST = 0.25
 """Of the rest what grew least counts, this share of it: another cause is none of what everything else did."""
 _LEAST_REST = 0.1
@@ -281,11 +283,11 @@ def _places(part: _Seen) -> list[int]:
     return [max(_FEWEST_CLEAR, -(-len(part.slow) * times // _CLEAR)) for times in range(1, _CLEAR + 1)]
 
 
-def _rising(count: int, most: int) -> Iterator[int]:
-    """Count upward by halves."""
+def _rising(count: int, most: int, part: int = 2) -> Iterator[int]:
+    """Count upward by a part of what was reached, default half."""
     while count <= most:
         yield count
-        count += max(1, count // 2)
+        count += max(1, count // part)
 
 
 def _stands_out(part: _Seen, among: _Among) -> bool:
@@ -311,7 +313,7 @@ def _with_typical(tail: Tail, part: _Seen, population: int) -> bool:
     least = part.slowest[_places(part)[0] - 1]
     return any(
         every[count - 1] <= least and every[count - 1] > tail.reach_of(count, population)
-        for count in _rising(len(part.slow), len(every) // 10)
+        for count in _rising(len(part.slow), len(every) // 10, _STEPS)
     )
 
 

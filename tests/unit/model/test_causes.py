@@ -120,6 +120,7 @@ NOISE: dict[str, Callable[[random.Random], float]] = {
     "lognormal 1.2": lambda rng: rng.lognormvariate(0.0, 1.2),
     "Pareto 1.5": lambda rng: rng.paretovariate(1.5),
     "Pareto 2": lambda rng: rng.paretovariate(2.0),
+    "Lomax 1.5": lambda rng: rng.paretovariate(1.5) - 1.0,
 }
 """Times that vary ever more wildly; `bench/causes.py` draws a thousand times from more of them."""
 

@@ -26,18 +26,23 @@ class Connection:
     def __init__(self, url: str, token: str | None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError("--url", "an address such as http://127.0.0.1:8650", url, "Or set HUOYAN_URL")
+            raise ConfigurationError(
+                "--url",
+                "an address such as http://127.0.0.1:8650",
+                url,
+                "It is taken from HUOYAN_URL where the option is not given",
+            )
         self._url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=f"{self._url}/api/v1", headers=headers, timeout=TIMEOUT_S)
 
     def get(self, path: str, **query: Any) -> Any:
-        """Ask for something; parameters that are None or empty are left out.
+        """Ask for something; parameters that are None, False or empty are left out, and 0 is not.
 
         Raises:
             HuoyanError: The server is away, or answers with a problem.
         """
-        return self._ask("GET", path, params={k: v for k, v in query.items() if v not in (None, [], "", False)})
+        return self._ask("GET", path, params={k: v for k, v in query.items() if v or (v is not False and v == 0)})
 
     def post(self, path: str, body: Any) -> Any:
         """Do something.

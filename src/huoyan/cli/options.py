@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from huoyan.errors import ConfigurationError
+
 DEFAULT_URL = "http://127.0.0.1:8650"
 
 
@@ -13,7 +15,9 @@ def _server_nearby(context: typer.Context, url: str) -> str:
     """Look where `HUOYAN_PORT` has put the server of this machine, unless somebody named an address."""
     source = context.get_parameter_source("url")
     port = os.environ.get("HUOYAN_PORT", "")
-    if source is not None and source.name == "DEFAULT" and port.isdigit():
+    if source is not None and source.name == "DEFAULT" and port:
+        if not port.isdecimal():
+            raise ConfigurationError("HUOYAN_PORT", "a port from 0 to 65535", port)
         return f"http://127.0.0.1:{port}"
     return url
 

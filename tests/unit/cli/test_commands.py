@@ -227,6 +227,10 @@ class TestApplications:
         assert lines[-1].count(",") == 59
         assert lines[-1].startswith("HUOYAN_BUCKETS=1,2,4,")
 
+    def test_a_zero_is_asked_for_and_not_left_out(self, capsys: pytest.CaptureFixture[str], server: str) -> None:
+        huoyan(capsys, "buckets", "--count", "0")
+        assert Answers.asked[-1][2]["count"] == ["0"]
+
     def test_causes_are_printed_as_they_are_written(self, capsys: pytest.CaptureFixture[str], server: str) -> None:
         out = huoyan(capsys, "causes")[1]
         assert out == "shop GET /[x]\n  97 % is SELECT on [bold]orders.\n"
@@ -242,6 +246,9 @@ class TestAway:
         assert f"http://127.0.0.1:{port}," in huoyan(capsys, "runs")[2]
         other = f"http://127.0.0.1:{free_port()}"
         assert f"{other}," in huoyan(capsys, "runs", "--url", other)[2]
+        monkeypatch.setenv("HUOYAN_PORT", "http")
+        status, _, err = huoyan(capsys, "runs")
+        assert (status, err) == (2, "huoyan: HUOYAN_PORT: expected a port from 0 to 65535, got 'http'\n")
 
     @pytest.mark.parametrize("command", [("runs",), ("run", "x"), ("incidents",), ("incidents", "ack", "1")])
     def test_a_server_that_is_away_is_one_line_and_a_status(

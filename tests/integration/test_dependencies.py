@@ -131,6 +131,33 @@ def test_redis_commands_and_pipelines_are_counted(client: Client, redis_server: 
     r.close()
 
 
+def test_commands_however_they_are_given_have_the_names_that_redis_gives_them(
+    client: Client, redis_server: RedisServer
+) -> None:
+    r: Any = huoyan.watch(redis.Redis.from_url(redis_server.database_url(24)))
+    redis.Redis.from_url(redis_server.database_url(24)).flushdb()
+    r.execute_command("GET secret:1042")
+    r.execute_command(b"get secret:1043")
+    r.config_get("maxmemory")
+    r.execute_command("CONFIG GET port")
+    with r.client() as one:
+        one.incr("a")
+        assert one.pipeline().incr("a").execute() == [2]
+    with r.pipeline() as pipe:
+        assert isinstance(pipe.lpush("a", 1).execute(raise_on_error=False)[0], redis.ResponseError)
+    where = f"127.0.0.1:{redis_server.port}/24"
+    assert counted(client, REDIS_COMMAND_DURATION) == {
+        ("GET", where): 2,
+        ("CONFIG GET", where): 2,
+        ("INCRBY", where): 1,
+        ("PIPELINE", where): 2,
+    }
+    assert errors(client, REDIS_COMMAND_ERRORS) == {("PIPELINE", where): 1}
+    huoyan.unwatch(r)
+    assert r.client().execute_command.__module__.startswith("redis.")
+    r.close()
+
+
 async def test_asynchronous_redis_is_counted_in_parallel(client: Client, redis_server: RedisServer) -> None:
     r = huoyan.watch(redis.asyncio.Redis.from_url(redis_server.database_url(22)))
     await r.flushdb()

@@ -31,6 +31,25 @@ _BLOCKING = frozenset(
 )
 _BLOCKING_ON_REQUEST = frozenset({"XREAD", "XREADGROUP"})
 _BLOCK = frozenset({b"BLOCK", "BLOCK", "block"})
+# https://redis.io/docs/latest/commands/: those that have sub-commands.
+_OF_TWO_WORDS = frozenset(
+    {
+        *(
+            "ACL",
+            "CLIENT",
+            "CLUSTER",
+            "COMMAND",
+            "CONFIG",
+            "DEBUG",
+            "FUNCTION",
+            "LATENCY",
+            "MEMORY",
+            "MODULE",
+            "OBJECT",
+        ),
+        *("PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG", "XGROUP", "XINFO"),
+    }
+)
 # Part of how these are used: a script is loaded when it is missing, a transaction tried again.
 _EXPECTED = (NoScriptError, WatchError)
 _MAX_COMMAND_CHARS = 40
@@ -48,6 +67,8 @@ class _Watch:
         """Put the hooks in."""
         thing.execute_command = self._wrapped(thing.execute_command)
         thing.pipeline = self._piping(thing.pipeline)
+        if hasattr(thing, "client"):
+            thing.client = self._lending(thing.client)
 
     def _wrapped(self, execute: Callable[..., Any]) -> Callable[..., Any]:
         # Both do what `Series.count` does without calling it, and without sharing it: a command takes some 25 µs of CPU
@@ -103,6 +124,15 @@ class _Watch:
 
         return call
 
+    def _lending(self, lend: Callable[[], Any]) -> Callable[[], Any]:
+        def call() -> Any:
+            lent = lend()
+            with guard("redis.client"):
+                self.attach(lent)
+            return lent
+
+        return call
+
     def _piping(self, pipeline: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
             made = pipeline(*args, **options)
@@ -129,7 +159,7 @@ class _Watch:
                 except BaseException as error:
                     finish(begun, what, error)
                     raise
-                finish(begun, what, None)
+                finish(begun, what, _first_error(result, *args, **options))
                 return result
 
             return call_async
@@ -143,7 +173,7 @@ class _Watch:
             except BaseException as error:
                 finish(begun, what, error)
                 raise
-            finish(begun, what, None)
+            finish(begun, what, _first_error(result, *args, **options))
             return result
 
         return call
@@ -173,7 +203,9 @@ class _Watch:
         name, waits = command if isinstance(command, tuple) else (command, False)
         if isinstance(name, bytes):
             name = name.decode("utf-8", "replace")
-        name = str(name)[:_MAX_COMMAND_CHARS].upper()
+        # Both words of CONFIG GET are its name; what else somebody writes into the same text are arguments.
+        words = str(name)[:_MAX_COMMAND_CHARS].upper().split()
+        name = " ".join(words[: 2 if words and words[0] in _OF_TWO_WORDS else 1])
         waits = waits or name in _BLOCKING
         made = series(
             self._client,
@@ -183,6 +215,13 @@ class _Watch:
             ("redis", self._server),
         )
         return self._series.put(command, made)
+
+
+def _first_error(results: Any, raise_on_error: bool = True, **_: Any) -> Exception | None:
+    """Return the first error that a pipeline answers instead of raising it."""
+    if raise_on_error or not isinstance(results, list):
+        return None
+    return next((result for result in results if isinstance(result, Exception)), None)
 
 
 def _failed(error: BaseException | None) -> bool:
@@ -222,7 +261,7 @@ class RedisIntegration:
 
     def unwatch(self, thing: Any) -> None:
         """Take the hooks out again."""
-        for name in ("execute_command", "pipeline"):
+        for name in ("execute_command", "pipeline", "client"):
             vars(thing).pop(name, None)
         release("redis", thing)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from huoyan.client import process, totals
+from huoyan.client import process, routes, totals
 from huoyan.client.access import access
 from huoyan.client.guard import warn
 from huoyan.client.settings import Settings
@@ -313,8 +313,11 @@ def metrics_app(registry: "CollectorRegistry | None" = None) -> "MetricsApp":
 
     Args:
         registry: prometheus-client's default registry when None, which also holds what the application counts itself.
+
+    Raises:
+        ConfigurationError: The registry is none.
     """
-    return MetricsApp(registry)
+    return MetricsApp(routes.registry({"registry": registry}))
 
 
 class MetricsApp:

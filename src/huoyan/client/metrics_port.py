@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from huoyan.client import process, totals
+from huoyan.client import process, routes, totals
 from huoyan.client.exposition import answer, register
 from huoyan.client.guard import guard, warn
 from huoyan.client.thread import start as start_thread
@@ -91,8 +91,8 @@ def serve_metrics(port: int | None = None, host: str | None = None, registry: "C
         The port; 0 when metrics are turned off, or the port could not be opened, which is logged.
 
     Raises:
-        ConfigurationError: The port is none, or the address is not of this machine alone and there is no
-            `metrics_auth`.
+        ConfigurationError: The port or the registry is none, or the address is not of this machine alone and there is
+            no `metrics_auth`.
     """
     settings = process.client().settings
     host = settings.metrics_host if host is None else host
@@ -100,6 +100,7 @@ def serve_metrics(port: int | None = None, host: str | None = None, registry: "C
     if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= 65_535:
         raise ConfigurationError("port", "a whole number from 0 to 65,535", given)
     port = given
+    registry = routes.registry({"registry": registry})
     if not _is_loopback(host) and not settings.metrics_auth:
         raise ConfigurationError(
             "metrics_host",

@@ -159,6 +159,12 @@ def test_a_port_that_is_none_is_a_mistake_in_the_wiring(client: Client, port: An
         huoyan.serve_metrics(port)
 
 
+@pytest.mark.parametrize("serve", [huoyan.metrics_app, lambda registry: huoyan.serve_metrics(0, registry=registry)])
+def test_a_registry_that_is_none_is_a_mistake_in_the_wiring(client: Client, serve: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^registry: expected a prometheus_client.CollectorRegistry, got 3"):
+        serve(3)
+
+
 def test_a_class_instead_of_an_instance_is_explained(toy: Recorder) -> None:
     with pytest.raises(ConfigurationError, match=r"^watch: expected an instance of App, got 'the class App'\."):
         huoyan.watch(App)

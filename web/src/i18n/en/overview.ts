@@ -1,8 +1,8 @@
 export const overview = {
   verdict: {
     ok: "All well",
-    okText_one: "{{rate}} runs a minute, {{ratio}} failing, {{count}} worker up.",
-    okText_other: "{{rate}} runs a minute, {{ratio}} failing, {{count}} workers up.",
+    okText_one: "{{rate}} runs per minute, {{ratio}} failing, {{count}} worker up.",
+    okText_other: "{{rate}} runs per minute, {{ratio}} failing, {{count}} workers up.",
     warning_one: "{{count}} open incident",
     warning_other: "{{count}} open incidents",
     critical_one: "{{count}} open incident",

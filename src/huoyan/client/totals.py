@@ -74,8 +74,10 @@ def families() -> list[Family]:
     return snapshot.add_up(living, over=gone) if len(living) > 1 or gone else own
 
 
-def _own(client: process.Client) -> list[Family]:
-    counted = [_traced(family, client) for family in snapshot.measured(client.outbox.read())]
+def _own(client: process.Client, *, read: bool = True) -> list[Family]:
+    """Return what this process counts; `read` anew what has to be read each time, backlogs and its own figures."""
+    measurements = client.outbox.read() if read else client.measurements
+    counted = [_traced(family, client) for family in snapshot.measured(measurements)]
     if all(family.metric is not HTTP_REQUESTS_IN_FLIGHT for family in counted):
         counted.append(Family(HTTP_REQUESTS_IN_FLIGHT, [()], [float(client.metrics.requests.in_flight)]))
     return counted + snapshot.tasks(client.metrics.tasks) if client.metrics.expose_tasks else counted
@@ -154,11 +156,11 @@ def _write_on() -> None:
         pause_s = max(INTERVAL_S, 50 * (time.monotonic() - began))
 
 
-def _write() -> None:
+def _write(*, read: bool = True) -> None:
     client = process.existing()
     if client is not None:
         with _lock, guard("totals.write"):
-            _put(_own(client))
+            _put(_own(client, read=read))
 
 
 def _put(counted: list[Family]) -> None:
@@ -177,7 +179,8 @@ def _put(counted: list[Family]) -> None:
 def _write_last() -> None:
     # Once it has left its place, a process must not take another one: it would count twice.
     if _root_pid is not None and not _left:
-        _write()
+        # Of a process that is gone no gauge counts: a job must not wait at its end for the length of a queue.
+        _write(read=False)
 
 
 def _leave() -> None:

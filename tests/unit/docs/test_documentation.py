@@ -8,6 +8,7 @@ import pytest
 
 import huoyan
 from huoyan.client import settings
+from huoyan.server.alert.defaults import default_rules
 from huoyan.server.alert.rules import parse_rule
 from huoyan.server.notify.receivers import parse_receiver
 
@@ -27,6 +28,17 @@ def test_every_public_name_of_the_client_is_documented() -> None:
         name for name in huoyan.__all__ if name not in page and not name.startswith("__") and name != "HuoyanError"
     ]
     assert missing == []
+
+
+def test_every_rule_that_applies_by_itself_is_documented() -> None:
+    page = (ROOT / "docs/guides/alerts.md").read_text()
+    assert [rule.name for rule in default_rules() if f"`{rule.name}`" not in page] == []
+
+
+def test_every_page_is_led_to_from_the_first_one() -> None:
+    first = (ROOT / "docs/index.md").read_text()
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if page != "index.md" and f"]({page})" not in first] == []
 
 
 def toml_blocks() -> list[tuple[str, str]]:

@@ -20,7 +20,8 @@ _FOREVER = "public, max-age=31536000, immutable"
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Huoyan</title>
 <h1>Huoyan is running; its page is not built</h1>
-<p>Run <code>make web</code> in the repository (Node.js is needed), then reload.
+<p>Run <code>make web</code> in the repository (Node.js is needed) and start the server again. Where
+<code>pip</code> installed it from the repository, install it again in between.
 The API answers at <a href="/api/v1/openapi.json">/api/v1</a>, metrics at <a href="/metrics">/metrics</a>.</p>
 """
 

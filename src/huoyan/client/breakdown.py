@@ -74,7 +74,7 @@ class Collector:
         parent: The collector of what this is a part of; it is told of every call, too.
 
     Attributes:
-        calls: Calls that have ended and are not summed up.
+        calls: Calls that have ended and are not summed up; None before `first`, which most requests never need.
         open: Calls that have begun and not ended. Commands of Redis are not counted: they are over before it
             matters, and cost little more than such a count.
         closed: Whether it is over: what is called now counts nowhere.
@@ -99,15 +99,8 @@ class Collector:
         self.parent = parent
         self.open = 0
         self.closed = False
-        self.calls: list[Call] = []
-        self._parts: dict[Key, Part] = {}
-        # So many of the first calls are in their distributions.
-        self._measured = 0
+        self.calls: list[Call] | None = None
         self._stopped: float | None = None
-        if len(_open) >= _MAX_OPEN:
-            # Ended without anybody saying so, probably.
-            _open.pop(next(iter(_open)), None)
-        _open[self] = None
         self.started = self._settled_until = perf_counter()
 
     @property
@@ -123,22 +116,50 @@ class Collector:
     def add(self, started: float, ended: float, what: Key | Measured, failed: bool | None) -> None:
         """Count one call here and in the parents, unless they are over; see `Call`."""
         calls = self.calls
+        if calls is None:
+            calls = self.first()
         calls.append((started, ended, what, failed))
         if self.parent is not None or len(calls) >= MANY_CALLS:
             self.added(started, ended, what, failed)
 
+    def first(self) -> list[Call]:
+        """Get ready for the first call, and return `calls`."""
+        with _lock:
+            # Another thread may have been quicker.
+            calls = self.calls
+            if calls is None:
+                # So many of the calls held are in their distributions.
+                self._measured = 0
+                self._parts: dict[Key, Part] = {}
+                self.calls = calls = []
+                if not self.closed:
+                    self._enter()
+        return calls
+
+    def _enter(self) -> None:
+        if len(_open) >= _MAX_OPEN:
+            # Ended without anybody saying so, probably. Those that go on are measured when they are over.
+            _open.clear()
+        _open[self] = None
+
+    def _leave(self) -> None:
+        if self.calls is not None:
+            _open.pop(self, None)
+            self.measure()
+
     def added(self, started: float, ended: float, what: Key | Measured, failed: bool | None) -> None:
         """Do the rest of `add` for a call that was appended to `calls`: needed with a parent, or with `MANY_CALLS`."""
-        if len(self.calls) >= MANY_CALLS:
-            self._relieve(ended)
+        if self.calls is not None and len(self.calls) >= MANY_CALLS:
+            self._relieve(self.calls, ended)
         if self.parent is not None:
             # Measured once, here.
             self.parent.add(started, ended, what if isinstance(what, tuple) else what.key, failed)
 
     def measure(self) -> None:
         """Put the durations of calls that are over into their distributions."""
-        with _lock:
-            self._measure(self.calls[:])
+        if self.calls is not None:
+            with _lock:
+                self._measure(self.calls[:])
 
     def _measure(self, calls: list[Call]) -> None:
         """Measure, under the lock, those of the calls held that are not measured."""
@@ -152,37 +173,34 @@ class Collector:
         for what, ended in last.items():
             what.measured(ended)
 
-    def _relieve(self, until: float) -> None:
+    def _relieve(self, calls: list[Call], until: float) -> None:
         if self.closed:
             with _lock:
-                self._measure(self.calls[:])
-                self.calls.clear()
+                self._measure(calls[:])
+                calls.clear()
                 self._measured = 0
-        elif not self.open or len(self.calls) >= _MAX_CALLS_HELD:
+        elif not self.open or len(calls) >= _MAX_CALLS_HELD:
             # With none open, nothing that comes can overlap what is held.
             self._wait(until)
-            self._settle(until)
+            self._settle(calls, until)
 
     def stop(self) -> None:
         """End its time here, unless it goes on by `resume`."""
         self._stopped = perf_counter()
-        self._out()
+        self._leave()
 
     def resume(self) -> None:
         """Let its time go on."""
         self._stopped = None
-        _open[self] = None
+        if self.calls is not None:
+            self._enter()
 
     def over(self) -> None:
         """End it: what is called from now on counts nowhere."""
         self.closed = True
         self.parent = None
-        self._out()
-
-    def _out(self) -> None:
-        _open.pop(self, None)
-        if self.calls:
-            self.measure()
+        if self.calls is not None:
+            self._leave()
 
     def close(self) -> Breakdown | None:
         """End it, and return the breakdown; None when no dependency was called."""
@@ -197,9 +215,9 @@ class Collector:
             ended: When it was closed, a reading of `perf_counter`.
         """
         self._wait(ended)
-        if not self.calls and not self._parts:
+        if self.calls is None:
             return None
-        self._settle(ended)
+        self._settle(self.calls, ended)
         return self._json(ended - self.started)
 
     def _wait(self, until: float) -> None:
@@ -208,13 +226,14 @@ class Collector:
         if since < holds.until:
             for hold in holds.over(self, since, until):
                 waited = max(hold.since, since), min(hold.until, until)
-                self.calls.append((*waited, ("event_loop", "", hold.holder), False))
+                calls = self.first() if self.calls is None else self.calls
+                calls.append((*waited, ("event_loop", "", hold.holder), False))
 
-    def _settle(self, until: float) -> None:
+    def _settle(self, held: list[Call], until: float) -> None:
         with _lock:
             # Other threads may append meanwhile; those calls stay for the next time.
-            calls = self.calls[:]
-            del self.calls[: len(calls)]
+            calls = held[:]
+            del held[: len(calls)]
             self._measure(calls)
             self._measured = 0
             last = since = self._settled_until
@@ -380,8 +399,7 @@ def finish(
 def measure_open() -> None:
     """Put into their distributions what open requests and runs have called until now."""
     for collector in list(_open):
-        if collector.calls:
-            collector.measure()
+        collector.measure()
 
 
 def _forked() -> None:

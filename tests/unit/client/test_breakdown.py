@@ -179,7 +179,7 @@ def test_what_goes_on_after_the_end_counts_nowhere() -> None:
     assert [part["operation"] for part in told["parts"]] == ["GET"]
     for _ in range(10_000):
         entry.collector.add(0.0, 1.0, ("redis", "BLPOP", ""), False)
-    assert len(entry.collector.calls) < 128
+    assert len(entry.collector.calls or ()) < 128
     assert [part["operation"] for part in told["parts"]] == ["GET"]
 
 

@@ -113,14 +113,17 @@ def test_what_is_called_after_the_end_of_a_request_is_measured(client: Client) -
         made.finish(begin())
     breakdown.suspend(entry.token)
     assert client.measurements.distribution(DB_QUERY_DURATION).child(LABELS).count == 1_000
-    assert len(entry.collector.calls) < breakdown.MANY_CALLS
+    assert len(entry.collector.calls or ()) < breakdown.MANY_CALLS
 
 
 def test_requests_that_nobody_ends_are_known_up_to_a_number() -> None:
     known = breakdown._open.copy()
-    made = [breakdown.Collector("request") for _ in range(breakdown._MAX_OPEN + 10)]
-    assert len(breakdown._open) == breakdown._MAX_OPEN
-    assert made[-1] in breakdown._open
+    made = []
+    for _ in range(breakdown._MAX_OPEN + 10):
+        made.append(breakdown.Collector("request"))
+        made[-1].first()
+        assert made[-1] in breakdown._open
+        assert len(breakdown._open) <= breakdown._MAX_OPEN
     breakdown._open.clear()
     breakdown._open.update(known)
 
@@ -154,8 +157,11 @@ def test_series_are_kept_up_to_a_number(client: Client) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_keeps_no_series_of_its_parent(client: Client) -> None:
     cache = SeriesCache()
-    cache.put("a", series(client, KEY, None, None, None))
+    made = series(client, KEY, None, None, None)
+    cache.put("a", made)
     entry = breakdown.enter("request")
+    made.finish(begin())
+    assert breakdown._open
     child = os.fork()
     if child == 0:
         os._exit(len(cache) + len(breakdown._open))

@@ -92,6 +92,8 @@ class _Watch:
                         count(started, args, None)
                         return result
                     calls = collector.calls
+                    if calls is None:
+                        calls = collector.first()
                     calls.append((started, ended, found, False))
                     if collector.parent is not None or len(calls) >= MANY_CALLS:
                         collector.added(started, ended, found, False)
@@ -115,6 +117,8 @@ class _Watch:
                     count(started, args, None)
                     return result
                 calls = collector.calls
+                if calls is None:
+                    calls = collector.first()
                 calls.append((started, ended, found, False))
                 if collector.parent is not None or len(calls) >= MANY_CALLS:
                     collector.added(started, ended, found, False)

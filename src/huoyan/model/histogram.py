@@ -33,6 +33,7 @@ SMALLEST_MAX_BUCKETS = 80
 _ENCODING_VERSION = 1
 _FLOATS = struct.Struct("<ddd")
 _MAX_INDEX = 1100 * 2**MAX_SCHEMA
+_TOLERANCE = 2.0**BOUND_TOLERANCE_LOG2
 
 
 Parts = tuple[int, int, float, float, float, list[int], list[int]]
@@ -219,13 +220,19 @@ class Histogram:
         """Return how many values do not exceed each of `bounds`: the cumulative counts of a classic histogram.
 
         Exact for infinity and for bounds on the grid of the present schema (`DEFAULT_CLASSIC_BOUNDS_S` from schema 1
-        on). Any other bound cuts a bucket; its share is interpolated like `quantile` and rounded to a whole count.
+        on), and where no value lies on the other side. Any other bound cuts a bucket; its share is interpolated like
+        `quantile` and rounded to a whole count.
         """
         indexes, totals = self._cumulative()
-        return [
-            self.count if bound == math.inf else round(_count_below(indexes, totals, position(bound, self.schema)))
-            for bound in bounds
-        ]
+
+        def below(bound: float) -> int:
+            if not self.count or bound * _TOLERANCE < self._min:
+                return 0
+            if bound >= self._max:
+                return self.count
+            return round(_count_below(indexes, totals, position(bound, self.schema)))
+
+        return [below(bound) for bound in bounds]
 
     def encode(self) -> bytes:
         """Return the histogram as bytes: a version, then numbers of variable length. `max_buckets` is left out."""

@@ -28,6 +28,14 @@ def test_a_quantile_is_computed_as_prometheus_does() -> None:
     assert error(histogram, [0.1], 0.99) == pytest.approx(0.75, abs=0.02)
 
 
+@pytest.mark.parametrize("value", PROMETHEUS_S)
+def test_the_error_is_the_real_one_when_all_lie_on_a_bound(value: float) -> None:
+    below = max((bound for bound in PROMETHEUS_S if bound < value), default=0.0)
+    for q in QUANTILES:
+        # All are in the bucket that ends there, in which Prometheus goes the share `q` of the way.
+        assert error(observed([value] * 100), PROMETHEUS_S, q) == pytest.approx((1 - q) * (1 - below / value))
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.floats(1e-4, 1e4), min_size=1, max_size=200), st.sampled_from([PROMETHEUS_S, DEFAULT_CLASSIC_BOUNDS_S])

@@ -119,7 +119,7 @@ class Collector:
         if calls is None:
             calls = self.first()
         calls.append((started, ended, what, failed))
-        if self.parent is not None or len(calls) >= MANY_CALLS:
+        if self.parent is not None or self.closed or len(calls) >= MANY_CALLS:
             self.added(started, ended, what, failed)
 
     def first(self) -> list[Call]:
@@ -149,6 +149,9 @@ class Collector:
 
     def added(self, started: float, ended: float, what: Key | Measured, failed: bool | None) -> None:
         """Do the rest of `add` for a call that was appended to `calls`: needed with a parent, or with `MANY_CALLS`."""
+        if self.closed:
+            # Another thread closed it since the caller looked, and nobody measures it again.
+            self.measure()
         if self.calls is not None and len(self.calls) >= MANY_CALLS:
             self._relieve(self.calls, ended)
         if self.parent is not None:
@@ -176,8 +179,10 @@ class Collector:
     def _relieve(self, calls: list[Call], until: float) -> None:
         if self.closed:
             with _lock:
-                self._measure(calls[:])
-                calls.clear()
+                over = calls[:]
+                self._measure(over)
+                # Other threads may append meanwhile.
+                del calls[: len(over)]
                 self._measured = 0
         elif not self.open or len(calls) >= _MAX_CALLS_HELD:
             # With none open, nothing that comes can overlap what is held.
@@ -403,10 +408,15 @@ def measure_open() -> None:
 
 
 def _forked() -> None:
-    """Begin anew in a child: what is open is the parent's, of which another thread may have held the lock."""
+    """Begin anew in a child: what is open is the parent's, of which another thread may have held the lock.
+
+    The child may well end without ending the request that it was forked in, so that what it calls would never be
+    measured; it counts on its own.
+    """
     global _lock
     _lock = threading.RLock()
     _open.clear()
+    make_current(None)
 
 
 if hasattr(os, "register_at_fork"):

@@ -116,6 +116,15 @@ def test_what_is_called_after_the_end_of_a_request_is_measured(client: Client) -
     assert len(entry.collector.calls or ()) < breakdown.MANY_CALLS
 
 
+def test_a_call_that_another_thread_ended_the_request_of_is_measured(client: Client) -> None:
+    made = series(client, KEY, (DB_QUERY_DURATION, LABELS), None, None)
+    entry = breakdown.enter("request")
+    breakdown.leave(entry)
+    # As a thread does that looked whether it was closed just before.
+    entry.collector.add(1.0, 2.0, made, False)
+    assert client.measurements.distribution(DB_QUERY_DURATION).child(LABELS).count == 1
+
+
 def test_requests_that_nobody_ends_are_known_up_to_a_number() -> None:
     known = breakdown._open.copy()
     made = []
@@ -168,6 +177,18 @@ def test_a_child_keeps_no_series_of_its_parent(client: Client) -> None:
     breakdown.leave(entry)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert len(cache) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_a_child_calls_is_measured_without_the_request_that_it_was_forked_in(client: Client) -> None:
+    entry = breakdown.enter("request")
+    child = os.fork()
+    if child == 0:
+        made = series(client, KEY, (DB_QUERY_DURATION, LABELS), None, None)
+        made.finish(begin())
+        os._exit(client.measurements.distribution(DB_QUERY_DURATION).child(LABELS).count)
+    assert breakdown.leave(entry) is None
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 def test_a_cache_goes_with_its_owner() -> None:

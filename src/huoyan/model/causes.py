@@ -337,10 +337,12 @@ def _growth_of_the_rest(part: _Seen, every: Sequence[_Seen]) -> float:
     rest.sort(key=lambda one: one.slow_s / one.typical_s)
     slow_s = typical_s = 0.0
     for one in rest:
-        if typical_s >= _REST * whole_s:
+        # No more than that share: what goes beyond it may be another cause.
+        counted_s = min(one.typical_s, _REST * whole_s - typical_s)
+        if counted_s <= 0.0:
             break
-        slow_s += one.slow_s
-        typical_s += one.typical_s
+        slow_s += one.slow_s * counted_s / one.typical_s
+        typical_s += counted_s
     return slow_s / typical_s if typical_s > 0.0 else 1.0
 
 

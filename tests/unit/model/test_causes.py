@@ -161,6 +161,22 @@ def test_two_causes_that_share_the_slow_ones_hide_neither_of_them(name: str) -> 
     assert sum(targets == {"orders", "stock"} for targets in named) >= 7
 
 
+def test_two_causes_are_both_named_though_there_is_little_else_in_a_request() -> None:
+    """Own code is less than the share of the rest that counts; what completes it is the other cause."""
+    rng = random.Random(0)
+    requests = [
+        request(number, 0.002, orders=0.008 * rng.lognormvariate(0, 0.3), stock=0.008 * rng.lognormvariate(0, 0.3))
+        for number in range(200)
+    ]
+    slow = [
+        request(1000 + number, 0.002, True, **{"orders": 0.008, "stock": 0.008, table: rng.uniform(0.5, 0.6)})
+        for number in range(10)
+        for table in ("orders", "stock")
+    ]
+    findings = causes_of([*requests, *slow], 2000)
+    assert {cause.target for cause in findings.causes} == {"orders", "stock"}
+
+
 def test_a_part_that_varies_is_not_blamed_because_the_slow_ones_left_their_quantiles_behind() -> None:
     """Of 300 the slowest 5 % are compared with the others, which lack the tail that says how far it reaches."""
     accused = 0

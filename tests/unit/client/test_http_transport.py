@@ -158,6 +158,12 @@ def test_what_each_status_means(endpoint: Endpoint, status: int, answer: Answer)
     assert "because of this" in receipt.reason
 
 
+@pytest.mark.parametrize("body", [{}, {"accepted": 1}, {"taken": True}])
+def test_a_server_that_takes_events_need_not_say_more(endpoint: Endpoint, body: Any) -> None:
+    endpoint.status, endpoint.body = 200, body
+    assert transport_to(endpoint.url).send(BATCH, 5).answer is Answer.STORED
+
+
 @pytest.mark.parametrize(
     ("status", "body", "answer"),
     [

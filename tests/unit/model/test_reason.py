@@ -23,11 +23,7 @@ STRAY = (
 """How sentences begin that are no reasons of anything that is shown."""
 FOREIGN = {
     # Labels of a metric.
-    ("huoyan.client.dependencies.opentelemetry", "reason"),
-    (
-        "huoyan.client.dependencies.opentelemetry",
-        "str(attributes.get('error.type') or '').rpartition('.')[2][:_MAX_LABEL_CHARS]",
-    ),
+    ("huoyan.client.dependencies.opentelemetry", "_reason(span, attributes)"),
     ("huoyan.client.outbound", "bare_name(type(error))"),
     ("huoyan.client.outbound", "told"),
     # What a framework or a broker said, in its own words.

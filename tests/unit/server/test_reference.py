@@ -27,7 +27,7 @@ def test_every_setting_of_a_receiver_is_described() -> None:
         parse_receiver({"name": "x", "kind": "zzz", "qqqq": 1}, 0)
     assert set(CHANNEL_SETTINGS) == set(CHANNELS)
     assert set(RECEIVER_SETTINGS) == {"name", "kind", "language", "level"}
-    assert "one of email, webhook, apprise" in caught.value.message
+    assert "known are apprise, email, webhook" in caught.value.message
 
 
 MINIMAL = {

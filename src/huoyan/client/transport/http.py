@@ -83,10 +83,11 @@ class HttpTransport:
 
     def _receipt(self, response: http.client.HTTPResponse, content: bytes) -> Receipt:
         status = response.status
-        # What answers everything with its start page, or with one about maintenance, has stored nothing. Text is looked
-        # for, because a long answer is cut.
-        if status == 200 and b'"accepted"' in content:
-            rejected = _document(content).get("rejected")
+        document = _document(content)
+        # What answers everything with its start page, or with one about maintenance, has stored nothing. A server of
+        # somebody else's may take events and say nothing of them. Text is looked for, because a long answer is cut.
+        if status == 200 and (document is not None or not content.strip() or b'"accepted"' in content):
+            rejected = (document or {}).get("rejected")
             refused = rejected if isinstance(rejected, list) else []
             return Receipt(Answer.STORED, rejected=len(refused), reason=_first_rejection(refused))
         reason = f"{self.address} answered {status} {response.reason}{_told(content)}"
@@ -130,17 +131,17 @@ class HttpTransport:
             connection.close()
 
 
-def _document(content: bytes) -> dict[str, Any]:
+def _document(content: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(content)
     except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _told(content: bytes) -> str:
     """Return what a problem document says, RFC 9457."""
-    document = _document(content)
+    document = _document(content) or {}
     told = document.get("detail") or document.get("title") or _first_rejection(document.get("rejected") or [])
     return f": {str(told)[:300]}" if told else ""
 

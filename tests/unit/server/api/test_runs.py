@@ -145,7 +145,7 @@ class TestDocument:
         assert run["progress"] == {"at": "1970-01-01T00:00:10.000000Z", "done": 3.0, "total": 4.0, "note": "rows"}
         assert run["breakdown"] == {"db": 0.2}
 
-    @pytest.mark.parametrize("run_id", ["nope", "%00", "x" * 3000, "..", "a%2Fb"])
+    @pytest.mark.parametrize("run_id", ["nope", "x" * 3000, "..", "a%2Fb"])
     def test_an_unknown_run_is_a_problem(self, shared: TestClient, run_id: str) -> None:
         answer = shared.get(f"/api/v1/runs/{run_id}")
         assert answer.status_code == 404

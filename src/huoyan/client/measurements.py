@@ -101,7 +101,8 @@ class Distribution:
         total = sum(held)
         # What is no number makes no sum.
         if not (min(held) > ZERO_THRESHOLD and total <= LARGEST):
-            self._zeros += sum(value <= ZERO_THRESHOLD for value in held)
+            zeros = sum(value <= ZERO_THRESHOLD for value in held)
+            self._zeros += zeros
             held = [value for value in held if ZERO_THRESHOLD < value <= LARGEST]
             total = sum(held)
         self._buckets.update([ceil((log - BOUND_TOLERANCE_LOG2) * SCALE) for log in map(log2, held)])
